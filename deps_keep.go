@@ -1,0 +1,26 @@
+package shelf
+
+import (
+	_ "github.com/PlakarKorp/go-cdc-chunkers"
+	_ "github.com/PlakarKorp/go-cdc-chunkers/chunkers/fastcdc"
+	_ "github.com/RoaringBitmap/roaring/v2/roaring64"
+	_ "github.com/cockroachdb/pebble/v2"
+	_ "github.com/fxamacker/cbor/v2"
+	_ "github.com/hanwen/go-fuse/v2/fuse"
+	_ "github.com/hanwen/go-fuse/v2/posixtest"
+	_ "github.com/ipfs/boxo/blockstore"
+	_ "github.com/ipfs/boxo/exchange"
+	_ "github.com/ipfs/go-cid"
+	_ "github.com/libp2p/go-libp2p"
+	_ "github.com/libp2p/go-libp2p/p2p/discovery/mdns"
+	_ "github.com/mdp/qrterminal/v3"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/spf13/cobra"
+	_ "github.com/tyler-smith/go-bip39"
+	_ "github.com/zalando/go-keyring"
+	_ "golang.org/x/crypto/chacha20poly1305"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/term"
+	_ "pgregory.net/rapid"
+)
