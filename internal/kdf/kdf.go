@@ -16,6 +16,7 @@ const (
 	// From a share's write secret WS_e and read key RK_e; ctx = ShareID || u32be(epoch).
 	ShareRead  Label = "shelf1/share/read"       // WS_e → RK_e
 	ShareBlind Label = "shelf1/share/blind"      // RK_e → BK_e: hello proofs, rendezvous topics
+	ShareHello Label = "shelf1/share/hello"      // BK_e, transcript → proof that its sender is in the share
 	BlockSIV   Label = "shelf1/block/siv"        // RK_e → K_siv
 	BlockEnc   Label = "shelf1/block/enc"        // RK_e → K_enc
 	BlockKey   Label = "shelf1/block/key"        // K_enc, siv → the key of one block
@@ -51,7 +52,7 @@ const (
 
 // Labels lists all of them, for the test and for reviewers.
 var Labels = []Label{
-	ShareRead, ShareBlind, BlockSIV, BlockEnc, BlockKey, RecordSIV, RecordEnc, RecordKey, RecordReg, Chunker,
+	ShareRead, ShareBlind, ShareHello, BlockSIV, BlockEnc, BlockKey, RecordSIV, RecordEnc, RecordKey, RecordReg, Chunker,
 	PrevEpoch, EpochCheck, RootSign, RootKEM, AccountKEM, AccountKeyring, RowPRF, RowSeal, CacheDB, MetaDB, LocalEnv,
 	InviteID, InviteAsk, InviteGive, InviteCode,
 }

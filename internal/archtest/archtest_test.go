@@ -1,0 +1,141 @@
+package archtest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/shelffs/shelf/"
+
+// A rule says what one package is for and which of ours it may import. Test files are
+// free to import more: they build scenes out of real parts.
+type rule struct {
+	job string
+	may string // space-separated
+}
+
+var rules = map[string]rule{
+	"internal/errs":               {"kinds of error", ""},
+	"internal/ident":              {"ids, key pairs, signatures", "internal/errs"},
+	"internal/kdf":                {"derivation labels", ""},
+	"internal/wire":               {"frames and CBOR common to all protocols", "internal/errs"},
+	"internal/keystore":           {"the home's master key", "internal/errs internal/kdf"},
+	"internal/config":             {"the home's layout and settings", "internal/errs"},
+	"blocks":                      {"what a block is", "internal/errs"},
+	"blocks/chunker":              {"bytes to block boundaries", "blocks internal/errs"},
+	"blocks/seal":                 {"the only code that sees plaintext and ciphertext of a block", "blocks internal/kdf internal/ident internal/errs"},
+	"blocks/content":              {"a file's bytes as a tree of sealed blocks", "blocks blocks/seal blocks/chunker internal/errs"},
+	"internal/kv":                 {"the encrypted key-value store", "internal/kdf internal/errs"},
+	"cache":                       {"sealed blocks on this device", "blocks internal/kv internal/kdf internal/errs"},
+	"internal/namespace":          {"this device's replica of the tree", "internal/namespace/merge blocks internal/ident internal/kv internal/wire internal/errs"},
+	"internal/namespace/merge":    {"state and record to state, pure", "blocks internal/ident internal/errs"},
+	"internal/share":              {"membership logs, keys, invitations", "internal/ident internal/kdf internal/kv internal/wire internal/errs"},
+	"internal/replicate":          {"records between devices", "internal/namespace internal/namespace/merge internal/share internal/ident internal/kdf internal/wire internal/errs"},
+	"internal/placement":          {"what is kept where", "internal/namespace internal/namespace/merge blocks internal/ident internal/kv internal/wire internal/errs"},
+	"internal/p2p":                {"the only importer of libp2p", "internal/ident internal/wire internal/errs"},
+	"fetch":                       {"wanted blocks: what first, from whom", "blocks internal/ident internal/errs"},
+	"fetch/exchange":              {"asking devices for blocks and serving ours", "fetch blocks internal/ident internal/wire internal/errs"},
+	"fs":                          {"the platform-neutral filesystem", "blocks blocks/content blocks/chunker blocks/seal internal/namespace internal/namespace/merge internal/ident internal/errs"},
+	"fs/fusefs":                   {"the go-fuse adapter", "fs internal/errs"},
+	"fs/fstest":                   {"one conformance suite over every adapter", "fs fs/fusefs internal/errs"},
+	"mounthelper":                 {"mount, unmount, mend, what is missing", "internal/errs"},
+	"internal/control":            {"the local API, serving side", "internal/control/controlapi internal/errs"},
+	"internal/control/controlapi": {"the local API's types", "internal/errs"},
+	"internal/control/client":     {"the local API, asking side", "internal/control/controlapi internal/errs"},
+	"internal/cli":                {"one file per command", "internal/control/controlapi internal/control/client internal/config mounthelper internal/errs"},
+	"internal/simnet":             {"an in-memory network", "internal/ident internal/wire internal/errs"},
+	"internal/scenario":           {"scripts with many devices", "*"},
+	"internal/bench":              {"the table of figures, measured over real processes", "*"},
+	"internal/daemon":             {"the only place where the parts are put together", "*"},
+	"internal/archtest":           {"these arrows", ""},
+	"cmd/shelf":                   {"the program", "internal/cli internal/daemon internal/config"},
+}
+
+// Each engine has exactly one importer, so that it can be replaced.
+var engines = map[string][]string{
+	"github.com/cockroachdb/pebble":    {"internal/kv"},
+	"github.com/libp2p/":               {"internal/p2p"},
+	"github.com/hanwen/go-fuse":        {"fs/fusefs", "fs/fstest"}, // fstest runs go-fuse's own posixtest
+	"github.com/ipfs/boxo":             {"cache", "fetch/exchange"},
+	"github.com/fxamacker/cbor":        {"internal/wire"},
+	"github.com/PlakarKorp":            {"blocks/chunker"},
+	"github.com/zalando/go-keyring":    {"internal/keystore"},
+	"github.com/tyler-smith/go-bip39":  {"internal/share"},
+	"github.com/spf13/cobra":           {"internal/cli"},
+	"crypto/hpke":                      {"internal/share"},
+	"golang.org/x/crypto/chacha20poly": {"internal/kv", "internal/share", "internal/keystore"},
+}
+
+// Whoever can only move blocks cannot decrypt them.
+var movers = []string{"fetch", "fetch/exchange", "cache", "internal/p2p", "internal/simnet"}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	GoFiles    []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,GoFiles", module+"...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ps []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return ps
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		ps = append(ps, p)
+	}
+}
+
+func TestArrows(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		seen[name] = true
+		r, ok := rules[name]
+		if !ok {
+			t.Errorf("%s: no rule: say here what its job is and what it may import", name)
+			continue
+		}
+		may := strings.Fields(r.may)
+		for _, imp := range p.Imports {
+			if ours, ok := strings.CutPrefix(imp, module); ok && r.may != "*" && !slices.Contains(may, ours) {
+				t.Errorf("%s (%s) imports %s: it may import only: %s", name, r.job, ours, r.may)
+			}
+			for engine, importers := range engines {
+				if strings.HasPrefix(imp, engine) && !slices.Contains(importers, name) {
+					t.Errorf("%s imports %s: only %v may, so that the engine can be replaced", name, imp, importers)
+				}
+			}
+			if imp == module+"blocks/seal" && slices.Contains(movers, name) {
+				t.Errorf("%s imports blocks/seal: whoever moves blocks must not be able to decrypt them", name)
+			}
+		}
+	}
+	for name := range rules {
+		if !seen[name] {
+			t.Errorf("%s has a rule but no package", name)
+		}
+	}
+}
+
+// init functions hide work before main; the program has none outside cmd.
+func TestNoInit(t *testing.T) {
+	out, _ := exec.Command("grep", "-rnE", `^func init\(\)`, "--include=*.go", "../..").Output()
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		if line != "" && !strings.Contains(line, "/cmd/") {
+			t.Errorf("init outside cmd: %s", line)
+		}
+	}
+}
