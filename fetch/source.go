@@ -1,0 +1,58 @@
+package fetch
+
+import (
+	"context"
+	"time"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/internal/ident"
+)
+
+// Request asks one device for one block.
+type Request struct {
+	Digest   blocks.Digest
+	Priority Priority
+	Progress func(n int) // may be nil; called with the bytes that arrived since the last call, never after Fetch returned
+}
+
+// Source is one device that may be asked for blocks. It must be safe for concurrent use:
+// many requests are under way at once.
+//
+// Fetch returns the bytes as the device sent them, which are a claim and nothing more until
+// the fetcher has verified them. Its errors: NotExist when the device answered that it
+// does not have the block (or must not give it: the two look the same), Exhausted when it is
+// too busy now, Offline when it cannot be reached or the connection broke, Timeout when it
+// stopped answering, Protocol when it broke the protocol. Fetch returns soon after ctx ends.
+type Source interface {
+	Device() ident.DeviceID
+	Fetch(ctx context.Context, r Request) ([]byte, error)
+}
+
+// Path is the kind of way to a device, nearest first.
+type Path uint8
+
+const (
+	Loopback Path = 0 // on this machine
+	LAN      Path = 1 // on this network
+	Direct   Path = 2 // over the internet, without help
+	Relay    Path = 3 // through a relay
+	Unknown  Path = 4
+)
+
+// Candidate is a device of which a Locator thinks that it may have a block.
+type Candidate struct {
+	Source    Source
+	Connected bool
+	Path      Path
+	RTT       time.Duration // 0: not measured
+	LastSeen  time.Time     // of a device that is not connected; zero: never
+}
+
+// Locator names the devices that may have a block. It must not block: it tells what is known.
+type Locator interface {
+	// Locate returns every device that may have d, in no particular order, those that
+	// are not connected too. The fetcher ranks them.
+	Locate(d blocks.Digest) []Candidate
+	// Changed returns a channel that is closed when a device connects or disconnects next.
+	Changed() <-chan struct{}
+}
