@@ -1,0 +1,81 @@
+package mounthelper
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// Unmount detaches the Shelf mount at dir. Lazy detaches it from the tree at once and
+// lets programs that still hold files end in their own time. Without lazy a mount in
+// use is Busy, and the message names who holds it. Nothing mounted there is success;
+// a mount of another type is refused.
+func Unmount(ctx context.Context, dir string, lazy bool) error {
+	const op = "mounthelper.Unmount"
+	m, err := mountAt(dir)
+	if err != nil {
+		return errs.E(op, errs.Other, dir, err)
+	}
+	if m == nil {
+		return nil
+	}
+	if m.fsType != "fuse."+Type {
+		return errs.E(op, errs.Forbidden, dir, errors.New("that is a "+m.fsType+" mount, not one of Shelf"))
+	}
+	flags := unix.UMOUNT_NOFOLLOW
+	if lazy {
+		flags |= unix.MNT_DETACH
+	}
+	err = unix.Unmount(dir, flags)
+	if errors.Is(err, unix.EPERM) && os.Geteuid() != 0 {
+		err = throughHelper(ctx, dir, lazy)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.EBUSY):
+		held := errors.New("a program uses it")
+		if hs := Holders(dir); len(hs) > 0 {
+			held = errors.New("in use by " + Describe(hs))
+		}
+		return errs.E(op, errs.Busy, dir, held)
+	}
+	return errs.E(op, kindOf(err), dir, err)
+}
+
+// throughHelper asks fusermount3, which is set-uid root and unmounts what its caller mounted.
+func throughHelper(ctx context.Context, dir string, lazy bool) error {
+	args := []string{"-u"}
+	if lazy {
+		args = append(args, "-z")
+	}
+	args = append(args, "--", dir)
+	var last error = unix.EPERM
+	for _, name := range []string{"fusermount3", "fusermount"} {
+		var out bytes.Buffer
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Stderr = &out
+		cmd.Env = append(os.Environ(), "LC_ALL=C")
+		err := cmd.Run()
+		if err == nil {
+			return nil
+		}
+		if errors.Is(err, exec.ErrNotFound) {
+			continue
+		}
+		last = errors.New(strings.TrimSpace(out.String()))
+		// The helper tells a busy mount from others only by its text, so look who holds it instead.
+		if len(Holders(dir)) > 0 {
+			last = unix.EBUSY
+		}
+		return last
+	}
+	return last
+}
