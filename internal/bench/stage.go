@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// stage is two devices of one account, a and b, and a plain folder on the same disk.
+type stage struct {
+	bin                string
+	a, b               home
+	plain              string
+	mib, files, rounds int
+	data               []byte // mib MiB of random bytes
+}
+
+type home struct{ bin, home, mnt string }
+
+func newStage(dir string, mib, files, rounds int) (*stage, error) {
+	s := &stage{bin: filepath.Join(dir, "shelf"), plain: filepath.Join(dir, "plain"), mib: mib, files: files, rounds: rounds}
+	if out, err := exec.Command("go", "build", "-o", s.bin, "github.com/shelffs/shelf/cmd/shelf").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("build: %w\n%s", err, out)
+	}
+	if err := os.MkdirAll(s.plain, 0o755); err != nil {
+		return nil, err
+	}
+	s.data = make([]byte, mib<<20)
+	rand.Read(s.data)
+	s.a = home{s.bin, filepath.Join(dir, "a"), filepath.Join(dir, "mnt-a")}
+	s.b = home{s.bin, filepath.Join(dir, "b"), filepath.Join(dir, "mnt-b")}
+	cache := fmt.Sprintf("%dMiB", 16*mib+4096)
+	if _, err := s.a.shelf("up", s.a.mnt, "--name", "a", "--cache-size", cache); err != nil {
+		return nil, err
+	}
+	if err := s.join(s.b, "b", cache); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// join admits a home to a's account and mounts it.
+func (s *stage) join(h home, name, cache string) error {
+	invite := s.a.command(context.Background(), "invite", "--yes", "--json")
+	out, err := invite.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := invite.Start(); err != nil {
+		return err
+	}
+	var token struct{ Token string }
+	if err := json.NewDecoder(out).Decode(&token); err != nil {
+		return err
+	}
+	if _, err := h.shelf("join", token.Token, "--name", name); err != nil {
+		return err
+	}
+	if err := invite.Wait(); err != nil {
+		return err
+	}
+	_, err = h.shelf("up", h.mnt, "--cache-size", cache)
+	return err
+}
+
+func (s *stage) close() {
+	for _, h := range []home{s.a, s.b} {
+		_, _ = h.shelf("down")
+	}
+}
+
+func (h home) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, h.bin, append([]string{"--home", h.home}, args...)...)
+	cmd.Env = append(os.Environ(), "SHELF_KEYRING=off")
+	return cmd
+}
+
+func (h home) shelf(args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer cancel()
+	out, err := h.command(ctx, args...).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("shelf %s: %w\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out), nil
+}
+
+func (h home) pid() (int, error) {
+	out, err := h.command(context.Background(), "status", "--json").Output()
+	if err != nil {
+		return 0, err
+	}
+	var s struct{ Daemon struct{ PID int } }
+	return s.Daemon.PID, json.Unmarshal(out, &s)
+}
+
+// usage is the CPU seconds that the daemon has used and its resident memory in MiB.
+func (h home) usage() (cpu, rss float64) {
+	pid, err := h.pid()
+	if err != nil {
+		return 0, 0
+	}
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if f := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])); len(f) > 13 {
+		user, _ := strconv.ParseFloat(f[11], 64)
+		system, _ := strconv.ParseFloat(f[12], 64)
+		cpu = (user + system) / 100
+	}
+	status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(status)) {
+		if kib, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			n, _ := strconv.ParseFloat(strings.Fields(kib)[0], 64)
+			rss = n / 1024
+		}
+	}
+	return cpu, rss
+}
+
+// sees waits until path is there with that size.
+func sees(path string, size int64) error {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(200 * time.Microsecond) {
+		if fi, err := os.Stat(path); err == nil && fi.Size() == size {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s did not appear", path)
+}

@@ -1,0 +1,240 @@
+package scenario
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// shelfBin is the program under test, built once by TestMain.
+var shelfBin string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "shelf-scenario-")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(dir)
+		shelfBin = filepath.Join(dir, "shelf")
+		build := exec.Command("go", "build", "-o", shelfBin, "github.com/shelffs/shelf/cmd/shelf")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+// device is one home on this machine, driven only by the command line.
+type device struct {
+	t    testing.TB
+	name string
+	home string
+	mnt  string
+	args []string // further arguments of `shelf up`
+}
+
+func newDevice(t testing.TB, name string, upArgs ...string) *device {
+	t.Helper()
+	if _, err := os.Stat("/dev/fuse"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("no /dev/fuse: mounts cannot be tested here")
+		}
+		t.Skip("no /dev/fuse: mounts cannot be tested here")
+	}
+	dir := t.TempDir()
+	d := &device{t: t, name: name, home: filepath.Join(dir, "home"), mnt: filepath.Join(dir, "mnt"), args: upArgs}
+	t.Cleanup(d.cleanup)
+	return d
+}
+
+// cleanup ends the daemon whatever state the test left it in, and shows its log if the test failed.
+func (d *device) cleanup() {
+	if _, code := d.try("down"); code != 0 {
+		d.kill()
+	}
+	_ = exec.Command("fusermount3", "-uzq", d.mnt).Run()
+	if d.t.Failed() {
+		if b, err := os.ReadFile(filepath.Join(d.home, "shelf.log")); err == nil {
+			d.t.Logf("log of %s (last 4 KiB):\n%s", d.name, b[max(0, len(b)-4096):])
+		}
+	}
+}
+
+func (d *device) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, shelfBin, append([]string{"--home", d.home}, args...)...)
+	cmd.Env = append(os.Environ(), "SHELF_KEYRING=off")
+	return cmd
+}
+
+// try runs one command and returns its standard output and exit code.
+func (d *device) try(args ...string) (string, int) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := d.command(ctx, args...)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	err := cmd.Run()
+	code := cmd.ProcessState.ExitCode()
+	if err != nil {
+		out.WriteString(errOut.String())
+	}
+	return out.String(), code
+}
+
+// must runs one command that has to succeed.
+func (d *device) must(args ...string) string {
+	d.t.Helper()
+	out, code := d.try(args...)
+	if code != 0 {
+		d.t.Fatalf("%s: shelf %s: exit %d\n%s", d.name, strings.Join(args, " "), code, out)
+	}
+	return out
+}
+
+func (d *device) up() *device {
+	d.t.Helper()
+	d.must(append([]string{"up", d.mnt, "--name", d.name}, d.args...)...)
+	return d
+}
+
+// admit joins other to d's account, as a script would.
+func (d *device) admit(other *device) {
+	d.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	invite := d.command(ctx, "invite", "--yes", "--json")
+	out, err := invite.StdoutPipe()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	var errOut bytes.Buffer
+	invite.Stderr = &errOut
+	if err := invite.Start(); err != nil {
+		d.t.Fatal(err)
+	}
+	var token struct{ Token string }
+	if err := json.NewDecoder(out).Decode(&token); err != nil || token.Token == "" {
+		d.t.Fatalf("first line of invite: %v\n%s", err, errOut.String())
+	}
+	other.must("join", token.Token, "--name", other.name)
+	_, _ = io.Copy(io.Discard, out)
+	if err := invite.Wait(); err != nil {
+		d.t.Fatalf("invite: %v\n%s", err, errOut.String())
+	}
+}
+
+// status is the part of `shelf status --json` that the scripts look at.
+type status struct {
+	Daemon struct{ PID int }
+	Device struct{ ID, Name string }
+	Cache  struct {
+		Limit   int64 `json:"limit_bytes"`
+		Used    int64 `json:"used_bytes"`
+		Pinned  int64 `json:"pinned_bytes"`
+		Staged  int64 `json:"staged_bytes"`
+		Fetched int64 `json:"fetched_bytes"`
+	}
+	Peers []struct {
+		ID, Name, Path string
+		Connected      bool
+	}
+	Files, Bytes int64
+	Pending      struct{ Records, Blocks, Bytes int64 }
+	Transferred  struct {
+		BlocksIn  int64 `json:"blocks_in"`
+		BytesIn   int64 `json:"bytes_in"`
+		BlocksOut int64 `json:"blocks_out"`
+		BytesOut  int64 `json:"bytes_out"`
+	}
+}
+
+type pathStatus struct {
+	Size       int64
+	Kind       string
+	LocalBytes int64 `json:"local_bytes"`
+	Complete   bool
+	Placement  string
+	Copies     []struct {
+		Device   string
+		Complete bool
+	}
+	Conflict any
+}
+
+func (d *device) status() (s status) { d.decode(&s, "status", "--json"); return }
+func (d *device) pathStatus(path string) (s pathStatus) {
+	d.decode(&s, "status", "--json", path)
+	return
+}
+
+func (d *device) decode(v any, args ...string) {
+	d.t.Helper()
+	out := d.must(args...)
+	if err := json.Unmarshal([]byte(out), v); err != nil {
+		d.t.Fatalf("%s: shelf %v: %v\n%s", d.name, args, err, out)
+	}
+}
+
+// kill ends the daemon with SIGKILL, as a power cut for the process would.
+func (d *device) kill() {
+	d.t.Helper()
+	out, code := d.try("status", "--json")
+	var s status
+	if code != 0 || json.Unmarshal([]byte(out), &s) != nil || s.Daemon.PID == 0 {
+		return
+	}
+	_ = syscall.Kill(s.Daemon.PID, syscall.SIGKILL)
+	eventually(d.t, 10*time.Second, "the killed daemon is gone", func() bool { return syscall.Kill(s.Daemon.PID, 0) != nil })
+}
+
+func (d *device) path(name string) string { return filepath.Join(d.mnt, name) }
+
+func (d *device) write(name string, data []byte) {
+	d.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(d.path(name)), 0o755); err != nil {
+		d.t.Fatal(err)
+	}
+	if err := os.WriteFile(d.path(name), data, 0o644); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *device) read(name string) []byte {
+	d.t.Helper()
+	b, err := os.ReadFile(d.path(name))
+	if err != nil {
+		d.t.Fatalf("%s: %v", d.name, err)
+	}
+	return b
+}
+
+// shows waits until the mount of d shows exactly data under name.
+func (d *device) shows(name string, data []byte) {
+	d.t.Helper()
+	eventually(d.t, 15*time.Second, fmt.Sprintf("%s shows %s", d.name, name), func() bool {
+		b, err := os.ReadFile(d.path(name))
+		return err == nil && bytes.Equal(b, data)
+	})
+}
+
+// eventually polls until ok; what the poll waits for is never timed, only bounded.
+func eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", limit, what)
+		}
+	}
+}
