@@ -1,0 +1,178 @@
+package kv
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// Durability says when a commit returns.
+type Durability bool
+
+const (
+	NoSync Durability = false // visible; durable after the next Sync
+	Sync   Durability = true  // durable, and all commits before it
+)
+
+// Batch collects changes that become visible and durable together or not at all. Reads
+// through it see its own changes over the store's present state. One goroutine at a time.
+// Commit or Close must end it.
+type Batch struct {
+	db      *DB
+	p       *pebble.Batch
+	err     error // the first refused change: the commit reports it
+	reclaim bool
+	sets    int
+}
+
+// Batch begins an empty batch.
+func (db *DB) Batch() *Batch { return &Batch{db: db, p: db.p.NewIndexedBatch()} }
+
+// Reclaims marks a batch that exists to free space: it passes where the disk is nearly full
+// and other changes are refused. Batches that only delete pass anyway.
+func (b *Batch) Reclaims() { b.reclaim = true }
+
+// Set writes a row.
+func (b *Batch) Set(k Key, value []byte) error {
+	const op = "kv.Set"
+	if err := b.check(op, k); err != nil {
+		return err
+	}
+	if len(value) > maxValue {
+		return b.refuse(errs.E(op, errs.TooLarge, tableName(k), nil))
+	}
+	d := b.p.SetDeferred(len(k), len(value)+rowOverhead)
+	copy(d.Key, k)
+	b.db.rows.seal(d.Value, k, value)
+	b.sets++
+	if err := d.Finish(); err != nil {
+		return b.refuse(errs.E(op, errs.Other, tableName(k), err))
+	}
+	return nil
+}
+
+// Delete removes a row; that it does not exist is no error.
+func (b *Batch) Delete(k Key) error {
+	const op = "kv.Delete"
+	if err := b.check(op, k); err != nil {
+		return err
+	}
+	if err := b.p.Delete(k, nil); err != nil {
+		return b.refuse(errs.E(op, errs.Other, tableName(k), err))
+	}
+	return nil
+}
+
+// DeletePrefix removes all rows that begin with prefix, which names at least a table.
+func (b *Batch) DeletePrefix(prefix Key) error {
+	const op = "kv.DeletePrefix"
+	if err := b.check(op, prefix); err != nil {
+		return err
+	}
+	end := successor(prefix)
+	if end == nil { // a prefix of 0xff only: no caller's table is 0xff
+		return b.refuse(errs.E(op, errs.Invalid, tableName(prefix), nil))
+	}
+	if err := b.p.DeleteRange(prefix, end, nil); err != nil {
+		return b.refuse(errs.E(op, errs.Other, tableName(prefix), err))
+	}
+	return nil
+}
+
+// Len is the number of bytes that the batch will write.
+func (b *Batch) Len() int {
+	if b.p == nil {
+		return 0
+	}
+	return b.p.Len()
+}
+
+// Empty reports whether the batch changes nothing.
+func (b *Batch) Empty() bool { return b.p == nil || b.p.Count() == 0 }
+
+// Commit applies the batch and ends it. If any change was refused, nothing is applied and
+// the first refusal returned. NoSpace: the disk is full, nothing was applied. After an error
+// of another kind than Closed, Invalid, TooLarge, ReadOnly or NoSpace the store takes no
+// further writes until it is opened again, and whether this batch survives is decided then.
+func (b *Batch) Commit(d Durability) error {
+	const op = "kv.Commit"
+	if b.p == nil {
+		return errs.E(op, errs.Closed, "batch", b.err)
+	}
+	defer b.discard()
+	if b.err != nil {
+		return b.err
+	}
+	if !b.db.gate.enter() {
+		return errs.E(op, errs.Closed, "", nil)
+	}
+	defer b.db.gate.leave()
+	return b.db.apply(op, b, d)
+}
+
+// Close ends the batch without applying it. After Commit it does nothing.
+func (b *Batch) Close() {
+	if b.p != nil {
+		b.discard()
+	}
+}
+
+func (b *Batch) discard() {
+	_ = b.p.Close()
+	b.p = nil
+}
+
+func (b *Batch) check(op string, k Key) error {
+	if b.p == nil {
+		return errs.E(op, errs.Closed, "batch", nil)
+	}
+	if err := checkKey(op, k); err != nil {
+		return b.refuse(err)
+	}
+	return nil
+}
+
+// refuse remembers the first error, so that a caller may check Commit alone.
+func (b *Batch) refuse(err error) error {
+	if b.err == nil {
+		b.err = err
+	}
+	return err
+}
+
+// Get implements Reader.
+func (b *Batch) Get(k Key) ([]byte, error) { return b.GetAppend(nil, k) }
+
+// GetAppend implements Reader.
+func (b *Batch) GetAppend(dst []byte, k Key) ([]byte, error) {
+	if b.p == nil {
+		return nil, errs.E("kv.Get", errs.Closed, "batch", nil)
+	}
+	return b.db.get(b.p, dst, k)
+}
+
+// Has implements Reader.
+func (b *Batch) Has(k Key) (bool, error) {
+	if b.p == nil {
+		return false, errs.E("kv.Has", errs.Closed, "batch", nil)
+	}
+	return b.db.has(b.p, k)
+}
+
+// Scan implements Reader. Changes made by fn to the batch may or may not be seen.
+func (b *Batch) Scan(prefix Key, fn func(Key, []byte) bool) error {
+	return b.ScanRange(Range{Prefix: prefix}, fn)
+}
+
+// ScanKeys implements Reader.
+func (b *Batch) ScanKeys(prefix Key, fn func(Key) bool) error {
+	return b.ScanRange(Range{Prefix: prefix, KeysOnly: true}, func(k Key, _ []byte) bool { return fn(k) })
+}
+
+// ScanRange implements Reader.
+func (b *Batch) ScanRange(r Range, fn func(Key, []byte) bool) error {
+	if b.p == nil {
+		return errs.E("kv.Scan", errs.Closed, "batch", nil)
+	}
+	return b.db.scan(b.p, r, fn)
+}

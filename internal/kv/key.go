@@ -1,0 +1,163 @@
+package kv
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"sync"
+
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// HiddenLen is how many bytes a Hidden part takes in a key.
+const HiddenLen = 16
+
+// maxKey bounds a whole key, in bytes.
+const maxKey = 4096
+
+// Key is a row's key as it lies on the disk: one table byte, then the parts one after the
+// other. Parts carry no length: a table whose plain parts vary in length may have only the
+// last one vary.
+type Key []byte
+
+// Table is the key's table byte (0 for an empty key).
+func (k Key) Table() byte {
+	if len(k) == 0 {
+		return 0
+	}
+	return k[0]
+}
+
+// Clone returns a copy that the caller owns.
+func (k Key) Clone() Key { return append(Key(nil), k...) }
+
+// Part is one part of a key; make it with Plain, Hidden, HiddenString or U64.
+type Part struct {
+	kind partKind
+	b    []byte
+	s    string
+	n    uint64
+}
+
+type partKind uint8
+
+const (
+	partPlain partKind = iota
+	partHidden
+	partU64
+)
+
+// Plain is a part stored as it is: scans see it in byte order, and so does whoever reads
+// the disk. Only for what says nothing (random ids, counters).
+func Plain(b []byte) Part { return Part{kind: partPlain, b: b} }
+
+// Hidden is a part stored as a 16-byte PRF of itself and of the key before it: equal parts
+// under different prefixes look unrelated.
+func Hidden(b []byte) Part { return Part{kind: partHidden, b: b} }
+
+// HiddenString is Hidden for a string, without copying it.
+func HiddenString(s string) Part { return Part{kind: partHidden, s: s} }
+
+// U64 is a plain part of eight bytes, big-endian, so that numbers scan in order.
+func U64(n uint64) Part { return Part{kind: partU64, n: n} }
+
+// keyer builds keys under the local row key.
+type keyer struct{ pool sync.Pool }
+
+func newKeyer(prf [32]byte) *keyer {
+	return &keyer{pool: sync.Pool{New: func() any { return &prfState{mac: hmac.New(sha256.New, prf[:])} }}}
+}
+
+type prfState struct {
+	mac hash.Hash
+	sum [sha256.Size]byte
+	num [4]byte
+}
+
+// appendHidden appends the PRF of (dst as it stands, part).
+func (kr *keyer) appendHidden(dst []byte, p Part) []byte {
+	st := kr.pool.Get().(*prfState)
+	st.mac.Reset()
+	binary.BigEndian.PutUint32(st.num[:], uint32(len(dst)))
+	st.mac.Write(st.num[:])
+	st.mac.Write(dst)
+	if p.s != "" {
+		// hash.Hash has no WriteString; names are short, so a stack buffer serves.
+		var buf [256]byte
+		for s := p.s; len(s) > 0; {
+			n := copy(buf[:], s)
+			st.mac.Write(buf[:n])
+			s = s[n:]
+		}
+	} else {
+		st.mac.Write(p.b)
+	}
+	sum := st.mac.Sum(st.sum[:0])
+	dst = append(dst, sum[:HiddenLen]...)
+	kr.pool.Put(st)
+	return dst
+}
+
+// Key builds a key of the given table. Table 0 is the store's own: rows there are refused.
+func (db *DB) Key(table byte, parts ...Part) Key {
+	return db.AppendKey(make(Key, 0, 64), table, parts...)
+}
+
+// AppendKey is Key into a buffer of the caller's. dst must be empty or it becomes the
+// beginning of the key, table byte and all.
+func (db *DB) AppendKey(dst Key, table byte, parts ...Part) Key {
+	dst = append(dst, table)
+	return db.Extend(dst, parts...)
+}
+
+// Extend appends further parts to a key made by Key. The result may share k's memory.
+func (db *DB) Extend(k Key, parts ...Part) Key {
+	for i := range parts {
+		switch p := &parts[i]; p.kind {
+		case partPlain:
+			k = append(k, p.b...)
+		case partHidden:
+			k = db.keys.appendHidden(k, *p)
+		case partU64:
+			k = binary.BigEndian.AppendUint64(k, p.n)
+		}
+	}
+	return k
+}
+
+// successor is the smallest key greater than every key that begins with prefix; nil means
+// there is none.
+func successor(prefix []byte) []byte {
+	for i := len(prefix) - 1; i >= 0; i-- {
+		if prefix[i] != 0xff {
+			s := append([]byte(nil), prefix[:i+1]...)
+			s[i]++
+			return s
+		}
+	}
+	return nil
+}
+
+// checkKey refuses keys that no caller may write.
+func checkKey(op string, k Key) error {
+	switch {
+	case len(k) == 0 || k[0] == tableOwn:
+		return errs.E(op, errs.Invalid, tableName(k), nil)
+	case len(k) > maxKey:
+		return errs.E(op, errs.TooLarge, tableName(k), nil)
+	}
+	return nil
+}
+
+// tableName is how errors name the table of a key, and nothing more of it.
+func tableName(k Key) string {
+	if len(k) == 0 {
+		return "empty key"
+	}
+	if c := k[0]; c > ' ' && c < 0x7f {
+		return fmt.Sprintf("table %q", c)
+	}
+	return fmt.Sprintf("table %#02x", k[0])
+}

@@ -1,0 +1,186 @@
+package kv
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/kdf"
+)
+
+// tableOwn holds the store's own rows; their values are not sealed like others.
+const tableOwn = 0
+
+// keyCheck is the row that tells a wrong master key from a damaged store:
+// u8 version | 16 bytes salt | 16 bytes HMAC(check key, salt) | 4 bytes SHA-256 of the foregoing.
+var keyCheck = []byte{tableOwn, 'k', 'e', 'y'}
+
+const checkLen = 1 + 16 + 16 + 4
+
+// Open opens the store in dir, which it makes where there is none; master is the device's
+// local key, or one derived from it. Errors: Permission (another master key), Busy (open in
+// this or another process), Corrupt, NoSpace, NotExist (ReadOnly and no store there).
+func Open(dir string, master [32]byte, o Options) (*DB, error) {
+	const op = "kv.Open"
+	o.setDefaults()
+	rows, err := newRowSealer(kdf.Derive(master[:], kdf.RowSeal))
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{
+		log: o.Logger, gate: newGate(), rows: rows, readOnly: o.ReadOnly,
+		keys:  newKeyer(kdf.Derive(master[:], kdf.RowPRF)),
+		guard: newGuard(o, dir),
+	}
+	if !o.ReadOnly {
+		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+			return nil, errs.E(op, diskKind(err), "", err)
+		}
+	} else if _, err := o.FS.Stat(dir); err != nil {
+		return nil, errs.E(op, diskKind(err), "", err)
+	}
+	if db.lock, err = pebble.LockDirectory(dir, o.FS); err != nil {
+		return nil, errs.E(op, lockKind(err), "", err)
+	}
+	if db.p, err = openPebble(dir, o, db); err != nil {
+		return nil, errors.Join(errs.E(op, openKind(err), "", err), db.lock.Close())
+	}
+	if err := db.checkMaster(kdf.Derive(master[:], kdf.LocalEnv)); err != nil {
+		db.gate.close()
+		return nil, errors.Join(err, db.p.Close(), db.lock.Close())
+	}
+	db.guard.begin()
+	return db, nil
+}
+
+func (o *Options) setDefaults() {
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = 32 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.FreeFloor == 0 {
+		o.FreeFloor = 32 << 20
+	}
+	if o.Ballast == 0 {
+		o.Ballast = 8 << 20
+	}
+}
+
+// openPebble opens the engine; what it panics about while it reads foreign bytes is corruption.
+func openPebble(dir string, o Options, db *DB) (p *pebble.DB, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			p, err = nil, errors.Join(pebble.ErrCorruption, fmt.Errorf("%v", r))
+		}
+	}()
+	po := &pebble.Options{
+		FS:                    db.guard.fs(),
+		Lock:                  db.lock,
+		ReadOnly:              o.ReadOnly,
+		CacheSize:             o.CacheBytes,
+		FormatMajorVersion:    pebble.FormatTableFormatV6,
+		Logger:                &logger{log: o.Logger, guard: db.guard},
+		EventListener:         db.guard.listener(),
+		MemTableSize:          8 << 20,
+		L0CompactionThreshold: 2,
+		LBaseMaxBytes:         32 << 20,
+		MaxOpenFiles:          512,
+		BytesPerSync:          1 << 20,
+	}
+	po.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone }) // sealed rows don't shrink
+	for i := range po.Levels {
+		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+	}
+	p, err = pebble.Open(dir, po)
+	if err == nil && db.guard.failure() != nil {
+		_ = p.Close()
+		return nil, db.guard.failure()
+	}
+	return p, err
+}
+
+// checkMaster compares the check row, or writes it into an empty store.
+func (db *DB) checkMaster(key [32]byte) error {
+	const op = "kv.Open"
+	row, closer, err := db.p.Get(keyCheck)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return db.newCheck(key)
+	}
+	if err != nil {
+		return db.readError(op, keyCheck, err)
+	}
+	defer closer.Close()
+	if len(row) != checkLen || row[0] != rowVersion {
+		return errs.E(op, errs.Corrupt, "key check", nil)
+	}
+	if sum := sha256.Sum256(row[:33]); string(sum[:4]) != string(row[33:]) {
+		return errs.E(op, errs.Corrupt, "key check", nil)
+	}
+	if !hmac.Equal(checkMAC(key, row[1:17]), row[17:33]) {
+		return errs.E(op, errs.Permission, "wrong key", nil)
+	}
+	return nil
+}
+
+func (db *DB) newCheck(key [32]byte) error {
+	const op = "kv.Open"
+	it, err := db.p.NewIter(nil)
+	if err != nil {
+		return db.readError(op, keyCheck, err)
+	}
+	empty := !it.First()
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return db.readError(op, keyCheck, err)
+	}
+	if !empty {
+		return errs.E(op, errs.Corrupt, "key check is missing", nil)
+	}
+	if db.readOnly {
+		return errs.E(op, errs.NotExist, "", nil)
+	}
+	row := make([]byte, 17, checkLen)
+	row[0] = rowVersion
+	_, _ = rand.Read(row[1:])
+	row = append(row, checkMAC(key, row[1:17])...)
+	sum := sha256.Sum256(row)
+	row = append(row, sum[:4]...)
+	if err := db.p.Set(keyCheck, row, pebble.Sync); err != nil {
+		return errs.E(op, diskKind(err), "", err)
+	}
+	if err := db.guard.failure(); err != nil {
+		return errs.E(op, diskKind(err), "", err)
+	}
+	return nil
+}
+
+func checkMAC(key [32]byte, salt []byte) []byte {
+	m := hmac.New(sha256.New, key[:])
+	m.Write(salt)
+	return m.Sum(nil)[:16]
+}
+
+// openKind gives an error of pebble.Open its kind. A file that the store's own manifest names
+// and that is not there is damage, not absence.
+func openKind(err error) errs.Kind {
+	switch {
+	case errors.Is(err, pebble.ErrDBDoesNotExist):
+		return errs.NotExist
+	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist):
+		return errs.Corrupt
+	}
+	return diskKind(err)
+}
