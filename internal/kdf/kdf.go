@@ -26,6 +26,7 @@ const (
 	RecordReg  Label = "shelf1/record/reg"       // RK_e → PRF of register keys
 	Chunker    Label = "shelf1/chunker"          // RK_e → gear table of the chunker
 	PrevEpoch  Label = "shelf1/share/prev"       // RK_e → seals RK_{e-1}
+	ShareWrap  Label = "shelf1/share/wrap"       // HPKE info of WS_e wrapped for one recipient
 	EpochCheck Label = "shelf1/share/commitment" // WS_e → public commitment in the log
 
 	// From the recovery phrase's seed.
@@ -53,7 +54,7 @@ const (
 // Labels lists all of them, for the test and for reviewers.
 var Labels = []Label{
 	ShareRead, ShareBlind, ShareHello, BlockSIV, BlockEnc, BlockKey, RecordSIV, RecordEnc, RecordKey, RecordReg, Chunker,
-	PrevEpoch, EpochCheck, RootSign, RootKEM, AccountKEM, AccountKeyring, RowPRF, RowSeal, CacheDB, MetaDB, LocalEnv,
+	PrevEpoch, ShareWrap, EpochCheck, RootSign, RootKEM, AccountKEM, AccountKeyring, RowPRF, RowSeal, CacheDB, MetaDB, LocalEnv,
 	InviteID, InviteAsk, InviteGive, InviteCode,
 }
 
