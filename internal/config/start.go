@@ -1,0 +1,25 @@
+package config
+
+// Start is everything a daemon is told when it begins. The starting command writes it as
+// JSON to the daemon's standard input, so that an invitation does not show in lists of
+// processes.
+type Start struct {
+	Home    Home   `json:"home"`    // absolute; exists, 0700; its lock is held by this process
+	Version string `json:"version"` // of the program, for Status
+
+	// Create makes an account and this device when the home has none. Without it, and without
+	// Token, a home that has none is controlapi.KindNoAccount.
+	Create bool `json:"create"`
+	// Token is an invitation by which this home, which has no account, joins one.
+	Token string `json:"token"`
+	// Name for the device that is made or joins: never empty then.
+	Name string `json:"name"`
+
+	// Mountpoint is absolute and clean; "" leaves the namespace unmounted. It is made when
+	// missing; a stale mount there, and at Home.LastMounted, is mended.
+	Mountpoint string `json:"mountpoint"`
+	// CacheSize is the limit of the cache in bytes, never 0.
+	CacheSize int64 `json:"cache_size"`
+	// Listen are multiaddrs; empty lets the daemon choose once and keep its choice.
+	Listen []string `json:"listen"`
+}

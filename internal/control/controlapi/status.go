@@ -1,0 +1,88 @@
+package controlapi
+
+import "time"
+
+// Status is one device as a whole: GET /v1/status, `shelf status --json`.
+type Status struct {
+	Daemon      DaemonInfo  `json:"daemon"`
+	Account     Account     `json:"account"`
+	Device      DeviceName  `json:"device"`
+	Mount       Mount       `json:"mount"` // empty strings when nothing is mounted
+	Cache       Cache       `json:"cache"`
+	Peers       []Peer      `json:"peers"` // the account's other devices, by name
+	Files       int64       `json:"files"` // regular files in the namespace
+	Bytes       int64       `json:"bytes"` // their sizes summed
+	Pending     Pending     `json:"pending"`
+	Transferred Transferred `json:"transferred"`
+	Warnings    []string    `json:"warnings"` // whole sentences for a person, worst first
+}
+
+// DaemonInfo names the process that answers.
+type DaemonInfo struct {
+	PID     int       `json:"pid"`
+	Version string    `json:"version"`
+	Started time.Time `json:"started"`
+}
+
+// Account is the account that this device belongs to.
+type Account struct {
+	ID                string `json:"id"`
+	Devices           int    `json:"devices"`            // this one included
+	RecoveryConfirmed bool   `json:"recovery_confirmed"` // somebody proved to have written the phrase down
+}
+
+// DeviceName names a device.
+type DeviceName struct {
+	ID   string `json:"id"` // ident.DeviceID in text
+	Name string `json:"name"`
+}
+
+// Mount is where the namespace is shown. Path is absolute; both are "" when it is not mounted.
+type Mount struct {
+	Path    string `json:"path"`
+	Adapter string `json:"adapter"` // "fuse"
+}
+
+// Cache is what lies on this device, in bytes as stored. The classes do not overlap.
+type Cache struct {
+	Limit   int64 `json:"limit_bytes"`
+	Used    int64 `json:"used_bytes"`
+	Pinned  int64 `json:"pinned_bytes"`  // kept because a placement says so
+	Staged  int64 `json:"staged_bytes"`  // written here, not yet surely on another device
+	Fetched int64 `json:"fetched_bytes"` // may be evicted at any time
+}
+
+// Peer is another device of the account as this one sees it.
+type Peer struct {
+	ID        string     `json:"id"`
+	Name      string     `json:"name"`
+	Connected bool       `json:"connected"`
+	Path      string     `json:"path"`      // loopback, lan, direct, relay; "" when not connected
+	RTT       *float64   `json:"rtt_ms"`    // null when not known
+	LastSeen  *time.Time `json:"last_seen"` // null when never
+}
+
+// Pending is what was done here and is not yet durable on another device that keeps it.
+type Pending struct {
+	Records int64 `json:"records"`
+	Blocks  int64 `json:"blocks"`
+	Bytes   int64 `json:"bytes"`
+}
+
+// Zero reports whether nothing is pending.
+func (p Pending) Zero() bool { return p == Pending{} }
+
+// Transferred counts content blocks that crossed the network since the daemon began.
+type Transferred struct {
+	BlocksIn  int64 `json:"blocks_in"`
+	BytesIn   int64 `json:"bytes_in"`
+	BlocksOut int64 `json:"blocks_out"`
+	BytesOut  int64 `json:"bytes_out"`
+}
+
+// Device is one device of the account: GET /v1/devices.
+type Device struct {
+	Peer
+	Self     bool      `json:"self"`     // this device; it counts as connected
+	Admitted time.Time `json:"admitted"` // when the account log admitted it
+}

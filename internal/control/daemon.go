@@ -1,0 +1,84 @@
+package control
+
+import (
+	"context"
+
+	"github.com/shelffs/shelf/internal/control/controlapi"
+)
+
+// Daemon is what the control server needs from the daemon. All methods may be called at the
+// same time; ctx ends when the caller hangs up. Paths begin with "/" at the root of the
+// share and are clean. Errors reach people through controlapi.FromError: errs kinds, with
+// controlapi.E or controlapi.WithHint where there is advice to give.
+type Daemon interface {
+	Reporter
+	Placer
+	Inviter
+	Mounter
+	Syncer
+	Recoverer
+	Stopper
+}
+
+// Reporter answers questions from local state; it never waits for the network, except Why
+// and PathStatus, which may ask connected devices what they hold within a second.
+type Reporter interface {
+	Status(ctx context.Context) (controlapi.Status, error)
+	PathStatus(ctx context.Context, path string) (controlapi.PathStatus, error)
+	// List emits the entries of a folder in order of their names, or the one entry of
+	// anything else. It stops with emit's error.
+	List(ctx context.Context, path string, emit func(controlapi.Entry) error) error
+	Devices(ctx context.Context) ([]controlapi.Device, error)
+	Why(ctx context.Context, path string) (controlapi.Why, error)
+}
+
+// Placer changes what lies on this device. One path that fails is told in its item and
+// does not fail the call. Progress may be called from one goroutine at a time, often; the
+// server thins it out.
+type Placer interface {
+	Pin(ctx context.Context, req controlapi.PlaceRequest, progress func(controlapi.Progress)) (controlapi.PlaceResult, error)
+	Unpin(ctx context.Context, req controlapi.PlaceRequest) (controlapi.PlaceResult, error)
+	Free(ctx context.Context, req controlapi.PlaceRequest, progress func(controlapi.Progress)) (controlapi.PlaceResult, error)
+}
+
+// Inviter opens an invitation and returns when a device has joined by it. When ctx ends or
+// it fails, the invitation is void.
+type Inviter interface {
+	Invite(ctx context.Context, req controlapi.InviteRequest, host InviteHost) (controlapi.Joined, error)
+}
+
+// InviteHost is the person at the other end of an invitation.
+type InviteHost interface {
+	// Opened shows the token; it is called once, first.
+	Opened(controlapi.InviteToken) error
+	// Ask returns the person's decision on a device that proved to know the token.
+	Ask(ctx context.Context, a controlapi.Asker) (bool, error)
+	// Failed tells of an attempt that came to nothing.
+	Failed(message string)
+}
+
+// Mounter shows and hides the namespace.
+type Mounter interface {
+	// Mount is Busy when mounted elsewhere, and does nothing when mounted at that path.
+	Mount(ctx context.Context, req controlapi.MountRequest) (controlapi.Mount, error)
+	Unmount(ctx context.Context, req controlapi.UnmountRequest) error
+}
+
+// Syncer waits for other devices. When the timeout passes it returns a result that is not
+// Synced, and no error. It is Offline when the account has no other device.
+type Syncer interface {
+	Sync(ctx context.Context, req controlapi.SyncRequest, progress func(controlapi.Pending)) (controlapi.SyncResult, error)
+}
+
+// Recoverer knows the account's recovery phrase by a commitment to it.
+type Recoverer interface {
+	Recovery(ctx context.Context) (controlapi.Recovery, error)
+	// ConfirmRecovery fails with controlapi.KindWrongPhrase when it is another one.
+	ConfirmRecovery(ctx context.Context, phrase string) error
+}
+
+// Stopper flushes, unmounts and lets the daemon end. It returns when the mount is gone (or
+// with Busy, and then the daemon goes on); the process ends after the answer is sent.
+type Stopper interface {
+	Stop(ctx context.Context, req controlapi.StopRequest) error
+}
