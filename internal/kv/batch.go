@@ -25,6 +25,9 @@ type Batch struct {
 	sets    int
 }
 
+// maxBatch bounds what a batch holds before one more row is refused, in bytes.
+const maxBatch = 256 << 20
+
 // Batch begins an empty batch.
 func (db *DB) Batch() *Batch { return &Batch{db: db, p: db.p.NewIndexedBatch()} }
 
@@ -38,7 +41,7 @@ func (b *Batch) Set(k Key, value []byte) error {
 	if err := b.check(op, k); err != nil {
 		return err
 	}
-	if len(value) > maxValue {
+	if len(value) > maxValue || b.p.Len() > maxBatch {
 		return b.refuse(errs.E(op, errs.TooLarge, tableName(k), nil))
 	}
 	d := b.p.SetDeferred(len(k), len(value)+rowOverhead)

@@ -21,7 +21,7 @@ type Options struct {
 	FS         FS           // nil: the machine's
 	ReadOnly   bool         // writes answer ReadOnly
 	FreeFloor  int64        // writes answer NoSpace while the disk has less free, in bytes; 0: 32 MiB, < 0: none
-	Ballast    int64        // bytes kept back for the moment when the disk is full; 0: 8 MiB, < 0: none
+	Ballast    int64        // bytes kept back for the moment when the disk is full; 0: 16 MiB, < 0: none
 }
 
 // DB is an open store. All methods may be called by any number of goroutines.
@@ -131,9 +131,11 @@ func (db *DB) corruptRow(k Key) {
 // Close makes everything durable and ends the store; it waits for calls in progress. Closing
 // twice is harmless.
 func (db *DB) Close() error {
-	if !db.gate.close() {
+	if !db.gate.shut() {
 		return nil
 	}
+	close(db.guard.closing) // wakes writers that wait for the disk
+	db.gate.drain()
 	db.snaps.Range(func(s, _ any) bool {
 		_ = s.(*Snapshot).close()
 		return true

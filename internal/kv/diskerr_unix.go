@@ -7,6 +7,8 @@ import (
 	"syscall"
 )
 
+const errNoSpace = syscall.ENOSPC
+
 func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

@@ -7,6 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+const errNoSpace = windows.ERROR_DISK_FULL
+
 func isNoSpace(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
 }

@@ -31,19 +31,21 @@ func (g *gate) leave() {
 	}
 }
 
-// close refuses new calls and waits for those inside. It reports false if the gate was
-// closed before.
-func (g *gate) close() bool {
+// shut refuses new calls; drain, which must follow, waits for those inside. It reports false
+// if the gate was shut before.
+func (g *gate) shut() bool {
 	for {
 		n := g.n.Load()
 		if n < 0 {
 			return false
 		}
 		if g.n.CompareAndSwap(n, n+math.MinInt64) {
-			if n > 0 {
-				<-g.drained
+			if n == 0 {
+				g.once.Do(func() { close(g.drained) })
 			}
 			return true
 		}
 	}
 }
+
+func (g *gate) drain() { <-g.drained }

@@ -100,7 +100,8 @@ func (kr *keyer) appendHidden(dst []byte, p Part) []byte {
 	return dst
 }
 
-// Key builds a key of the given table. Table 0 is the store's own: rows there are refused.
+// Key builds a key of the given table. Tables 0 and 255 are the store's
+// own: rows there are refused.
 func (db *DB) Key(table byte, parts ...Part) Key {
 	return db.AppendKey(make(Key, 0, 64), table, parts...)
 }
@@ -143,7 +144,7 @@ func successor(prefix []byte) []byte {
 // checkKey refuses keys that no caller may write.
 func checkKey(op string, k Key) error {
 	switch {
-	case len(k) == 0 || k[0] == tableOwn:
+	case len(k) == 0 || k[0] == tableOwn || k[0] == 0xff:
 		return errs.E(op, errs.Invalid, tableName(k), nil)
 	case len(k) > maxKey:
 		return errs.E(op, errs.TooLarge, tableName(k), nil)

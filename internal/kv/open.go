@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -55,10 +56,10 @@ func Open(dir string, master [32]byte, o Options) (*DB, error) {
 		return nil, errors.Join(errs.E(op, openKind(err), "", err), db.lock.Close())
 	}
 	if err := db.checkMaster(kdf.Derive(master[:], kdf.LocalEnv)); err != nil {
-		db.gate.close()
+		db.gate.shut()
 		return nil, errors.Join(err, db.p.Close(), db.lock.Close())
 	}
-	db.guard.begin()
+	db.guard.begin(db.p)
 	return db, nil
 }
 
@@ -76,7 +77,7 @@ func (o *Options) setDefaults() {
 		o.FreeFloor = 32 << 20
 	}
 	if o.Ballast == 0 {
-		o.Ballast = 8 << 20
+		o.Ballast = 2 * memTableSize // what the log may still have in memory, and some
 	}
 }
 
@@ -85,21 +86,28 @@ func openPebble(dir string, o Options, db *DB) (p *pebble.DB, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			p, err = nil, errors.Join(pebble.ErrCorruption, fmt.Errorf("%v", r))
+			if f := db.guard.failure(); f != nil {
+				err = f
+			}
 		}
 	}()
 	po := &pebble.Options{
-		FS:                    db.guard.fs(),
+		FS:                    guardFS{o.FS, db.guard},
 		Lock:                  db.lock,
 		ReadOnly:              o.ReadOnly,
 		CacheSize:             o.CacheBytes,
 		FormatMajorVersion:    pebble.FormatTableFormatV6,
 		Logger:                &logger{log: o.Logger, guard: db.guard},
 		EventListener:         db.guard.listener(),
-		MemTableSize:          8 << 20,
+		MemTableSize:          memTableSize,
 		L0CompactionThreshold: 2,
 		LBaseMaxBytes:         32 << 20,
 		MaxOpenFiles:          512,
 		BytesPerSync:          1 << 20,
+
+		// The guard holds writers back long before.
+		MemTableStopWritesThreshold: 1000,
+		L0StopWritesThreshold:       1000,
 	}
 	po.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone }) // sealed rows don't shrink
 	for i := range po.Levels {
@@ -173,13 +181,16 @@ func checkMAC(key [32]byte, salt []byte) []byte {
 	return m.Sum(nil)[:16]
 }
 
-// openKind gives an error of pebble.Open its kind. A file that the store's own manifest names
-// and that is not there is damage, not absence.
+// openKind gives an error of pebble.Open its kind. What the system did not refuse is damage,
+// and so is a file that is not there although the store's own manifest names it.
 func openKind(err error) errs.Kind {
+	var no syscall.Errno
 	switch {
 	case errors.Is(err, pebble.ErrDBDoesNotExist):
 		return errs.NotExist
 	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist):
+		return errs.Corrupt
+	case diskKind(err) == errs.Other && !errors.As(err, &no):
 		return errs.Corrupt
 	}
 	return diskKind(err)
