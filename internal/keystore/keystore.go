@@ -1,0 +1,159 @@
+// Package keystore keeps the master key of a home: the 32 bytes under which everything else
+// that a device stores is sealed.
+//
+// The key lies in the operating system's keyring where there is one, else in a file of the
+// home, which protects nothing against whoever can read the disk; the caller is told so.
+// Which of the two it is, and a check value by which a wrong key is recognised, stand in
+// the file "keystore" of the home. A home therefore never gets a second key: when the
+// first cannot be had, Unlock says why.
+//
+// Files of a home that belong to this package, all 0600:
+//
+//	keystore   JSON: version, "keyring" or "file", the keyring entry's name, the check value
+//	key        the key as text, when it is kept in a file
+package keystore
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"os"
+	"time"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/kdf"
+)
+
+// How a home's key is kept.
+const (
+	HowKeyring = "keyring" // the operating system's keyring
+	HowFile    = "file"    // HOME/key
+)
+
+// EnvKeyring set to "off" in the environment makes new homes keep their key in a file.
+const EnvKeyring = "SHELF_KEYRING"
+
+// FileWarning is Unlock's warning for a key kept in a file.
+const FileWarning = "the key of this device is kept in a file, because there is no keyring here: whoever can read this disk can read everything on it"
+
+// Keyring is the part of an operating system's keyring that is needed here.
+type Keyring interface {
+	Get(name string) (string, error) // errs.NotExist when there is no such entry
+	Set(name, secret string) error
+	Delete(name string) error
+}
+
+// Options of Unlock; the zero value is right for daemons.
+type Options struct {
+	Keyring Keyring       // nil: the operating system's
+	NoKey   bool          // fail with NotExist instead of making a key for a new home
+	Timeout time.Duration // for each call of the keyring; 0: two seconds
+}
+
+// Unlock returns the master key of the home directory, and makes one on first use. The
+// directory must exist. how is HowKeyring or HowFile, and warning, if not empty, must be
+// shown to the user.
+//
+// Errors: Permission when the key is in a keyring that does not give it now (the text says
+// what to do), or is not the home's; Corrupt when a file was damaged; NotExist with
+// Options.NoKey. Unlock never hangs on a keyring.
+func Unlock(home string, o Options) (key [32]byte, how, warning string, err error) {
+	if o.Timeout == 0 {
+		o.Timeout = 2 * time.Second
+	}
+	if o.Keyring == nil {
+		o.Keyring = systemKeyring()
+	}
+	h := dir(home)
+	if err := h.check(); err != nil {
+		return key, "", "", err
+	}
+	m, err := h.loadMarker()
+	if errs.Is(err, errs.NotExist) && !o.NoKey {
+		m, err = h.create(o)
+	}
+	if err != nil {
+		return key, "", "", err
+	}
+	switch m.Kind {
+	case HowKeyring:
+		key, err = fromKeyring(o, m.Name)
+	case HowFile:
+		key, warning, err = h.loadKey()
+	}
+	if err == nil && !m.fits(key) {
+		err = errs.E("keystore.Unlock", errs.Permission, "", errs.E("keystore.check", errs.Corrupt, "the key found is not the key of this home", nil))
+	}
+	if err != nil {
+		return [32]byte{}, "", "", err
+	}
+	return key, m.Kind, warning, nil
+}
+
+// Forget removes the home's key for good: everything that the home stores becomes
+// unreadable. It is for homes that are being deleted.
+func Forget(home string, o Options) error {
+	if o.Timeout == 0 {
+		o.Timeout = 2 * time.Second
+	}
+	if o.Keyring == nil {
+		o.Keyring = systemKeyring()
+	}
+	h := dir(home)
+	m, err := h.loadMarker()
+	if errs.Is(err, errs.NotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if m.Kind == HowKeyring {
+		err := within(o.Timeout, func() error { return o.Keyring.Delete(m.Name) })
+		if err != nil && !errs.Is(err, errs.NotExist) {
+			return errs.E("keystore.Forget", errs.Permission, "the keyring did not delete the key", err)
+		}
+	}
+	return h.remove()
+}
+
+// create makes a key for a home that has none and remembers where it is. Of several
+// processes that do so at once one wins, and all use its key.
+func (h dir) create(o Options) (marker, error) {
+	key, err := h.adoptable()
+	if err != nil {
+		return marker{}, err
+	}
+	if key == nil {
+		key = new([32]byte)
+		rand.Read(key[:])
+		if os.Getenv(EnvKeyring) != "off" {
+			name := "home-" + hex.EncodeToString(randomName())
+			if toKeyring(o, name, *key) == nil {
+				return h.saveMarker(newMarker(HowKeyring, name, *key), func() {
+					_ = within(o.Timeout, func() error { return o.Keyring.Delete(name) })
+				})
+			}
+		}
+		if key, err = h.saveKey(*key); err != nil {
+			return marker{}, err
+		}
+	}
+	return h.saveMarker(newMarker(HowFile, "", *key), func() {})
+}
+
+func randomName() []byte {
+	b := make([]byte, 16)
+	rand.Read(b)
+	return b
+}
+
+// fits reports whether key is the one that the marker was made for.
+func (m marker) fits(key [32]byte) bool {
+	want := checkValue(key)
+	return subtle.ConstantTimeCompare([]byte(m.Check), []byte(want)) == 1
+}
+
+func checkValue(key [32]byte) string {
+	d := kdf.Derive(key[:], kdf.LocalEnv)
+	return hex.EncodeToString(d[:16])
+}
