@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/shelffs/shelf/blocks"
@@ -12,7 +13,7 @@ import (
 type Request struct {
 	Digest   blocks.Digest
 	Priority Priority
-	Progress func(n int) // may be nil; called with the bytes that arrived since the last call, never after Fetch returned
+	Progress *atomic.Uint64 // may be nil; grows by the bytes that arrive
 }
 
 // Source is one device that may be asked for blocks. It must be safe for concurrent use:

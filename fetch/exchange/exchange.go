@@ -1,10 +1,15 @@
 // Package exchange asks devices for blocks and serves them ours, over the protocol
 // "/shelf/blocks/1". It sees only sealed blocks.
+//
+// To each device go a few streams, one for each lane of urgency, opened when first used. Any
+// number of questions is under way on each at once; answers come in the order that suits the
+// server, which holds back what is less urgent between any two pieces of a block.
 package exchange
 
 import (
 	"context"
 	"log/slog"
+	"sync"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/fetch"
@@ -41,7 +46,8 @@ const (
 type Keeper interface {
 	Classes(ds []blocks.Digest) []Class
 	// Grant says for each block whether the asker may drop its own copy: true promises that
-	// this device holds the block and keeps it. nonce is the asker's, the same when it repeats a question.
+	// this device holds the block and keeps it. The nonce is the asker's, the same when it
+	// repeats a question.
 	Grant(asker ident.DeviceID, nonce [16]byte, ds []blocks.Digest) []bool
 }
 
@@ -50,39 +56,117 @@ type Config struct {
 	Network Network
 	Store   blocks.Getter             // what is on this device, never the network
 	Keeper  Keeper                    // optional: without it, every class is None and nothing is granted
-	Allow   func(ident.DeviceID) bool // who may be served; nil: everybody the Network lets in
-	Log     *slog.Logger
+	Allow   func(ident.DeviceID) bool // who may be served, asked for every question; nil: everybody the Network lets in
+	Log     *slog.Logger              // optional
 }
 
 // Exchange is both ends of the protocol on one device.
-type Exchange struct{ cfg Config }
+type Exchange struct {
+	cfg    Config
+	log    *slog.Logger
+	ctx    context.Context // ends at Close
+	stop   context.CancelFunc
+	totals tally
+	wg     sync.WaitGroup // every goroutine of ours
+
+	mu      sync.Mutex
+	remotes map[ident.DeviceID]*remote
+	served  map[Stream]struct{}
+	closed  bool
+}
 
 // New registers the protocol with the network and serves until Close.
-func New(cfg Config) *Exchange { return &Exchange{cfg: cfg} }
+func New(cfg Config) *Exchange {
+	x := &Exchange{cfg: cfg, log: cfg.Log, remotes: map[ident.DeviceID]*remote{}, served: map[Stream]struct{}{}}
+	if x.log == nil {
+		x.log = slog.New(slog.DiscardHandler)
+	}
+	x.ctx, x.stop = context.WithCancel(context.Background())
+	cfg.Network.Handle(Protocol, x.serve)
+	return x
+}
 
 // Source returns the fetch.Source that asks dev. The same device gives the same Source.
-func (x *Exchange) Source(dev ident.DeviceID) fetch.Source { return nil }
+func (x *Exchange) Source(dev ident.DeviceID) fetch.Source { return x.remote(dev) }
 
-// Have asks how dev keeps each of ds; the result is parallel to ds.
+// Have asks how dev keeps each of ds; the result is parallel to ds. Errors: as of fetch.Source.
 func (x *Exchange) Have(ctx context.Context, dev ident.DeviceID, ds []blocks.Digest) ([]Class, error) {
-	return nil, errs.E("exchange.Have", errs.Unsupported, "", nil)
+	out := make([]Class, 0, len(ds))
+	for len(ds) > 0 {
+		n := min(len(ds), maxDigests)
+		body, err := x.remote(dev).talk(ctx, question{kind: kindHave, digests: ds[:n]})
+		if err != nil {
+			return nil, errs.E("exchange.Have", errs.Other, dev.Short(), err)
+		}
+		for _, c := range body {
+			out = append(out, min(Class(c), Staged))
+		}
+		ds = ds[n:]
+	}
+	return out, nil
 }
 
-// Release asks dev whether we may drop our copies of ds; the result is parallel to ds.
+// Release asks dev whether we may drop our copies of ds: true is its promise to keep the block.
+// The result is parallel to ds. Repeat with the same nonce when no answer came.
 func (x *Exchange) Release(ctx context.Context, dev ident.DeviceID, nonce [16]byte, ds []blocks.Digest) ([]bool, error) {
-	return nil, errs.E("exchange.Release", errs.Unsupported, "", nil)
+	out := make([]bool, 0, len(ds))
+	for len(ds) > 0 {
+		n := min(len(ds), maxDigests)
+		body, err := x.remote(dev).talk(ctx, question{kind: kindRelease, nonce: nonce, digests: ds[:n]})
+		if err != nil {
+			return nil, errs.E("exchange.Release", errs.Other, dev.Short(), err)
+		}
+		for _, g := range body {
+			out = append(out, g == 1)
+		}
+		ds = ds[n:]
+	}
+	return out, nil
 }
-
-// Counters count content that crossed the network (sealed bytes, without framing).
-type Counters struct {
-	BlocksIn, BytesIn, BlocksOut, BytesOut uint64
-}
-
-// Totals counts since the start, all devices.
-func (x *Exchange) Totals() Counters { return Counters{} }
-
-// With counts the traffic with one device.
-func (x *Exchange) With(dev ident.DeviceID) Counters { return Counters{} }
 
 // Close ends all streams and waits for their goroutines.
-func (x *Exchange) Close() error { return nil }
+func (x *Exchange) Close() error {
+	x.mu.Lock()
+	x.closed = true
+	var served []Stream
+	for s := range x.served {
+		served = append(served, s)
+	}
+	var remotes []*remote
+	for _, r := range x.remotes {
+		remotes = append(remotes, r)
+	}
+	x.mu.Unlock()
+	x.stop()
+	for _, s := range served {
+		_ = s.Reset()
+	}
+	for _, r := range remotes {
+		r.close(errs.E("exchange.Close", errs.Closed, "", nil))
+	}
+	x.wg.Wait()
+	return nil
+}
+
+// spawn runs fn in a goroutine that Close waits for; false when closed.
+func (x *Exchange) spawn(fn func()) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed {
+		return false
+	}
+	x.wg.Add(1)
+	go func() { defer x.wg.Done(); fn() }()
+	return true
+}
+
+func (x *Exchange) remote(dev ident.DeviceID) *remote {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	r := x.remotes[dev]
+	if r == nil {
+		r = &remote{x: x, dev: dev, gate: newGate()}
+		x.remotes[dev] = r
+	}
+	return r
+}

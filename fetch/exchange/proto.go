@@ -1,0 +1,129 @@
+package exchange
+
+import (
+	"encoding/binary"
+	"io"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/fetch"
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// The protocol. Every message is a frame: u32be length of what follows, then a fixed head.
+//
+//	question  u8 kind | u32 id | …                       answer  u8 status | u32 id | …
+//	  get       u8 priority | digest 32                    status 0: the block's bytes
+//	  cancel    –                                          none of its own
+//	  have      n × digest 32                              status 0: n × u8 Class
+//	  release   nonce 16 | n × digest 32                   status 0: n × u8 (0 or 1)
+//
+// Each question but cancel is answered exactly once, in any order; status is an errs.Kind, and
+// anything but 0 has no bytes after it. A cancelled question that was not served yet is
+// answered with Interrupted. The asker opens the streams, one for each lane of urgency: a
+// stream's first get says how its answers stand to those of the other streams, and the priorities
+// order what waits on one.
+const (
+	kindGet     = 1
+	kindCancel  = 2
+	kindHave    = 3
+	kindRelease = 4
+)
+
+const (
+	digestLen    = 32
+	nonceLen     = 16
+	headLen      = 4 + 1 + 4 // length, kind or status, id
+	maxDigests   = 4096      // in one have or release
+	maxQuestion  = 5 + nonceLen + maxDigests*digestLen
+	maxQuestions = 1024 // unanswered on one stream
+)
+
+// question is one message from the asker.
+type question struct {
+	kind     uint8
+	id       uint32
+	priority fetch.Priority
+	nonce    [nonceLen]byte
+	digests  []blocks.Digest // get: exactly one
+}
+
+// appendTo appends the frame.
+func (q question) appendTo(b []byte) []byte {
+	at := len(b)
+	b = append(b, 0, 0, 0, 0, q.kind)
+	b = binary.BigEndian.AppendUint32(b, q.id)
+	switch q.kind {
+	case kindGet:
+		b = append(b, byte(q.priority))
+	case kindRelease:
+		b = append(b, q.nonce[:]...)
+	}
+	for i := range q.digests {
+		b = append(b, q.digests[i][:]...)
+	}
+	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-4))
+	return b
+}
+
+// parseQuestion reads the body of a frame. It does not keep b.
+func parseQuestion(b []byte) (question, error) {
+	bad := func(why string) (question, error) {
+		return question{}, errs.E("exchange.parseQuestion", errs.Protocol, why, nil)
+	}
+	if len(b) < 5 {
+		return bad("short message")
+	}
+	q := question{kind: b[0], id: binary.BigEndian.Uint32(b[1:])}
+	b = b[5:]
+	switch q.kind {
+	case kindGet:
+		if len(b) != 1+digestLen {
+			return bad("length of get")
+		}
+		q.priority, b = min(fetch.Priority(b[0]), fetch.Background), b[1:]
+	case kindCancel:
+		if len(b) != 0 {
+			return bad("length of cancel")
+		}
+		return q, nil
+	case kindRelease:
+		if len(b) < nonceLen {
+			return bad("length of release")
+		}
+		q.nonce, b = [nonceLen]byte(b), b[nonceLen:]
+	case kindHave:
+	default:
+		return bad("unknown kind")
+	}
+	if len(b) == 0 || len(b)%digestLen != 0 || len(b) > maxDigests*digestLen {
+		return bad("number of digests")
+	}
+	q.digests = make([]blocks.Digest, len(b)/digestLen)
+	for i := range q.digests {
+		copy(q.digests[i][:], b[i*digestLen:])
+	}
+	return q, nil
+}
+
+// answerHead is the head of an answer with n bytes after it.
+func answerHead(status errs.Kind, id uint32, n int) [headLen]byte {
+	var h [headLen]byte
+	binary.BigEndian.PutUint32(h[:], uint32(headLen-4+n))
+	h[4] = byte(status)
+	binary.BigEndian.PutUint32(h[5:], id)
+	return h
+}
+
+// readAnswerHead returns the head of the next answer and how many bytes follow it.
+func readAnswerHead(r io.Reader) (status errs.Kind, id uint32, n int, err error) {
+	var h [headLen]byte
+	if _, err = io.ReadFull(r, h[:]); err != nil {
+		return 0, 0, 0, err
+	}
+	length := int64(binary.BigEndian.Uint32(h[:])) - (headLen - 4)
+	status, id = errs.Kind(h[4]), binary.BigEndian.Uint32(h[5:])
+	if length < 0 || length > blocks.MaxSealed || (status != 0 && length != 0) {
+		return 0, 0, 0, errs.E("exchange.readAnswer", errs.Protocol, "length", nil)
+	}
+	return status, id, int(length), nil
+}
