@@ -40,7 +40,7 @@ func newMarker(kind, name string, key [32]byte) marker {
 
 func (h dir) path(name string) string { return filepath.Join(string(h), name) }
 
-// check reports Permission for a home that belongs to others or that others can enter.
+// check reports NotExist or NotDir for a home that is no directory.
 func (h dir) check() error {
 	const op = "keystore.Unlock"
 	st, err := os.Stat(string(h))
@@ -123,7 +123,7 @@ func (h dir) loadKey() (key [32]byte, warning string, err error) {
 	path := h.path(keyFile)
 	b, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return key, "", errs.E(op, errs.NotExist, path, errs.E(op, errs.Other, "the key of this home is missing: bring the file back from a backup, or start with a new home and join again", nil))
+		return key, "", errs.E(op, errs.NotExist, path, err)
 	}
 	if err != nil {
 		return key, "", errs.E(op, errs.Permission, path, err)
@@ -181,10 +181,18 @@ func (h dir) writeOnce(name string, content []byte) (err error) {
 	if err != nil {
 		return errs.E(op, errs.Other, h.path(name), err)
 	}
-	if err := os.Link(tmp.Name(), h.path(name)); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return errs.E(op, errs.Exist, h.path(name), err)
+	err = os.Link(tmp.Name(), h.path(name))
+	if err != nil && !errors.Is(err, fs.ErrExist) { // a filesystem without hard links
+		if _, serr := os.Lstat(h.path(name)); errors.Is(serr, fs.ErrNotExist) {
+			err = os.Rename(tmp.Name(), h.path(name))
+		} else {
+			err = fs.ErrExist
 		}
+	}
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return errs.E(op, errs.Exist, h.path(name), err)
+	case err != nil:
 		return errs.E(op, errs.Other, h.path(name), err)
 	}
 	return syncDir(string(h))

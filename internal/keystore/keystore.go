@@ -50,6 +50,16 @@ type Options struct {
 	Timeout time.Duration // for each call of the keyring; 0: two seconds
 }
 
+func (o Options) withDefaults() Options {
+	if o.Timeout == 0 {
+		o.Timeout = 2 * time.Second
+	}
+	if o.Keyring == nil {
+		o.Keyring = systemKeyring()
+	}
+	return o
+}
+
 // Unlock returns the master key of the home directory, and makes one on first use. The
 // directory must exist. how is HowKeyring or HowFile, and warning, if not empty, must be
 // shown to the user.
@@ -58,12 +68,8 @@ type Options struct {
 // what to do), or is not the home's; Corrupt when a file was damaged; NotExist with
 // Options.NoKey. Unlock never hangs on a keyring.
 func Unlock(home string, o Options) (key [32]byte, how, warning string, err error) {
-	if o.Timeout == 0 {
-		o.Timeout = 2 * time.Second
-	}
-	if o.Keyring == nil {
-		o.Keyring = systemKeyring()
-	}
+	const op = "keystore.Unlock"
+	o = o.withDefaults()
 	h := dir(home)
 	if err := h.check(); err != nil {
 		return key, "", "", err
@@ -79,10 +85,12 @@ func Unlock(home string, o Options) (key [32]byte, how, warning string, err erro
 	case HowKeyring:
 		key, err = fromKeyring(o, m.Name)
 	case HowFile:
-		key, warning, err = h.loadKey()
+		if key, warning, err = h.loadKey(); errs.Is(err, errs.NotExist) {
+			err = errs.E(op, errs.Permission, "the key of this home is missing: bring the file back from a backup, or start with a new home and join again", err)
+		}
 	}
 	if err == nil && !m.fits(key) {
-		err = errs.E("keystore.Unlock", errs.Permission, "", errs.E("keystore.check", errs.Corrupt, "the key found is not the key of this home", nil))
+		err = errs.E(op, errs.Permission, "the key found is not the key of this home", nil)
 	}
 	if err != nil {
 		return [32]byte{}, "", "", err
@@ -93,12 +101,7 @@ func Unlock(home string, o Options) (key [32]byte, how, warning string, err erro
 // Forget removes the home's key for good: everything that the home stores becomes
 // unreadable. It is for homes that are being deleted.
 func Forget(home string, o Options) error {
-	if o.Timeout == 0 {
-		o.Timeout = 2 * time.Second
-	}
-	if o.Keyring == nil {
-		o.Keyring = systemKeyring()
-	}
+	o = o.withDefaults()
 	h := dir(home)
 	m, err := h.loadMarker()
 	if errs.Is(err, errs.NotExist) {

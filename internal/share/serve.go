@@ -11,7 +11,6 @@ import (
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
-	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/wire"
 )
 
