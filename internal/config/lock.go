@@ -25,14 +25,21 @@ func (h Home) Lock() (*Lock, error) {
 	if err != nil {
 		return nil, errs.E(op, kindOf(err), h.LockFile(), err)
 	}
-	if err := tryLock(f); err != nil {
+	// Somebody who only looks (Locked) has it for an instant: try again for a moment.
+	err = tryLock(f, false)
+	for n := 0; errors.Is(err, errLocked) && n < 10; n++ {
+		time.Sleep(10 * time.Millisecond)
+		err = tryLock(f, false)
+	}
+	if err != nil {
 		_ = f.Close()
 		if errors.Is(err, errLocked) {
 			return nil, errs.E(op, errs.Busy, string(h), errors.New("another shelf daemon uses this home"))
 		}
 		return nil, errs.E(op, errs.Other, h.LockFile(), err)
 	}
-	if err := f.Truncate(0); err == nil {
+	err = f.Truncate(0)
+	if err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
@@ -52,7 +59,7 @@ func (h Home) Locked() (pid int, locked bool) {
 		return 0, false
 	}
 	defer f.Close()
-	if !errors.Is(tryLock(f), errLocked) {
+	if !errors.Is(tryLock(f, true), errLocked) {
 		return 0, false // closing releases what was just taken
 	}
 	buf := make([]byte, 32)

@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/shelffs/shelf/internal/control/client"
+	"github.com/shelffs/shelf/internal/control/controlapi"
+)
+
+// answerWait is how long a daemon that holds the home may take until its socket is there.
+const answerWait = 10 * time.Second
+
+// connect finds the daemon of this home. It waits for one that is just starting; without
+// one it is KindNotRunning. The caller closes the client.
+func (a *app) connect(ctx context.Context) (*client.Client, controlapi.Status, error) {
+	deadline := time.Now().Add(answerWait)
+	for {
+		// The place of the socket may be told only once the daemon has begun.
+		c := client.New(a.home.Socket())
+		st, err := c.Status(ctx)
+		if err == nil {
+			return c, st, nil
+		}
+		c.Close()
+		if controlapi.FromError(err).Kind != controlapi.KindNotRunning {
+			return nil, st, err
+		}
+		pid, locked := a.home.Locked()
+		if !locked {
+			return nil, st, a.notRunning()
+		}
+		if time.Now().After(deadline) {
+			return nil, st, controlapi.E("busy", "see "+a.home.LogFile()+"\nto end it: shelf down --force",
+				"the shelf daemon (process %d) does not answer", pid)
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return nil, st, err
+		}
+	}
+}
+
+// notRunning words the absence of a daemon by what can be seen of its past.
+func (a *app) notRunning() error {
+	switch at := a.home.LastMounted(); {
+	case at != "":
+		return controlapi.E(controlapi.KindNotRunning, "this starts it again and mends the mount: shelf up",
+			"the shelf daemon ended without unmounting %s", at)
+	case a.home.HasState():
+		return controlapi.E(controlapi.KindNotRunning, "start it: shelf up", "the shelf daemon is not running")
+	}
+	return controlapi.E(controlapi.KindNotRunning, "first device: shelf up\nfurther devices: shelf join TOKEN",
+		"there is nothing in %s yet", a.home)
+}
+
+// pause sleeps, or returns ctx's error.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

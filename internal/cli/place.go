@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/shelffs/shelf/internal/control/client"
+	"github.com/shelffs/shelf/internal/control/controlapi"
+)
+
+// place runs one of pin, unpin and free on paths as a person typed them, and tells what became
+// of each. A path that was refused fails the command after all of them were tried.
+func (a *app) place(ctx context.Context, args []string, wait bool,
+	do func(context.Context, *client.Client, controlapi.PlaceRequest, *meter) (controlapi.PlaceResult, error),
+	text func(controlapi.PlaceItem) string,
+) error {
+	c, st, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	paths, err := sharePaths(args, st)
+	if err != nil {
+		return err
+	}
+	m := a.newMeter()
+	res, err := do(ctx, c, controlapi.PlaceRequest{Paths: paths, Wait: wait}, m)
+	m.done()
+	if err != nil {
+		return err
+	}
+	if res.Items == nil {
+		res.Items = []controlapi.PlaceItem{}
+	}
+	err = a.emit(res, func() {
+		for _, it := range res.Items {
+			if it.Refused == nil || it.MovedBlocks > 0 {
+				a.say("%s: %s", safe(it.Path), text(it))
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return a.refusals(res.Items)
+}
+
+// refusals prints each refusal, and gives the first as the command's error.
+func (a *app) refusals(items []controlapi.PlaceItem) error {
+	var all []*controlapi.Error
+	for _, it := range items {
+		if r := it.Refused; r != nil {
+			all = append(all, controlapi.E(r.Kind, refusalHint(it.Path, r), "%s: %s", it.Path, r.Reason))
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	if a.json || len(all) == 1 {
+		return all[0]
+	}
+	for _, e := range all {
+		a.complain(e)
+	}
+	return quiet{errors.Join(all[0])}
+}
+
+// refusalHint lists the files concerned where they are not the path itself, and what helps.
+func refusalHint(path string, r *controlapi.Refusal) string {
+	hint := ""
+	for i, p := range r.Paths {
+		if i == 5 {
+			hint += count(int64(len(r.Paths)-5), "more", "more") + "\n"
+			break
+		}
+		if p != path {
+			hint += p + "\n"
+		}
+	}
+	switch r.Kind {
+	case controlapi.KindOnlyCopy:
+		hint += "it can be freed once another device has it: shelf sync --wait"
+	case "offline":
+		hint += "it goes on when a device that has it is reachable: shelf devices"
+	case "no_space":
+		hint += "free something else, or start with a larger --cache-size"
+	}
+	return hint
+}

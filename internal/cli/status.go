@@ -1,0 +1,186 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shelffs/shelf/internal/control/controlapi"
+)
+
+func (a *app) statusCmd() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [PATH]",
+		Short: "How this device stands, or one file or folder",
+		Long: `Without PATH: mount, cache, what is not yet on another device, and the other devices.
+With PATH: how much of it is here, its placement, and which devices have it. PATH is inside
+the mount, or begins with / at the root of the share.`,
+		Args: argCount(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, st, err := a.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if len(args) == 0 {
+				return a.emit(fillStatus(st), func() { a.showStatus(st) })
+			}
+			p, err := sharePath(args[0], st.Mount.Path)
+			if err != nil {
+				return err
+			}
+			ps, err := c.PathStatus(cmd.Context(), p)
+			if err != nil {
+				return err
+			}
+			if ps.Copies == nil {
+				ps.Copies = []controlapi.Copy{}
+			}
+			return a.emit(ps, func() { a.showPath(ps) })
+		},
+	}
+}
+
+// fillStatus makes empty lists of missing ones: scripts iterate over them.
+func fillStatus(st controlapi.Status) controlapi.Status {
+	if st.Peers == nil {
+		st.Peers = []controlapi.Peer{}
+	}
+	if st.Warnings == nil {
+		st.Warnings = []string{}
+	}
+	return st
+}
+
+func (a *app) showStatus(st controlapi.Status) {
+	up := ""
+	if !st.Daemon.Started.IsZero() {
+		up = "up " + span(time.Since(st.Daemon.Started)) + ", "
+	}
+	a.say("%s  (%sversion %s, process %d)\n", safe(st.Device.Name), up, safe(st.Daemon.Version), st.Daemon.PID)
+	mount := "not mounted (" + a.program() + " up)"
+	if st.Mount.Path != "" {
+		mount = safe(st.Mount.Path) + "  (" + safe(st.Mount.Adapter) + ")"
+	}
+	cache := fmt.Sprintf("%s of %s", size(st.Cache.Used), size(st.Cache.Limit))
+	if st.Cache.Used > 0 {
+		cache += fmt.Sprintf(": %s pinned, %s only here so far, %s evictable",
+			size(st.Cache.Pinned), size(st.Cache.Staged), size(st.Cache.Fetched))
+	}
+	pending := "nothing: all changes are on another device too"
+	if p := st.Pending; !p.Zero() {
+		pending = fmt.Sprintf("%s and %s (%s) are not on another device yet",
+			count(p.Records, "change", "changes"), blocks(p.Blocks), size(p.Bytes))
+	} else if len(st.Peers) == 0 {
+		pending = "nothing"
+	}
+	t := st.Transferred
+	a.table("", [][]string{
+		{"mount", mount},
+		{"contents", files(st.Files) + ", " + size(st.Bytes)},
+		{"cache", cache},
+		{"pending", pending},
+		{"received", blocks(t.BlocksIn) + ", " + size(t.BytesIn) + " since the start"},
+		{"sent", blocks(t.BlocksOut) + ", " + size(t.BytesOut)},
+	})
+	for _, w := range st.Warnings {
+		a.say("\nNote: %s", safe(sentence(w)))
+	}
+	if !st.Account.RecoveryConfirmed {
+		a.say("\nNote: the recovery phrase was not confirmed (%s recovery confirm).", a.program())
+	}
+	if len(st.Peers) == 0 {
+		a.say("\nThis is the only device. To add one:  %s invite", a.program())
+		return
+	}
+	a.say("")
+	rows := [][]string{{"DEVICE", "ID", "STATE", "PATH", "ROUND TRIP"}}
+	for _, p := range st.Peers {
+		rows = append(rows, peerRow(p))
+	}
+	a.table("", rows)
+}
+
+func peerRow(p controlapi.Peer) []string {
+	state, rtt := "connected", ""
+	switch {
+	case p.Connected && p.RTT != nil:
+		rtt = span(time.Duration(*p.RTT * 1e6))
+	case p.Connected:
+	case p.LastSeen != nil:
+		state = "seen " + span(time.Since(*p.LastSeen)) + " ago"
+	default:
+		state = "never seen"
+	}
+	return []string{safe(p.Name), short(p.ID), state, safe(p.Path), rtt}
+}
+
+// short is the part of an id by which a person tells own devices apart.
+func short(id string) string { return safe(id[:min(7, len(id))]) }
+
+func (a *app) showPath(p controlapi.PathStatus) {
+	what := p.Kind
+	switch p.Kind {
+	case controlapi.KindDir:
+		what = "folder, " + files(p.Files) + ", " + size(p.Size)
+	case controlapi.KindFile:
+		what = "file, " + size(p.Size)
+	}
+	a.say("%s  (%s)\n", safe(p.Path), what)
+	here := "all of it"
+	if !p.Complete {
+		here = fmt.Sprintf("%s of %s (%s)", size(p.LocalBytes), size(p.Size), percent(min(p.LocalBytes, p.Size-1), p.Size))
+	}
+	rows := [][]string{{"here", here}, {"placement", placement(p.Placement, p.Inherited)}}
+	for i, c := range p.Copies {
+		label := ""
+		if i == 0 {
+			label = "copies"
+		}
+		rows = append(rows, []string{label, copyText(c)})
+	}
+	if len(p.Copies) == 0 {
+		rows = append(rows, []string{"copies", "none known"})
+	}
+	if p.Writer != "" {
+		rows = append(rows, []string{"written by", safe(p.Writer) + ", " + p.Mtime.Local().Format("2006-01-02 15:04:05")})
+	}
+	if c := p.Conflict; c != nil {
+		rows = append(rows, []string{"conflict", fmt.Sprintf("with %s: this version is from %s, %s",
+			safe(c.Of), safe(c.Device), c.When.Local().Format("2006-01-02 15:04"))})
+	}
+	if p.Why != "" {
+		rows = append(rows, []string{"why", safe(p.Why)})
+	}
+	a.table("", rows)
+}
+
+func copyText(c controlapi.Copy) string {
+	s := safe(c.Name)
+	if c.Self {
+		s += " (this device)"
+	}
+	if !c.Complete {
+		s += ", in part"
+	}
+	if !c.Self && !c.Connected {
+		s += ", not connected"
+	}
+	return s
+}
+
+func placement(p string, inherited bool) string {
+	text := map[string]string{
+		controlapi.PlacePinned:    "pinned: always here",
+		controlapi.PlaceCloud:     "cloud: not kept here",
+		controlapi.PlaceAutomatic: "automatic: kept here while it is used",
+	}[p]
+	if text == "" {
+		text = safe(p)
+	}
+	if inherited && p != controlapi.PlaceAutomatic {
+		text += " (from a folder above)"
+	}
+	return text
+}

@@ -1,0 +1,274 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shelffs/shelf/internal/config"
+	"github.com/shelffs/shelf/internal/control/client"
+	"github.com/shelffs/shelf/internal/control/controlapi"
+)
+
+// startFlags are the settings that can be given for one start.
+type startFlags struct {
+	cacheSize string
+	name      string
+	listen    []string
+}
+
+func (f *startFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.cacheSize, "cache-size", "", "`size` limit of this device's cache for this run, as 20GiB (default 10GiB)")
+	cmd.Flags().StringVar(&f.name, "name", "", "`name` of this device when it is made (default the computer's)")
+	cmd.Flags().StringSliceVar(&f.listen, "listen", nil, "`address` to wait on for other devices, as :4001 (repeatable; default chosen once)")
+}
+
+// start joins flags, configuration and defaults.
+func (a *app) start(f startFlags) (config.Start, error) {
+	s := config.Start{Home: a.home, Version: a.Version}
+	conf, err := config.Load(a.home)
+	if err != nil {
+		return s, err
+	}
+	s.CacheSize, s.Name, s.Mountpoint, s.Listen = conf.CacheSize, conf.Name, conf.Mountpoint, conf.Listen
+	if s.CacheSize == 0 {
+		s.CacheSize = config.DefaultCacheSize
+	}
+	if s.Name == "" {
+		s.Name = config.DefaultName()
+	}
+	if f.cacheSize != "" {
+		if s.CacheSize, err = config.ParseCacheSize(f.cacheSize); err != nil {
+			return s, err
+		}
+	}
+	if f.name != "" {
+		if s.Name, err = f.name, config.CheckName(f.name); err != nil {
+			return s, err
+		}
+	}
+	if len(f.listen) > 0 {
+		s.Listen = f.listen
+		for _, addr := range f.listen {
+			if err := config.CheckListen(addr); err != nil {
+				return s, err
+			}
+		}
+	}
+	s.Listen = config.ListenAddrs(s.Listen)
+	return s, nil
+}
+
+func (a *app) upCmd() *cobra.Command {
+	var f startFlags
+	var foreground, noMount bool
+	cmd := &cobra.Command{
+		Use:   "up [MOUNTPOINT]",
+		Short: "Start Shelf on this device and mount it",
+		Long: `Start the daemon in the background and mount the folder (default ~/Shelf, or what
+config.toml says). On a fresh home this makes an account and shows its recovery phrase, once.
+Harmless when it is up already; after a crash it mends what was left.`,
+		Args: argCount(0, 1, ""),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := a.start(f)
+			if err != nil {
+				return err
+			}
+			s.Create = true
+			if noMount && len(args) > 0 {
+				return usage("", "--no-mount and a mountpoint exclude each other")
+			}
+			asked := len(args) > 0
+			if s.Mountpoint, err = a.mountpoint(args, s.Mountpoint); err != nil {
+				return err
+			}
+			if noMount {
+				s.Mountpoint = ""
+			}
+			if foreground {
+				return a.foreground(cmd.Context(), s)
+			}
+			set := cmd.Flags().Changed("cache-size") || cmd.Flags().Changed("name") || cmd.Flags().Changed("listen")
+			return a.up(cmd.Context(), s, asked, set)
+		},
+	}
+	f.register(cmd)
+	cmd.Flags().BoolVar(&foreground, "foreground", false, "stay in this process until Ctrl-C or SIGTERM, for service managers")
+	cmd.Flags().BoolVar(&noMount, "no-mount", false, "start without mounting")
+	cmd.ValidArgsFunction = completeDirs
+	return cmd
+}
+
+// mountpoint is the one asked for, else that of a crashed daemon, which has to be mended, else
+// the configured or the default one. Absolute.
+func (a *app) mountpoint(args []string, configured string) (string, error) {
+	switch last := a.home.LastMounted(); {
+	case len(args) > 0:
+		return filepath.Abs(args[0])
+	case last != "":
+		return last, nil
+	case configured != "":
+		return configured, nil
+	}
+	return config.DefaultMountpoint()
+}
+
+// up brings the daemon and the mount up, whatever there is of them. asked says that the
+// mountpoint was named by the person; set, that settings for the start were.
+func (a *app) up(ctx context.Context, s config.Start, asked, set bool) error {
+	for attempt := 0; ; attempt++ {
+		c, st, err := a.connect(ctx)
+		if err == nil {
+			defer c.Close()
+			if set {
+				a.note("Shelf is running already: --cache-size, --name and --listen are for a start and were not used.")
+			}
+			return a.upRunning(ctx, c, st, s, asked)
+		}
+		if !isKind(err, controlapi.KindNotRunning) {
+			return err
+		}
+		err = a.upFresh(ctx, s)
+		// Somebody else was faster: use theirs.
+		if !isKind(err, controlapi.KindRunning) || attempt == 3 {
+			return err
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// upFresh starts the daemon.
+func (a *app) upFresh(ctx context.Context, s config.Start) error {
+	var phrase string
+	ready, err := a.spawn(ctx, s, func(ev controlapi.StartEvent) {
+		if ev.Phrase != "" {
+			phrase = ev.Phrase
+		}
+	})
+	if err != nil && phrase != "" && !a.json {
+		// The account exists, and its phrase is told only once.
+		a.showPhrase(phrase)
+	}
+	if err != nil {
+		return err
+	}
+	return a.emit(upResult(ready, phrase, false), func() {
+		if phrase != "" {
+			a.showPhrase(phrase)
+			a.confirmNow(ctx, phrase)
+		}
+		a.showReady(ready)
+	})
+}
+
+// upRunning mounts through a daemon that is there already, where that is wanted.
+func (a *app) upRunning(ctx context.Context, c *client.Client, st controlapi.Status, s config.Start, asked bool) error {
+	ready := controlapi.Ready{PID: st.Daemon.PID, Device: st.Device, Mount: st.Mount, Files: st.Files, Bytes: st.Bytes, Warnings: st.Warnings}
+	switch at := st.Mount.Path; {
+	case s.Mountpoint == "" || at != "" && (!asked || samePath(at, s.Mountpoint)):
+		return a.emit(upResult(ready, "", true), func() {
+			if at == "" {
+				a.say("Shelf is up already (process %d), not mounted.", ready.PID)
+				return
+			}
+			a.say("Shelf is up already, mounted at %s.", safe(at))
+		})
+	case at != "":
+		return controlapi.E("busy", "to move it: shelf down && shelf up "+s.Mountpoint, "Shelf is mounted already, at %s", at)
+	}
+	m, err := c.Mount(ctx, controlapi.MountRequest{Path: s.Mountpoint})
+	if err != nil {
+		return err
+	}
+	ready.Mount = m
+	return a.emit(upResult(ready, "", true), func() { a.showReady(ready) })
+}
+
+// samePath compares two absolute paths, by what they lead to where the words differ.
+func samePath(a, b string) bool {
+	if filepath.Clean(a) == filepath.Clean(b) {
+		return true
+	}
+	return realPath(a) == realPath(b)
+}
+
+// realPath resolves links in the folder of p, not in its last part, which may be a mount
+// that does not answer.
+func realPath(p string) string {
+	dir, err := filepath.EvalSymlinks(filepath.Dir(p))
+	if err != nil {
+		return filepath.Clean(p)
+	}
+	return filepath.Join(dir, filepath.Base(p))
+}
+
+type upJSON struct {
+	Created        bool                  `json:"created"`
+	AlreadyRunning bool                  `json:"already_running"`
+	RecoveryPhrase string                `json:"recovery_phrase,omitempty"`
+	PID            int                   `json:"pid"`
+	Device         controlapi.DeviceName `json:"device"`
+	Mount          controlapi.Mount      `json:"mount"`
+	Files          int64                 `json:"files"`
+	Bytes          int64                 `json:"bytes"`
+	Warnings       []string              `json:"warnings"`
+}
+
+func upResult(r controlapi.Ready, phrase string, already bool) upJSON {
+	if r.Warnings == nil {
+		r.Warnings = []string{}
+	}
+	return upJSON{r.Created, already, phrase, r.PID, r.Device, r.Mount, r.Files, r.Bytes, r.Warnings}
+}
+
+func readyText(r controlapi.Ready) string {
+	what := "empty so far"
+	if r.Files > 0 {
+		what = files(r.Files) + ", " + size(r.Bytes)
+	}
+	if r.Mount.Path == "" {
+		return "Shelf is up, not mounted: " + what + "."
+	}
+	return "Shelf is mounted at " + safe(r.Mount.Path) + ": " + what + "."
+}
+
+func (a *app) showReady(r controlapi.Ready) {
+	a.say("%s", readyText(r))
+	for _, w := range r.Warnings {
+		a.say("Note: %s", safe(sentence(w)))
+	}
+	if r.Created {
+		a.say("\nTo add another device, run here:  %s invite", a.program())
+	}
+}
+
+// program is how to call this program for the same home again.
+func (a *app) program() string {
+	if a.homeFlag != "" {
+		return "shelf --home " + shellQuote(a.homeFlag)
+	}
+	return "shelf"
+}
+
+func completeDirs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}
+
+// shellQuote writes s so that a shell reads it as one word.
+func shellQuote(s string) string {
+	plain := func(r rune) bool {
+		return r < 0x80 && (r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == os.PathSeparator ||
+			r == '/' || r == '.' || r == '_' || r == '-' || r == '~' || r == ':')
+	}
+	for _, r := range s {
+		if !plain(r) {
+			return "'" + quoteInner(s) + "'"
+		}
+	}
+	return s
+}
