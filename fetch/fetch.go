@@ -1,14 +1,20 @@
 // Package fetch brings the blocks that are wanted: it looks in the cache, asks the nearest
 // device that has them, the most urgent first, verifies what arrives and keeps it.
 //
-// It knows neither keys nor files nor sockets: devices are Sources, which package exchange
-// makes.
+// For each block there is at most one flight, whoever and however many want it. It is as
+// urgent as its most urgent waiter and is given up when the last one leaves. A flight waits in
+// a queue until a device has room for it (urgent ones never wait), makes attempts at one device
+// after the other, and a second attempt beside the first where that one is slow.
+//
+// The package knows neither keys nor files nor sockets: devices are Sources, which package
+// exchange makes.
 package fetch
 
 import (
+	"cmp"
 	"context"
-	"iter"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/shelffs/shelf/blocks"
@@ -28,9 +34,18 @@ type Limits struct {
 	PerSource     int64         // the same for one device: the ceiling of what its rate allows; default 32 MiB
 	AheadBytes    int64         // blocks read ahead that are held in memory until they are taken; default 32 MiB
 	OnDemand      time.Duration // an urgent reader's wait without any progress; default 20 s
-	Bulk          time.Duration // the same for all other classes; default 60 s
 	Grace         time.Duration // how long to wait for a device that was there a moment ago; default 2 s
 	Linger        time.Duration // how long a request under way outlives its last waiter; default 2 s
+}
+
+func (l Limits) orDefault() Limits {
+	l.InFlightBytes = cmp.Or(l.InFlightBytes, 64<<20)
+	l.PerSource = cmp.Or(l.PerSource, 32<<20)
+	l.AheadBytes = cmp.Or(l.AheadBytes, 32<<20)
+	l.OnDemand = cmp.Or(l.OnDemand, 20*time.Second)
+	l.Grace = cmp.Or(l.Grace, 2*time.Second)
+	l.Linger = cmp.Or(l.Linger, 2*time.Second)
+	return l
 }
 
 // Report tells of a device that sent something else than it was asked for.
@@ -45,17 +60,52 @@ type Config struct {
 	Cache   Cache
 	Locator Locator
 	Limits  Limits
-	Present func(blocks.Digest) bool  // optional, cheap: the block is in the cache; lets FetchAll and Want skip it unread
-	Verify  func(blocks.Sealed) error // optional, after the digest has been checked: for instance its seal
-	Report  func(Report)              // optional
-	Log     *slog.Logger
+	Present func(blocks.Digest) bool    // optional, cheap: the block is in the cache; spares reading it to see
+	Verify  func(blocks.Sealed) error   // optional, after the digest has been checked: for instance its seal
+	Report  func(Report)                // optional; called without locks, must not block
+	Name    func(ident.DeviceID) string // optional: a device's name for people
+	Log     *slog.Logger                // optional
 }
 
 // Fetcher is a blocks.Getter over all devices.
-type Fetcher struct{ cfg Config }
+type Fetcher struct {
+	cfg   Config
+	lim   Limits
+	log   *slog.Logger
+	ctx   context.Context // ends at Close
+	stop  context.CancelFunc
+	wg    sync.WaitGroup
+	start time.Time
+
+	// mu guards everything below and all flights. It is never held across a wait or a call
+	// of anything foreign but Locator.Locate and Source.Device, which answer from memory.
+	mu      sync.Mutex
+	flights map[blocks.Digest]*flight
+	queues  [priorities]queue
+	parked  map[*flight]struct{} // no device to ask now
+	book    book
+	ahead   ahead
+	flying  int64 // bytes asked for, estimated, OnDemand not counted
+	closed  bool
+}
 
 // New returns a Fetcher. Close it to stop what is under way.
-func New(cfg Config) *Fetcher { return &Fetcher{cfg: cfg} }
+func New(cfg Config) *Fetcher {
+	f := &Fetcher{
+		cfg: cfg, lim: cfg.Limits.orDefault(), log: cfg.Log, start: time.Now(),
+		flights: map[blocks.Digest]*flight{}, parked: map[*flight]struct{}{}, book: newBook(),
+	}
+	if f.log == nil {
+		f.log = slog.New(slog.DiscardHandler)
+	}
+	if f.cfg.Name == nil {
+		f.cfg.Name = ident.DeviceID.Short
+	}
+	f.ahead = newAhead(f.lim.AheadBytes)
+	f.ctx, f.stop = context.WithCancel(context.Background())
+	f.wg.Go(f.watch)
+	return f
+}
 
 // GetBlock is Get at OnDemand.
 func (f *Fetcher) GetBlock(ctx context.Context, d blocks.Digest) (blocks.Sealed, error) {
@@ -64,33 +114,65 @@ func (f *Fetcher) GetBlock(ctx context.Context, d blocks.Digest) (blocks.Sealed,
 
 // Get brings one block, from the cache or from a device; the result is verified. Errors:
 // Offline when no device that has it can be reached, Timeout when nothing moved for the
-// class's time, Interrupted when ctx ended, Closed.
+// time allowed, Corrupt when every device that has it sent something else, Interrupted when
+// ctx ended, Closed.
 func (f *Fetcher) Get(ctx context.Context, d blocks.Digest, p Priority) (blocks.Sealed, error) {
-	return blocks.Sealed{}, errs.E("fetch.Get", errs.Unsupported, "", nil)
+	if b, ok := f.local(ctx, d); ok {
+		return b, nil
+	}
+	p = p.clamp()
+	f.mu.Lock()
+	fl, err := f.joinLocked(d, waiter{prio: p})
+	f.mu.Unlock()
+	if err != nil {
+		return blocks.Sealed{}, err
+	}
+	select {
+	case <-fl.done:
+		return fl.block, fl.err // both set before done was closed
+	case <-ctx.Done():
+		f.mu.Lock()
+		f.leaveLocked(fl, p)
+		f.mu.Unlock()
+		return blocks.Sealed{}, errs.E("fetch.Get", errs.Other, d.Short(), ctx.Err())
+	}
 }
 
-// Wanted is a set of blocks being fetched ahead of need.
-type Wanted struct{}
-
-// Cancel says that nobody needs them any more. Repeated calls are harmless.
-func (w *Wanted) Cancel() {}
-
-// Want starts fetching ds, in their order, and returns at once. Failures are silent: whoever
-// needs a block then asks for it with Get.
-func (f *Fetcher) Want(p Priority, ds ...blocks.Digest) *Wanted { return &Wanted{} }
-
-// Ahead is Want at ReadAhead, in a form that needs no type of this package.
-func (f *Fetcher) Ahead(ds ...blocks.Digest) (cancel func()) { return f.Want(ReadAhead, ds...).Cancel }
-
-// FetchAll brings every block of ds into the cache, many at once, and calls each for every one
-// (from the calling goroutine, not in order) with nil or the reason why it is not in the cache.
-// It returns when all are done or, with an error, when ctx ends.
-func (f *Fetcher) FetchAll(ctx context.Context, p Priority, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error {
-	return errs.E("fetch.FetchAll", errs.Unsupported, "", nil)
+// local looks at what was read ahead, and in the cache. A flight that has its block already is
+// joined instead: its bytes are in memory.
+func (f *Fetcher) local(ctx context.Context, d blocks.Digest) (blocks.Sealed, bool) {
+	f.mu.Lock()
+	b, ok := f.ahead.take(d)
+	_, flying := f.flights[d]
+	f.mu.Unlock()
+	if ok || flying {
+		return b, ok
+	}
+	b, err := f.cfg.Cache.GetBlock(ctx, d)
+	if err != nil && !errs.Is(err, errs.NotExist) {
+		f.log.Debug("fetch: the cache did not give a block", "block", d.Short(), "err", err)
+	}
+	return b, err == nil
 }
 
-// Why says in a sentence what a block is waiting for; "" when nobody waits for it.
-func (f *Fetcher) Why(d blocks.Digest) string { return "" }
+// present reports whether the cache has a block.
+func (f *Fetcher) present(d blocks.Digest) bool {
+	if f.cfg.Present != nil {
+		return f.cfg.Present(d)
+	}
+	_, err := f.cfg.Cache.GetBlock(f.ctx, d)
+	return err == nil
+}
 
 // Close ends everything under way with errs.Closed and waits for it.
-func (f *Fetcher) Close() error { return nil }
+func (f *Fetcher) Close() error {
+	f.stop()
+	f.mu.Lock()
+	f.closed = true
+	for _, fl := range f.flights {
+		f.failLocked(fl, errs.E("fetch.Close", errs.Closed, "", nil))
+	}
+	f.mu.Unlock()
+	f.wg.Wait()
+	return nil
+}

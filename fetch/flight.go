@@ -1,0 +1,198 @@
+package fetch
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+)
+
+// flight is the one way of one block to this device. Guarded by Fetcher.mu, but for done,
+// block and err: those are set before done is closed and never change.
+type flight struct {
+	digest   blocks.Digest
+	group    *group
+	begun    time.Time
+	ctx      context.Context // of all attempts
+	cancel   context.CancelFunc
+	progress atomic.Uint64 // bytes that arrived
+
+	waiting [priorities]int // waiters of each priority
+	prio    Priority        // the most urgent of them
+	urgent  time.Time       // when it became OnDemand
+	asked   bool            // a Get waited for it: not to be held as read ahead
+	notify  []chan<- stored // told once, when the block is in the cache or never will be
+	wanted  []*Wanted       // to be told to forget it
+
+	place    *element // in a queue
+	attempts []*attempt
+	tried    map[ident.DeviceID]*trial
+	alone    time.Time   // since when no device could be asked; zero: one could
+	timer    *time.Timer // hedge, deadline, end of grace
+	seen     uint64      // progress at the timer's last look
+	moved    time.Time   // when progress was last seen
+
+	done  chan struct{}
+	block blocks.Sealed
+	err   error
+}
+
+// stored is what FetchAll hears.
+type stored struct {
+	digest blocks.Digest
+	err    error
+}
+
+// trial is what a device did for a flight so far.
+type trial struct {
+	tries int
+	again time.Time // not to be asked before; meaningless when final
+	final bool      // not to be asked again
+	kind  errs.Kind // of its last answer
+}
+
+// over reports whether the flight has its block or its error; for those who hold Fetcher.mu.
+func (fl *flight) over() bool {
+	select {
+	case <-fl.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// waiter is one who wants a block: a Get (neither notify nor wanted), a FetchAll or a Want.
+type waiter struct {
+	prio   Priority
+	group  *group
+	notify chan<- stored
+	wanted *Wanted
+}
+
+// joinLocked adds a waiter to d's flight, starting it when there is none.
+func (f *Fetcher) joinLocked(d blocks.Digest, w waiter) (*flight, error) {
+	p := w.prio
+	if f.closed {
+		return nil, errs.E("fetch", errs.Closed, "", nil)
+	}
+	fl := f.flights[d]
+	if fl == nil {
+		now := time.Now()
+		fl = &flight{
+			digest: d, group: w.group, prio: p, begun: now, moved: now, urgent: now,
+			tried: map[ident.DeviceID]*trial{}, done: make(chan struct{}),
+		}
+		fl.ctx, fl.cancel = context.WithCancel(f.ctx)
+		f.flights[d] = fl
+		f.queues[p].push(fl)
+	}
+	fl.waiting[p]++
+	switch {
+	case w.notify != nil:
+		fl.notify = append(fl.notify, w.notify)
+	case w.wanted != nil:
+		fl.wanted = append(fl.wanted, w.wanted)
+		w.wanted.flights[fl] = struct{}{}
+	default:
+		fl.asked = true
+	}
+	if p < fl.prio {
+		f.raiseLocked(fl, p)
+	}
+	f.dispatchLocked()
+	return fl, nil
+}
+
+// raiseLocked makes a flight more urgent. An attempt of which nothing has arrived yet may be far
+// back in a device's queue: it is made anew, so that the device hears of the urgency.
+func (f *Fetcher) raiseLocked(fl *flight, p Priority) {
+	if p == OnDemand {
+		fl.urgent = time.Now()
+	}
+	fl.prio = p
+	switch {
+	case fl.over():
+		return
+	case fl.place != nil:
+		fl.place.remove()
+		f.queues[p].push(fl)
+	case len(fl.attempts) > 0 && fl.progress.Load() == 0:
+		for _, a := range fl.attempts {
+			a.overtaken = true
+			a.cancel()
+		}
+		f.queues[p].push(fl)
+	}
+	f.armLocked(fl)
+}
+
+// leaveLocked takes a waiter away. The last one to leave ends a flight that is not under way; one that is
+// goes on for a moment, because whoever was interrupted tends to come back.
+func (f *Fetcher) leaveLocked(fl *flight, p Priority) {
+	fl.waiting[p]--
+	if f.flights[fl.digest] != fl {
+		return
+	}
+	next := Priority(priorities)
+	for q := range fl.waiting {
+		if fl.waiting[q] > 0 {
+			next = Priority(q)
+			break
+		}
+	}
+	switch {
+	case next < priorities:
+		fl.prio = next
+	case len(fl.attempts) > 0:
+		time.AfterFunc(f.lim.Linger, func() { f.abandon(fl) })
+		return
+	default:
+		f.failLocked(fl, errs.E("fetch", errs.Interrupted, "", nil))
+	}
+	if fl.place != nil {
+		fl.place.remove()
+		f.queues[fl.prio].push(fl)
+	}
+}
+
+// abandon ends a flight that nobody waits for.
+func (f *Fetcher) abandon(fl *flight) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.flights[fl.digest] == fl && fl.waiting == [priorities]int{} {
+		f.failLocked(fl, errs.E("fetch", errs.Interrupted, "", nil))
+	}
+}
+
+// failLocked ends a flight that has no block.
+func (f *Fetcher) failLocked(fl *flight, err error) {
+	if fl.over() {
+		return // it has its block, and is being put into the cache
+	}
+	fl.err = err
+	f.endLocked(fl, err)
+	close(fl.done)
+}
+
+// endLocked forgets a flight and tells who waits for the block to be in the cache.
+func (f *Fetcher) endLocked(fl *flight, err error) {
+	delete(f.flights, fl.digest)
+	delete(f.parked, fl)
+	if fl.place != nil {
+		fl.place.remove()
+	}
+	if fl.timer != nil {
+		fl.timer.Stop()
+	}
+	fl.cancel()
+	for _, ch := range fl.notify {
+		ch <- stored{fl.digest, err} // capacity for every one of them
+	}
+	for _, w := range fl.wanted {
+		delete(w.flights, fl)
+	}
+	fl.notify, fl.wanted = nil, nil
+}
