@@ -16,10 +16,12 @@ import (
 // off every entry of its target that is not before the removal: what a removed device
 // said without the remover having seen it never counts, so it cannot be backdated.
 //
-// Removals that contradict each other (two devices removing each other) are settled in the
-// order of rank, then of lowest hash. The root key has rank 0, a device has one more than
-// the device that admitted it: a stolen phone cannot win against the laptop that brought
-// it in, and the recovery phrase wins against all.
+// Removals may contradict each other (two devices remove each other). They are therefore
+// judged one after the other, in the order of rank, then of lowest hash, each under those
+// before it; one that is in effect in its turn stands, even if its author falls later. The
+// root key has rank 0 and cannot be removed; a device has one more than the device that
+// admitted it: a stolen phone cannot win against the laptop that brought it in, and the
+// recovery phrase wins against all.
 
 // verdict is what settling a log gives.
 type verdict struct {
@@ -44,17 +46,19 @@ func settle(l *log) verdict {
 			id := ident.DeviceID(d.Signing)
 			s.adds[id] = append(s.adds[id], i)
 		}
-		if _, ok := n.removes(); ok {
+		if target, ok := n.removes(); ok && target != s.root {
 			removals = append(removals, i)
 		}
 	}
 	s.ranks = s.rankAll()
 	slices.SortFunc(removals, s.before)
 	kept := map[ident.DeviceID]bits{}
+	var standing []int
 	for _, r := range removals {
 		if !s.effect(kept)[r] {
 			continue
 		}
+		standing = append(standing, r)
 		target, _ := l.nodes[r].removes()
 		keep := bits(nil).with(r, l.nodes[r].past) // r too: who removes itself has the last word
 		if old, ok := kept[target]; ok {
@@ -63,8 +67,9 @@ func settle(l *log) verdict {
 		kept[target] = keep
 	}
 	v := verdict{effect: s.effect(kept), order: s.order(), removed: map[ident.DeviceID]bool{}}
-	for id := range kept {
-		v.removed[id] = true
+	for _, r := range standing {
+		target, _ := l.nodes[r].removes()
+		v.effect[r], v.removed[target] = true, true
 	}
 	return v
 }
