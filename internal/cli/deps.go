@@ -7,9 +7,12 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 
 	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/mounthelper"
+	"github.com/shelffs/shelf/mounthelper/probe"
 )
 
 // RunDaemon is the daemon: it opens the home named in s, whose lock the caller holds, serves
@@ -19,27 +22,39 @@ import (
 // (it need not emit that one). emit may be called from any goroutine and never blocks long.
 type RunDaemon func(ctx context.Context, s config.Start, log *slog.Logger, emit func(controlapi.StartEvent)) error
 
-// Finding is one thing that doctor looked at on this machine.
-type Finding struct {
-	Name   string `json:"name"`   // "FUSE mount helper"
-	OK     bool   `json:"ok"`     // false: something is to be done
-	Detail string `json:"detail"` // what was found, or what is missing
-	Fix    string `json:"fix"`    // the command that mends it; "" when OK
-}
-
-// Deps is what the command line cannot do itself: main passes it in.
+// Deps is what main passes in. Version and RunDaemon are needed; tests replace the others.
 type Deps struct {
 	Version   string
 	RunDaemon RunDaemon
-	// Probe looks for what mounting needs on this machine.
-	Probe func(ctx context.Context) []Finding
-	// Unmount removes a mount that a crashed daemon has left behind. It does nothing when
-	// there is none.
-	Unmount func(ctx context.Context, path string) error
-	// Executable is the program that is started as the daemon; "" is this one.
+	// Probe looks for what mounting needs on this machine (probe.Run).
+	Probe func() probe.Report
+	// Unmount removes a mount that a crashed daemon has left behind, and does nothing when
+	// there is none (mounthelper.Unmount).
+	Unmount func(ctx context.Context, path string, lazy bool) error
+	// Executable is the program that is started as the daemon (this one).
 	Executable string
 
-	Stdin  io.Reader // nil is the process's own, as for the others
+	Stdin  io.Reader // the process's own, as for the others
 	Stdout io.Writer
 	Stderr io.Writer
+}
+
+// withDefaults fills in what was not given.
+func (d Deps) withDefaults() Deps {
+	if d.Probe == nil {
+		d.Probe = probe.Run
+	}
+	if d.Unmount == nil {
+		d.Unmount = mounthelper.Unmount
+	}
+	if d.Stdin == nil {
+		d.Stdin = os.Stdin
+	}
+	if d.Stdout == nil {
+		d.Stdout = os.Stdout
+	}
+	if d.Stderr == nil {
+		d.Stderr = os.Stderr
+	}
+	return d
 }

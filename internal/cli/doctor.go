@@ -10,6 +10,7 @@ import (
 
 	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/mounthelper/probe"
 )
 
 func (a *app) doctorCmd() *cobra.Command {
@@ -18,110 +19,98 @@ func (a *app) doctorCmd() *cobra.Command {
 		Short: "What is missing here, and the command that mends it",
 		Args:  argCount(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			found := a.examine(cmd.Context())
-			missing := 0
-			for _, f := range found {
-				if !f.OK {
-					missing++
-				}
-			}
-			err := a.emit(map[string]any{"ok": missing == 0, "findings": found}, func() { a.showFindings(found, missing) })
-			if err == nil && missing > 0 {
-				return quiet{controlapi.E(controlapi.KindMissing, "", "%s to mend", count(int64(missing), "thing", "things"))}
+			r := probe.Report{Findings: append(a.Probe().Findings, a.examineHome(), a.examineConfig())}
+			r.Findings = append(r.Findings, a.examineDaemon(cmd.Context())...)
+			err := a.emit(doctorJSON{r.Ready(), r.Findings}, func() { a.showFindings(r) })
+			if err == nil && !r.Ready() {
+				return quiet{controlapi.E(controlapi.KindMissing, "", "something is to be mended")}
 			}
 			return err
 		},
 	}
 }
 
-// examine looks at the machine, then at this home.
-func (a *app) examine(ctx context.Context) []Finding {
-	found := []Finding{}
-	if a.Probe != nil {
-		found = append(found, a.Probe(ctx)...)
-	}
-	found = append(found, a.examineHome(), a.examineConfig())
-	return append(found, a.examineDaemon(ctx)...)
+type doctorJSON struct {
+	OK       bool            `json:"ok"` // nothing that Shelf needs is missing or broken
+	Findings []probe.Finding `json:"findings"`
 }
 
-func (a *app) examineHome() Finding {
-	f := Finding{Name: "home folder", Detail: a.home.Dir()}
-	fi, err := os.Stat(a.home.Dir())
+func (a *app) examineHome() probe.Finding {
+	dir := a.home.Dir()
+	f := probe.Finding{ID: "home", Fatal: true}
+	fi, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		f.OK = true
-		f.Detail += ", not made yet"
+		f.OK, f.What = true, "the home folder "+dir+" is not made yet"
 	case err != nil:
-		f.Detail = err.Error()
-		f.Fix = "ls -ld " + shellQuote(a.home.Dir())
+		f.What, f.Fix = "the home folder cannot be read: "+err.Error(), "ls -ld "+shellQuote(dir)
 	case !fi.IsDir():
-		f.Detail += " is not a folder"
-		f.Fix = "mv " + shellQuote(a.home.Dir()) + " " + shellQuote(a.home.Dir()+".old")
+		f.What, f.Fix = "the home "+dir+" is not a folder", "mv "+shellQuote(dir)+" "+shellQuote(dir+".old")
 	default:
 		if err := a.home.Ensure(); err != nil {
-			f.Detail = controlapi.FromError(err).Message
-			f.Fix = "sudo chown -R \"$USER\" " + shellQuote(a.home.Dir())
+			f.What, f.Fix = controlapi.FromError(err).Message, `sudo chown -R "$USER" `+shellQuote(dir)
 			break
 		}
-		f.OK = true
+		f.OK, f.What = true, "the home folder is "+dir
 	}
 	return f
 }
 
-func (a *app) examineConfig() Finding {
+func (a *app) examineConfig() probe.Finding {
+	f := probe.Finding{ID: "config", OK: true, Fatal: true, What: "the configuration " + a.home.ConfigFile() + " is fine, or not there"}
 	if _, err := config.Load(a.home); err != nil {
-		return Finding{Name: "configuration", Detail: controlapi.FromError(err).Message, Fix: "${EDITOR:-vi} " + shellQuote(a.home.ConfigFile())}
+		f.OK, f.What, f.Fix = false, controlapi.FromError(err).Message, "${EDITOR:-vi} "+shellQuote(a.home.ConfigFile())
 	}
-	return Finding{Name: "configuration", OK: true, Detail: a.home.ConfigFile()}
+	return f
 }
 
-func (a *app) examineDaemon(ctx context.Context) []Finding {
+func (a *app) examineDaemon(ctx context.Context) []probe.Finding {
+	f := probe.Finding{ID: "daemon", OK: true, Fatal: true}
 	c, st, err := a.connect(ctx)
-	if isKind(err, controlapi.KindNotRunning) {
-		f := Finding{Name: "daemon", OK: true, Detail: "not running"}
-		if at := a.home.LastMounted(); at != "" {
-			f = Finding{Name: "daemon", Detail: "it ended without unmounting " + at, Fix: a.program() + " up"}
-		}
-		return []Finding{f}
-	}
-	if err != nil {
-		e := controlapi.FromError(err)
-		return []Finding{{Name: "daemon", Detail: e.Message, Fix: a.program() + " down --force"}}
+	switch at := a.home.LastMounted(); {
+	case isKind(err, controlapi.KindNotRunning) && at != "":
+		f.OK, f.What, f.Fix = false, "the daemon ended without unmounting "+at, a.program()+" up"
+		return []probe.Finding{f}
+	case isKind(err, controlapi.KindNotRunning):
+		f.What = "the daemon is not running"
+		return []probe.Finding{f}
+	case err != nil:
+		f.OK, f.What, f.Fix = false, controlapi.FromError(err).Message, a.program()+" down --force"
+		return []probe.Finding{f}
 	}
 	c.Close()
-	detail := "running, not mounted"
+	f.What = "the daemon is running, not mounted"
 	if st.Mount.Path != "" {
-		detail = "running, mounted at " + st.Mount.Path
+		f.What = "the daemon is running and mounted at " + st.Mount.Path
 	}
-	found := []Finding{{Name: "daemon", OK: true, Detail: detail}}
+	found := []probe.Finding{f}
 	if st.Daemon.Version != a.Version {
-		found = append(found, Finding{Name: "version", Detail: "the daemon is " + st.Daemon.Version + ", this program " + a.Version,
-			Fix: a.program() + " down && " + a.program() + " up"})
+		found = append(found, probe.Finding{ID: "version", What: "the running daemon is version " + st.Daemon.Version +
+			", this program is " + a.Version, Fix: a.program() + " down && " + a.program() + " up"})
 	}
 	for _, w := range st.Warnings {
-		found = append(found, Finding{Name: "note", OK: true, Detail: w})
+		found = append(found, probe.Finding{ID: "warning", What: w})
 	}
 	return found
 }
 
-func (a *app) showFindings(found []Finding, missing int) {
+func (a *app) showFindings(r probe.Report) {
 	var rows [][]string
-	for _, f := range found {
+	for _, f := range r.Findings {
 		mark := "ok"
-		if !f.OK {
+		switch {
+		case !f.OK && f.Fatal:
 			mark = "PROBLEM"
+		case !f.OK:
+			mark = "note"
 		}
-		rows = append(rows, []string{mark, safe(f.Name), safe(f.Detail)})
+		rows = append(rows, []string{mark, safe(f.What)})
+		if !f.OK && f.Fix != "" {
+			rows = append(rows, []string{"", "  mend it:  " + safe(f.Fix)})
+		}
 	}
 	a.table("", rows)
-	if missing == 0 {
-		a.say("\nNothing is missing.")
-		return
-	}
-	a.say("\n%s to mend:", count(int64(missing), "thing", "things"))
-	for _, f := range found {
-		if !f.OK && f.Fix != "" {
-			a.say("  %s", safe(f.Fix))
-		}
+	if r.Ready() {
+		a.say("\nNothing that Shelf needs is missing.")
 	}
 }

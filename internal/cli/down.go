@@ -96,7 +96,7 @@ func (a *app) cleanUp(ctx context.Context) error {
 	if at == "" {
 		return nil
 	}
-	if err := a.Unmount(ctx, at); err != nil {
+	if err := a.Unmount(ctx, at, true); err != nil {
 		return err
 	}
 	return a.home.ClearMounted()

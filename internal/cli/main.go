@@ -27,8 +27,7 @@ type app struct {
 // Main runs the command line with the arguments after the program's name and returns the
 // exit code.
 func Main(deps Deps, args []string) int {
-	a := &app{Deps: deps}
-	a.Stdin, a.Stdout, a.Stderr = orFile[io.Reader](a.Stdin, os.Stdin), orFile[io.Writer](a.Stdout, os.Stdout), orFile[io.Writer](a.Stderr, os.Stderr)
+	a := &app{Deps: deps.withDefaults()}
 	ctx, caught, stop := withSignals()
 	defer stop()
 	root := a.root()
@@ -57,15 +56,6 @@ func contains(args []string, flag string) bool {
 	return false
 }
 
-// orFile is v unless that is nil.
-func orFile[T comparable](v, file T) T {
-	var none T
-	if v == none {
-		return file
-	}
-	return v
-}
-
 // withSignals gives a context that ends with the first SIGINT or SIGTERM; the second one
 // kills as usual. caught tells which it was.
 func withSignals() (ctx context.Context, caught func() os.Signal, stop func()) {
@@ -86,8 +76,10 @@ func withSignals() (ctx context.Context, caught func() os.Signal, stop func()) {
 	return ctx, caught, func() { signal.Stop(c); cancel() }
 }
 
-// quiet wraps an error that has been told already; only its exit code is left to give.
+// quiet wraps an error that a person has been told already; only its exit code is left to give.
 type quiet struct{ error }
+
+func (q quiet) Unwrap() error { return q.error }
 
 // report prints an error and gives its exit code.
 func (a *app) report(err error, sig os.Signal) int {
@@ -98,9 +90,9 @@ func (a *app) report(err error, sig os.Signal) int {
 	}
 	var q quiet
 	switch {
-	case errors.As(err, &q):
 	case a.json:
 		_ = writeJSON(a.Stderr, controlapi.Failure{Error: e})
+	case errors.As(err, &q):
 	case e.Kind == "interrupted" && e.Message == context.Canceled.Error():
 		// The person knows.
 	default:

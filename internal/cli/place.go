@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 
 	"github.com/shelffs/shelf/internal/control/client"
 	"github.com/shelffs/shelf/internal/control/controlapi"
@@ -62,7 +61,7 @@ func (a *app) refusals(items []controlapi.PlaceItem) error {
 	for _, e := range all {
 		a.complain(e)
 	}
-	return quiet{errors.Join(all[0])}
+	return quiet{all[0]}
 }
 
 // refusalHint lists the files concerned where they are not the path itself, and what helps.

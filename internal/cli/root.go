@@ -39,6 +39,7 @@ shelf join  on the next. To see it work on this machine alone:  shelf demo`,
 	}
 	root.PersistentFlags().StringVar(&a.homeFlag, "home", "", "`folder` with this device's state (default $SHELF_HOME, else "+defaultHomeText()+")")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON for scripts")
+	root.SuggestionsMinimumDistance = 2
 	_ = root.MarkPersistentFlagDirname("home")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("see: "+cmd.CommandPath()+" --help", "%s", err)
