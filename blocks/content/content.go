@@ -1,18 +1,41 @@
-// Package content keeps a file's bytes as a tree of sealed blocks.
+// Package content keeps a file's bytes as a tree of sealed blocks: it finds the blocks
+// that cover a stretch of the file, and stores an edited file by sealing only what the
+// edit touched. It knows nothing of names, versions or where blocks lie.
+//
+// The shape of a tree is a function of its data blocks: up to blocks.MaxChildren of them
+// stand in one manifest, more are divided among leaf manifests at places that the blocks'
+// digests decide, so that an edit rewrites one leaf and the manifests above it. A content
+// of one block has no manifest.
 package content
 
 import (
 	"context"
-	"io"
 	"iter"
+	"sync"
 
 	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/blocks/chunker"
 	"github.com/shelffs/shelf/blocks/seal"
+	"github.com/shelffs/shelf/internal/errs"
 )
 
-// Tree is one content, immutable, safe for concurrent use. Manifests are brought by the
-// getter when they are first needed.
-type Tree struct{}
+// Tree is one content: an immutable list of data blocks and holes, safe for concurrent
+// use. Manifests are brought by the getter when they are first needed, and a bounded
+// number of them is kept.
+type Tree struct {
+	c    blocks.Content
+	env  *env
+	only *node // stands in for the leaf manifest of a content that has none
+}
+
+// env is what all trees that descend from one Load share.
+type env struct {
+	g       blocks.Getter
+	s       *seal.Sealer
+	nodes   nodeCache
+	buffers sync.Pool // of *[]byte with room for a chunk
+	chunker func() *chunker.Chunker
+}
 
 // Piece is one data block or hole and the file offset of its first byte.
 type Piece struct {
@@ -20,55 +43,99 @@ type Piece struct {
 	Off uint64
 }
 
-// Load makes the tree of c. It reads the root manifest (nothing for Depth 0). Load of the zero Content is
-// the empty file.
-func Load(ctx context.Context, g blocks.Getter, s *seal.Sealer, c blocks.Content) (*Tree, error) {
-	panic("coming")
+// End is the file offset behind the piece's last byte.
+func (p Piece) End() uint64 { return p.Off + p.Length }
+
+// Load makes the tree of c, whose manifests come from g. Nothing is read yet; a manifest
+// that is missing or wrong shows when it is needed, with the getter's error or Corrupt. A
+// content that no file can have is Corrupt at once. The zero Content is the empty file.
+func Load(_ context.Context, g blocks.Getter, s *seal.Sealer, c blocks.Content) (*Tree, error) {
+	ok := c.Depth <= blocks.MaxDepth && c.Size <= blocks.MaxSize
+	switch {
+	case c.Root.IsZero():
+		ok = ok && c.Depth == 0
+	case c.Depth == 0:
+		ok = ok && c.Size > 0 && c.Size <= seal.MaxPlain
+	default:
+		ok = ok && c.Size > 0
+	}
+	if !ok {
+		return nil, errs.E("content.Load", errs.Corrupt, c.Root.Short(), nil)
+	}
+	return newTree(c, &env{
+		g: g, s: s,
+		chunker: sync.OnceValue(func() *chunker.Chunker { return chunker.New(s.ChunkKey()) }),
+	}), nil
 }
 
-func (t *Tree) Content() blocks.Content { panic("coming") }
-func (t *Tree) Size() uint64            { panic("coming") }
-
-// At returns the piece that holds the byte at off; Range kind when off >= Size.
-func (t *Tree) At(ctx context.Context, off uint64) (Piece, error) { panic("coming") }
-
-// Range yields the pieces that cover [off, off+n), in order, clipped to the file's end. An error ends it.
-func (t *Tree) Range(ctx context.Context, off, n uint64) iter.Seq2[Piece, error] { panic("coming") }
-
-// Build makes the tree of refs: the content and the manifests to store, leaves first.
-func Build(refs []blocks.Ref, s *seal.Sealer) (blocks.Content, []blocks.Sealed, error) {
-	panic("coming")
+func newTree(c blocks.Content, e *env) *Tree {
+	t := &Tree{c: c, env: e}
+	if c.Depth == 0 && c.Size > 0 {
+		t.only = newNode(blocks.Manifest{Size: c.Size, Children: []blocks.Ref{{Digest: c.Root, Length: c.Size}}})
+	}
+	return t
 }
 
-// Digests yields every digest of a content, manifests included, each manifest before what it names.
-// A data digest may come more than once. No holes.
-func Digests(ctx context.Context, g blocks.Getter, s *seal.Sealer, c blocks.Content) iter.Seq2[blocks.Digest, error] {
-	panic("coming")
+// Content names the tree.
+func (t *Tree) Content() blocks.Content { return t.c }
+
+// Size is the file's length in bytes.
+func (t *Tree) Size() uint64 { return t.c.Size }
+
+// At returns the piece that holds the byte at off. The error is of kind Range when off is
+// not before the end, otherwise the getter's or Corrupt.
+func (t *Tree) At(ctx context.Context, off uint64) (Piece, error) {
+	if off >= t.c.Size {
+		return Piece{}, errs.E("content.At", errs.Range, "", nil)
+	}
+	leaf, base, err := t.leafAt(ctx, off)
+	if err != nil {
+		return Piece{}, err
+	}
+	i := leaf.find(off - base)
+	return Piece{Ref: leaf.children[i], Off: base + leaf.starts[i]}, nil
 }
 
-// Diff yields the digests, manifests included, that new has and old has not (a few that old has
-// elsewhere may be among them). Shared subtrees are not read.
-func Diff(ctx context.Context, g blocks.Getter, s *seal.Sealer, old, new blocks.Content) iter.Seq2[blocks.Digest, error] {
-	panic("coming")
+// Range yields in order the pieces that cover [off, off+n), clipped to the file's end. An
+// error is yielded once and ends the sequence.
+func (t *Tree) Range(ctx context.Context, off, n uint64) iter.Seq2[Piece, error] {
+	return func(yield func(Piece, error) bool) {
+		if off >= t.c.Size {
+			return
+		}
+		end := off + min(n, t.c.Size-off)
+		for off < end {
+			leaf, base, err := t.leafAt(ctx, off)
+			if err != nil {
+				yield(Piece{}, err)
+				return
+			}
+			for i := leaf.find(off - base); i < len(leaf.children) && base+leaf.starts[i] < end; i++ {
+				if !yield(Piece{Ref: leaf.children[i], Off: base + leaf.starts[i]}, nil) {
+					return
+				}
+			}
+			off = base + leaf.size
+		}
+	}
 }
 
-// Range is a stretch of a file's bytes that differs from the old tree's. Zero: all its bytes are zero and
-// need not be read (a punched hole, a truncation upwards).
-type Range struct {
-	Off, Len uint64
-	Zero     bool
-}
-
-// Edit says what became of a file. Offsets outside Changed hold what Old holds there; bytes beyond
-// Old's end that are not in Changed are zero.
-type Edit struct {
-	New     io.ReaderAt // the whole new content; unchanged bytes beside a change are read too, never past Size
-	Size    uint64
-	Changed []Range // any order, may overlap (later ones win)
-}
-
-// Splice stores an edit of old: only what was touched is chunked, sealed and passed to emit, in order,
-// manifests last. emit owns the blocks it gets and is never called concurrently. Splice of an empty tree with all bytes changed is chunking from scratch.
-func Splice(ctx context.Context, old *Tree, e Edit, emit func(blocks.Sealed) error) (*Tree, error) {
-	panic("coming")
+// leafAt returns the level-0 node that covers off, which lies in the file, and the offset
+// of the node's first byte.
+func (t *Tree) leafAt(ctx context.Context, off uint64) (*node, uint64, error) {
+	if t.only != nil {
+		return t.only, 0, nil
+	}
+	ref, base := blocks.Ref{Digest: t.c.Root, Length: t.c.Size}, uint64(0)
+	for level := t.c.Depth - 1; ; level-- {
+		n, err := t.env.node(ctx, ref, level)
+		if err != nil {
+			return nil, 0, err
+		}
+		if level == 0 {
+			return n, base, nil
+		}
+		i := n.find(off - base)
+		ref, base = n.children[i], base+n.starts[i]
+	}
 }

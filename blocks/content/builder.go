@@ -1,0 +1,280 @@
+package content
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/blocks/seal"
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// minLeaf is the number of children after which the digest of a child may end a manifest.
+const minLeaf = 2048
+
+// cutsAfter reports whether a manifest of at least minLeaf children may end behind r: once
+// in 4096 blocks. Holes never end one, so that neighbouring holes always meet.
+func cutsAfter(r blocks.Ref) bool {
+	return !r.IsHole() && binary.BigEndian.Uint16(r.Digest[:])&0xFFF == 0
+}
+
+// Build makes the tree of refs, which are data blocks and holes in file order: its content
+// and the sealed manifests to store, each after the ones that it names. Neighbouring holes
+// are joined. Invalid when a ref is empty or longer than a block can be.
+func Build(refs []blocks.Ref, s *seal.Sealer) (blocks.Content, []blocks.Sealed, error) {
+	var made []blocks.Sealed
+	b := builder{s: s, emit: func(m blocks.Sealed) error { made = append(made, m); return nil }}
+	for _, r := range refs {
+		if r.Length == 0 || r.Length > blocks.MaxSize || !r.IsHole() && r.Length > seal.MaxPlain {
+			return blocks.Content{}, nil, errs.E("content.Build", errs.Invalid, "length of a block", nil)
+		}
+		if err := b.push(r); err != nil {
+			return blocks.Content{}, nil, err
+		}
+	}
+	c, err := b.finish()
+	return c, made, err
+}
+
+// builder makes a tree from its pieces in file order. Whole leaf manifests of an older tree
+// may come instead of their children, and are kept where the tree built from scratch would
+// have them too: the result is always the one that Build makes of the same pieces.
+//
+// While the tree may still turn out to need one manifest only, everything waits in early.
+type builder struct {
+	s      *seal.Sealer
+	emit   func(blocks.Sealed) error
+	known  func(blocks.Digest) bool        // manifests that need not be emitted; nil: none
+	made   func(blocks.Digest, *node)      // told of each leaf manifest made; nil: nobody
+	expand func(blocks.Ref) (*node, error) // brings a kept leaf's children
+
+	early   []part // nothing decided yet
+	atLeast int    // no fewer children than this are in early
+	many    bool   // there are more children than one manifest holds
+
+	pending []blocks.Ref // of the leaf being filled
+	leaves  []blocks.Ref // finished leaf manifests
+	kept    bool         // the last of leaves was kept, not made
+	open    bool         // … and had no successor in its own tree, so nothing ended it
+}
+
+// part is a piece, or a whole leaf manifest of an older tree.
+type part struct {
+	blocks.Ref
+	leaf, open bool
+}
+
+// push adds a data block or hole.
+func (b *builder) push(r blocks.Ref) error {
+	if b.many {
+		return b.add(r)
+	}
+	if n := len(b.early); n > 0 && !b.early[n-1].leaf && b.early[n-1].IsHole() && r.IsHole() {
+		b.early[n-1].Length += r.Length
+		return nil
+	}
+	return b.wait(part{Ref: r}, 1)
+}
+
+// keep adds a leaf manifest of an older tree; last tells that it was that tree's last.
+func (b *builder) keep(leaf blocks.Ref, last bool) error {
+	if b.many {
+		return b.addLeaf(leaf, last)
+	}
+	if last {
+		return b.wait(part{leaf, true, true}, 1)
+	}
+	return b.wait(part{leaf, true, false}, minLeaf-1) // a hole at its end may join the next
+}
+
+func (b *builder) wait(p part, children int) error {
+	b.early = append(b.early, p)
+	if b.atLeast += children; b.atLeast <= blocks.MaxChildren {
+		return nil
+	}
+	early := b.early
+	b.many, b.early = true, nil
+	for _, p := range early {
+		var err error
+		if p.leaf {
+			err = b.addLeaf(p.Ref, p.open)
+		} else {
+			err = b.add(p.Ref)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// add puts a piece into the leaf being filled, and ends the leaf where it ends.
+func (b *builder) add(r blocks.Ref) error {
+	if b.kept && (b.open || r.IsHole()) { // the leaf kept last would not have ended there
+		leaf := b.leaves[len(b.leaves)-1]
+		b.leaves, b.kept, b.open = b.leaves[:len(b.leaves)-1], false, false
+		if err := b.addChildren(leaf); err != nil {
+			return err
+		}
+	}
+	b.kept = false
+	n := len(b.pending)
+	if n > 0 && r.IsHole() && b.pending[n-1].IsHole() {
+		b.pending[n-1].Length += r.Length
+		return nil
+	}
+	if n == blocks.MaxChildren {
+		if err := b.endLeaf(); err != nil {
+			return err
+		}
+	}
+	b.pending = append(b.pending, r)
+	if len(b.pending) >= minLeaf && cutsAfter(r) {
+		return b.endLeaf()
+	}
+	return nil
+}
+
+func (b *builder) addLeaf(leaf blocks.Ref, last bool) error {
+	if n := len(b.pending); n == blocks.MaxChildren && !b.pending[n-1].IsHole() {
+		if err := b.endLeaf(); err != nil {
+			return err
+		}
+	}
+	if len(b.pending) > 0 {
+		return b.addChildren(leaf)
+	}
+	b.leaves, b.kept, b.open = append(b.leaves, leaf), true, last
+	return nil
+}
+
+func (b *builder) addChildren(leaf blocks.Ref) error {
+	n, err := b.expand(leaf)
+	if err != nil {
+		return err
+	}
+	for _, r := range n.children {
+		if err := b.add(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) endLeaf() error {
+	ref, err := b.manifest(0, b.pending)
+	b.leaves, b.kept = append(b.leaves, ref), false
+	b.pending = b.pending[:0]
+	return err
+}
+
+// manifest seals one manifest and emits it unless it is known.
+func (b *builder) manifest(level uint8, children []blocks.Ref) (blocks.Ref, error) {
+	m := blocks.Manifest{Level: level, Children: children}
+	for _, c := range children {
+		if c.Length > blocks.MaxSize-m.Size {
+			return blocks.Ref{}, errs.E("content.Build", errs.TooLarge, "", nil)
+		}
+		m.Size += c.Length
+	}
+	sealed, err := b.s.SealManifest(m)
+	if err != nil {
+		return blocks.Ref{}, err
+	}
+	if b.made != nil && level == 0 {
+		m.Children = slices.Clone(children)
+		b.made(sealed.Digest, newNode(m))
+	}
+	ref := blocks.Ref{Digest: sealed.Digest, Length: m.Size}
+	if b.known != nil && b.known(ref.Digest) {
+		return ref, nil
+	}
+	return ref, b.emit(sealed)
+}
+
+// finish ends the tree.
+func (b *builder) finish() (blocks.Content, error) {
+	if !b.many {
+		refs, err := b.settleEarly()
+		if err != nil || !b.many {
+			return b.small(refs, err)
+		}
+	}
+	if len(b.pending) > 0 {
+		if err := b.endLeaf(); err != nil {
+			return blocks.Content{}, err
+		}
+	}
+	return b.raise(b.leaves)
+}
+
+// settleEarly returns the pieces of a tree of one manifest at most. When they are too many
+// after all, they are added to the leaves and many is set.
+func (b *builder) settleEarly() ([]blocks.Ref, error) {
+	var refs []blocks.Ref
+	put := func(r blocks.Ref) {
+		if n := len(refs); n > 0 && r.IsHole() && refs[n-1].IsHole() {
+			refs[n-1].Length += r.Length
+		} else {
+			refs = append(refs, r)
+		}
+	}
+	for _, p := range b.early {
+		if !p.leaf {
+			put(p.Ref)
+			continue
+		}
+		n, err := b.expand(p.Ref)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range n.children {
+			put(r)
+		}
+	}
+	if len(refs) <= blocks.MaxChildren {
+		return refs, nil
+	}
+	b.many, b.early = true, nil
+	for _, r := range refs {
+		if err := b.add(r); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func (b *builder) small(refs []blocks.Ref, err error) (blocks.Content, error) {
+	switch {
+	case err != nil || len(refs) == 0:
+		return blocks.Content{}, err
+	case len(refs) == 1:
+		return blocks.Content{Root: refs[0].Digest, Size: refs[0].Length}, nil
+	}
+	root, err := b.manifest(0, refs)
+	return blocks.Content{Root: root.Digest, Depth: 1, Size: root.Length}, err
+}
+
+// raise puts levels of manifests over the leaves until one manifest is left.
+func (b *builder) raise(refs []blocks.Ref) (blocks.Content, error) {
+	depth := uint8(1)
+	for ; len(refs) > 1; depth++ {
+		if depth == blocks.MaxDepth {
+			return blocks.Content{}, errs.E("content.Build", errs.TooLarge, "", nil)
+		}
+		all := len(refs) <= blocks.MaxChildren
+		var above []blocks.Ref
+		for start, i := 0, 0; i < len(refs); i++ {
+			n := i + 1 - start
+			if i+1 == len(refs) || !all && (n == blocks.MaxChildren || n >= minLeaf && cutsAfter(refs[i])) {
+				ref, err := b.manifest(depth, refs[start:i+1])
+				if err != nil {
+					return blocks.Content{}, err
+				}
+				above, start = append(above, ref), i+1
+			}
+		}
+		refs = above
+	}
+	return blocks.Content{Root: refs[0].Digest, Depth: depth, Size: refs[0].Length}, nil
+}
