@@ -16,6 +16,7 @@ import (
 
 // Asker is a device that has shown a good token and waits to be let in.
 type Asker struct {
+	Invite    string // Token.ID of the invitation
 	Device    ident.DeviceID
 	Transport ident.TransportKey
 	Name      string // what it calls itself; safe to print
@@ -46,9 +47,8 @@ func (a *Account) ServeJoin(ctx context.Context, peer ident.TransportKey, s wire
 		_ = s.Close()
 		return dev, nil
 	}
-	var why Reason
-	if errors.As(err, &why) && dev.ID.IsZero() {
-		h.refuse(why)
+	if dev.ID.IsZero() {
+		h.refuse(err)
 	}
 	_ = s.Reset()
 	return dev, errs.E("share.ServeJoin", errs.Other, "", err)
@@ -184,7 +184,15 @@ func (h *host) listen() {
 
 // refuse tells the asker why, and waits a moment for it to hang up, so that the refusal
 // arrives before the stream ends.
-func (h *host) refuse(why Reason) {
+func (h *host) refuse(err error) {
+	var why Reason
+	if !errors.As(err, &why) {
+		switch errs.KindOf(err) {
+		case errs.Offline, errs.Timeout, errs.Interrupted:
+			return // it has gone, or this device is stopping
+		}
+		why = Failed
+	}
 	_ = h.s.SetDeadline(time.Now().Add(hangUpTime))
 	if wire.WriteFrame(h.s, []byte{byte(why)}) != nil || h.s.CloseWrite() != nil {
 		return
@@ -245,7 +253,7 @@ func (h *host) admit(dev *devicePayload, code string, approve Approve) (Device, 
 	if !h.a.guests.ask(h.id) {
 		return Device{}, refused(op, TooMany)
 	}
-	yes, err := approve(ctx, Asker{Device: id, Transport: h.peer, Name: dev.Name, Code: code})
+	yes, err := approve(ctx, Asker{Invite: h.id.text(), Device: id, Transport: h.peer, Name: dev.Name, Code: code})
 	if ctx.Err() != nil {
 		return Device{}, left()
 	}

@@ -40,6 +40,11 @@ type inviteID [32]byte
 
 func (t Token) id() inviteID { return kdf.Derive(t.Secret[:], kdf.InviteID) }
 
+func (i inviteID) text() string { return tokenText.EncodeToString(i[:10]) }
+
+// ID names the invitation in messages and logs; it is no secret.
+func (t Token) ID() string { return t.id().text() }
+
 // Expired reports whether the token is past its time.
 func (t Token) Expired(now time.Time) bool { return !now.Before(t.Expires) }
 
