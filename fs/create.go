@@ -1,0 +1,168 @@
+package fs
+
+import (
+	"context"
+	"crypto/rand"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// Mknod makes a node of any kind and counts one mention. s.UID and s.GID are ignored: who
+// asks owns it, unless the directory passes its group on (set-gid). Exist, NameTooLong …
+func (fs *FS) Mknod(_ context.Context, who Caller, dir Ino, name string, s namespace.Spec) (Answer, error) {
+	e, epoch, err := fs.make(who, dir, name, s)
+	if err != nil {
+		return Answer{}, err
+	}
+	return fs.mention(e, epoch), nil
+}
+
+// make creates the node and returns the epoch from before.
+func (fs *FS) make(who Caller, dir Ino, name string, s namespace.Spec) (namespace.Entry, uint64, error) {
+	epoch := fs.epoch.Load()
+	d, err := fs.table.get(dir)
+	if err != nil {
+		return namespace.Entry{}, 0, err
+	}
+	parent := d.node()
+	s.Mode &= 0o7777
+	s.UID, s.GID = *fs.storeUID(&who.UID), *fs.storeGID(&who.GID)
+	if parent != namespace.Root { // the root has no attributes that could be inherited
+		pe, err := fs.cfg.Names.Get(parent)
+		if err != nil {
+			return namespace.Entry{}, 0, err
+		}
+		if pe.Mode&0o2000 != 0 {
+			s.GID = pe.GID
+			if s.Kind == namespace.Dir {
+				s.Mode |= 0o2000
+			}
+		}
+	}
+	done := fs.expect(nameKey(parent, name))
+	e, err := fs.cfg.Names.Create(parent, name, s)
+	done(err)
+	return e, epoch, err
+}
+
+// Create makes a file and opens it, or, without exclusive, opens the one that another
+// device has made in the meantime.
+func (fs *FS) Create(ctx context.Context, who Caller, dir Ino, name string, mode uint32, fl OpenFlags, exclusive bool) (Answer, *Handle, error) {
+	a, err := fs.Mknod(ctx, who, dir, name, namespace.Spec{Kind: namespace.File, Mode: mode})
+	if errs.Is(err, errs.Exist) && !exclusive {
+		a, err = fs.Lookup(ctx, dir, name)
+	} else {
+		fl.Truncate = false // nothing is in it
+	}
+	if err != nil {
+		return Answer{}, nil, err
+	}
+	h, err := fs.Open(ctx, a.Ino, fl)
+	if err != nil {
+		fs.Forget(a.Ino, 1)
+		return Answer{}, nil, err
+	}
+	if fl.Truncate {
+		a.Attr, err = fs.Getattr(ctx, a.Ino)
+	}
+	return a, h, err
+}
+
+// Tmpfile makes a file without a name, to be linked or to vanish with its last handle.
+func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl OpenFlags) (Answer, *Handle, error) {
+	if _, err := fs.table.get(dir); err != nil {
+		return Answer{}, nil, err
+	}
+	var id namespace.NodeID
+	rand.Read(id[:])
+	id[len(id)-1] &^= 1 // not a directory
+	now := fs.now()
+	e := namespace.Entry{
+		ID: id, Kind: namespace.File, Mode: mode & 0o7777, UID: *fs.storeUID(&who.UID), GID: *fs.storeGID(&who.GID),
+		Mtime: now, Ctime: now, Atime: now,
+	}
+	n := fs.table.know(id)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.gone = &e
+	h := fs.newHandle(n, fs.attach(n, e), fl)
+	return Answer{Attr: fs.attr(n, &e), Cache: true}, h, nil
+}
+
+// Link gives the file i a further name in dir and counts one mention.
+func (fs *FS) Link(ctx context.Context, i Ino, dir Ino, name string) (Answer, error) {
+	epoch := fs.epoch.Load()
+	n, err := fs.table.get(i)
+	if err != nil {
+		return Answer{}, err
+	}
+	d, err := fs.table.get(dir)
+	if err != nil {
+		return Answer{}, err
+	}
+	n.mu.Lock()
+	nameless := n.gone != nil && n.named.Load() == nil && n.file != nil
+	n.mu.Unlock()
+	if nameless {
+		return fs.linkNameless(ctx, n, d.node(), name)
+	}
+	done := fs.expect(nameKey(d.node(), name), changeKey{what: namespace.AttrChanged, node: n.node()})
+	e, err := fs.cfg.Names.Link(n.node(), d.node(), name)
+	done(err)
+	if err != nil {
+		return Answer{}, err
+	}
+	return fs.mention(e, epoch), nil
+}
+
+// linkNameless gives a file made by Tmpfile its name: a node is created, and the file's
+// bytes become unsaved changes of it.
+func (fs *FS) linkNameless(ctx context.Context, n *inode, dir namespace.NodeID, name string) (Answer, error) {
+	epoch := fs.epoch.Load()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f := n.file
+	if f == nil || f.saving || n.gone == nil {
+		return Answer{}, errs.E("fs.Link", errs.Busy, "", nil)
+	}
+	done := fs.expect(nameKey(dir, name))
+	e, err := fs.cfg.Names.Create(dir, name, namespace.Spec{
+		Kind: namespace.File, Mode: n.gone.Mode, UID: n.gone.UID, GID: n.gone.GID, Mtime: n.gone.Mtime,
+	})
+	done(err)
+	if err != nil {
+		return Answer{}, err
+	}
+	if err := fs.restage(ctx, f, e.ID); err != nil {
+		fs.cfg.Names.Remove(dir, name, false)
+		return Answer{}, err
+	}
+	fs.table.name(n, e.ID)
+	n.gone = nil
+	f.entry, f.base = e, e.Versions
+	if f.touched {
+		f.want = true
+		fs.saver.dirty(n)
+		fs.saver.enqueue(n, false)
+	}
+	fs.table.know(e.ID)
+	return Answer{Attr: fs.attr(n, &e), Cache: fs.epoch.Load() == epoch}, nil
+}
+
+// restage moves what was sealed early for a nameless file to the node that it becomes.
+func (fs *FS) restage(ctx context.Context, f *file, id namespace.NodeID) error {
+	for _, d := range f.emitted {
+		b, err := fs.cfg.Blocks.GetBlock(ctx, d)
+		if err == nil {
+			err = fs.cfg.Store.Stage(ctx, id, b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if f.splices > 0 {
+		fs.saver.abandon(f.n.id)
+	}
+	return nil
+}

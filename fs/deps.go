@@ -1,0 +1,74 @@
+package fs
+
+import (
+	"context"
+	"iter"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// Namespace is this device's replica of the tree; *namespace.Replica is one. Reads and
+// writes are local: they may touch the disk, never the network. What the methods promise
+// is written there.
+type Namespace interface {
+	Lookup(dir namespace.NodeID, name string) (namespace.Entry, error)
+	Get(id namespace.NodeID) (namespace.Entry, error)
+	List(dir namespace.NodeID, after uint64, n int) ([]namespace.DirEntry, error)
+
+	Create(dir namespace.NodeID, name string, s namespace.Spec) (namespace.Entry, error)
+	Link(id, dir namespace.NodeID, name string) (namespace.Entry, error)
+	Commit(id namespace.NodeID, base []namespace.Dot, c blocks.Content, mtime int64) (namespace.Entry, error)
+	SetAttr(id namespace.NodeID, c namespace.AttrChange) (namespace.Entry, error)
+	Remove(dir namespace.NodeID, name string, wantDir bool) (namespace.Entry, error)
+	Rename(srcDir namespace.NodeID, src string, dstDir namespace.NodeID, dst string, f namespace.RenameFlag) (namespace.Entry, *namespace.Entry, error)
+
+	GetXattr(id namespace.NodeID, name string) ([]byte, error)
+	SetXattr(id namespace.NodeID, name string, value []byte, f namespace.XattrFlag) error
+	ListXattr(id namespace.NodeID) ([]string, error)
+	RemoveXattr(id namespace.NodeID, name string) error
+
+	Sync(ctx context.Context) error
+}
+
+// Changes tells what is no longer as it was; a *namespace.Watcher that was begun before
+// New is one. FS reads it until it is closed.
+type Changes interface {
+	Next(ctx context.Context) ([]namespace.Change, error)
+}
+
+// Blocks brings sealed blocks, from this device or from another.
+type Blocks interface {
+	// GetBlock brings a block somebody waits for. Offline, Timeout, Corrupt.
+	blocks.Getter
+	// ReadAhead says that a sequential reader will soon need ds. It never blocks. stop
+	// withdraws the wish as far as it is not fulfilled; calling it is optional.
+	ReadAhead(ds []blocks.Digest) (stop func())
+}
+
+// Store keeps the blocks of files that are being written.
+type Store interface {
+	// Stage takes new blocks for node: kept, but neither durable before Sync nor for good
+	// before Settle. NoSpace.
+	Stage(ctx context.Context, node [16]byte, bs ...blocks.Sealed) error
+	// Sync returns when everything staged before is durable; concurrent calls share work.
+	Sync(ctx context.Context) error
+	// Settle ends the writing of node: what was staged for it and is in keep stays until
+	// other devices hold it; the rest is free to go.
+	Settle(ctx context.Context, node [16]byte, keep []blocks.Digest) error
+	// Writing lists the nodes for which blocks were staged and not settled: after a crash
+	// New finds there what was interrupted.
+	Writing(ctx context.Context) iter.Seq2[[16]byte, error]
+}
+
+// Invalidator makes a kernel forget what another device has changed. FS calls it from one
+// goroutine of its own and holds no lock meanwhile, so it may block. NotExist means that
+// the kernel knew nothing of it.
+type Invalidator interface {
+	// Inode drops an inode's attributes, and with data its cached bytes.
+	Inode(ino Ino, data bool) error
+	// Entry drops what dir shows under name, be it a file or the memory that there is none.
+	Entry(dir Ino, name string) error
+	// Gone is Entry for a name whose inode was removed: who works in it hears of it.
+	Gone(dir, child Ino, name string) error
+}

@@ -1,0 +1,137 @@
+package fs
+
+import (
+	"context"
+	"sync"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// Dir is an open directory.
+type Dir struct {
+	fs *FS
+	n  *inode
+
+	mu    sync.Mutex
+	batch []namespace.DirEntry // read ahead, in order
+	after uint64               // namespace cookie after which batch begins
+	epoch uint64               // when batch was read
+}
+
+// Dirent is one entry of a directory. Offset is where to go on after it.
+type Dirent struct {
+	Name   string
+	Ino    Ino
+	Kind   namespace.Kind
+	Offset uint64
+	// Entry is set for all but "." and "..": what Mention takes.
+	Entry *namespace.Entry
+	Epoch uint64
+}
+
+// Offsets 1 and 2 come after "." and ".."; those of the namespace follow, shifted.
+const firstEntry = 2
+
+const dirBatch = 256
+
+// Opendir opens the directory i.
+func (fs *FS) Opendir(_ context.Context, i Ino) (*Dir, error) {
+	n, err := fs.table.get(i)
+	if err != nil {
+		return nil, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, err := fs.entry(n)
+	if err != nil {
+		return nil, err
+	}
+	if e.Kind != namespace.Dir {
+		return nil, errs.E("fs.Opendir", errs.NotDir, "", nil)
+	}
+	return &Dir{fs: fs, n: n}, nil
+}
+
+// Read calls fn with the entries after an offset (0: from the beginning) until fn returns
+// false or there are no more. An entry that stays is reported once, whatever happens to
+// others meanwhile; offsets stay good for as long as the entry is there, and after.
+func (d *Dir) Read(_ context.Context, offset uint64, fn func(Dirent) bool) error {
+	if offset < 1 {
+		if !fn(Dirent{Name: ".", Ino: d.n.ino, Kind: namespace.Dir, Offset: 1}) {
+			return nil
+		}
+	}
+	if offset < firstEntry {
+		if !fn(Dirent{Name: "..", Ino: d.parent(), Kind: namespace.Dir, Offset: firstEntry}) {
+			return nil
+		}
+		offset = firstEntry
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for cookie := offset - firstEntry; ; {
+		batch, err := d.from(cookie)
+		if err != nil || len(batch) == 0 {
+			return err
+		}
+		for i := range batch {
+			e := &batch[i]
+			if !fn(Dirent{
+				Name: e.Name, Ino: d.fs.table.numberOf(e.ID), Kind: e.Kind, Offset: e.Cookie + firstEntry,
+				Entry: &e.Entry, Epoch: d.epoch,
+			}) {
+				return nil
+			}
+			cookie = e.Cookie
+		}
+	}
+}
+
+// from returns entries after cookie: what is left of the batch if nothing has changed
+// since, otherwise a new one. d.mu is held.
+func (d *Dir) from(cookie uint64) ([]namespace.DirEntry, error) {
+	epoch := d.fs.epoch.Load()
+	if len(d.batch) > 0 && d.epoch == epoch {
+		if d.after == cookie {
+			return d.batch, nil
+		}
+		for i := range d.batch {
+			if d.batch[i].Cookie == cookie && i+1 < len(d.batch) {
+				return d.batch[i+1:], nil
+			}
+		}
+	}
+	d.n.mu.Lock()
+	gone := d.n.gone != nil
+	d.n.mu.Unlock()
+	if gone { // removed while it was open: it is empty
+		return nil, nil
+	}
+	batch, err := d.fs.cfg.Names.List(d.n.node(), cookie, dirBatch)
+	if errs.Is(err, errs.Stale) {
+		return nil, nil
+	}
+	d.batch, d.after, d.epoch = batch, cookie, epoch
+	return batch, err
+}
+
+// parent is the number for "..".
+func (d *Dir) parent() Ino {
+	id := d.n.node()
+	if id == namespace.Root {
+		return RootIno
+	}
+	e, err := d.fs.cfg.Names.Get(id)
+	if err != nil {
+		return RootIno
+	}
+	return d.fs.table.numberOf(e.Parent)
+}
+
+// Mention answers with the attributes of an entry and counts one mention to the kernel,
+// for a listing that carries attributes (readdirplus).
+func (d *Dir) Mention(e Dirent) Answer { return d.fs.mention(*e.Entry, e.Epoch) }
+
+// Sync returns when what was done to the directory before is durable.
+func (d *Dir) Sync(ctx context.Context) error { return d.fs.syncNames(ctx) }

@@ -1,0 +1,121 @@
+package fs
+
+import (
+	"context"
+	"time"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// Answer is an inode's attributes and whether a kernel may keep them.
+type Answer struct {
+	Attr
+	// Cache is false when a change arrived while the answer was made: it may be old, and
+	// the kernel may not hear of the change. Then the answer must not be kept.
+	Cache bool
+}
+
+// attr is what stat tells of n. n.mu is held; e is fresh.
+func (fs *FS) attr(n *inode, e *namespace.Entry) Attr {
+	a := Attr{
+		Ino: n.ino, Kind: e.Kind, Mode: e.Mode & 0o7777, Nlink: e.Nlink, UID: e.UID, GID: e.GID, Rdev: e.Rdev,
+		Size: kindSize(*e), Atime: e.Atime, Mtime: e.Mtime, Ctime: e.Ctime,
+	}
+	if a.UID == OwnerID {
+		a.UID = fs.cfg.UID
+	}
+	if a.GID == OwnerID {
+		a.GID = fs.cfg.GID
+	}
+	if f := n.file; f != nil && e.Kind == namespace.File {
+		f.adopt(*e)
+		if a.Size = f.size; f.touched {
+			a.Mtime, a.Ctime = f.mtime, max(a.Ctime, f.ctime)
+		}
+	}
+	return a
+}
+
+// entry is what the namespace shows of n now, or showed before its last name went. n.mu
+// is held.
+func (fs *FS) entry(n *inode) (namespace.Entry, error) {
+	if n.gone != nil {
+		return *n.gone, nil
+	}
+	e, err := fs.cfg.Names.Get(n.node())
+	if err != nil && errs.Is(err, errs.Stale) && n.file != nil { // removed elsewhere, still open here
+		e, err = n.file.entry, nil
+		e.Nlink = 0
+	}
+	return e, err
+}
+
+// Getattr returns the attributes of i. Stale when the node is gone.
+func (fs *FS) Getattr(_ context.Context, i Ino) (Attr, error) {
+	n, err := fs.table.get(i)
+	if err != nil {
+		return Attr{}, err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, err := fs.entry(n)
+	if err != nil {
+		return Attr{}, err
+	}
+	return fs.attr(n, &e), nil
+}
+
+// Lookup returns what dir shows under name and counts one mention (Forget takes it back).
+// NotExist; a kernel may keep that, for Entry takes it back.
+func (fs *FS) Lookup(_ context.Context, dir Ino, name string) (Answer, error) {
+	epoch := fs.epoch.Load()
+	d, err := fs.table.get(dir)
+	if err != nil {
+		return Answer{}, err
+	}
+	e, err := fs.cfg.Names.Lookup(d.node(), name)
+	if err != nil {
+		return Answer{}, err
+	}
+	return fs.mention(e, epoch), nil
+}
+
+// mention answers with e and counts it as known to the kernel. epoch is from before e was
+// read.
+func (fs *FS) mention(e namespace.Entry, epoch uint64) Answer {
+	n := fs.table.know(e.ID)
+	n.mu.Lock()
+	a := fs.attr(n, &e)
+	n.mu.Unlock()
+	return Answer{Attr: a, Cache: fs.epoch.Load() == epoch}
+}
+
+// Forget takes back count mentions of i.
+func (fs *FS) Forget(i Ino, count uint64) { fs.table.forget(i, count) }
+
+// Readlink returns a symlink's target. Invalid for another kind.
+func (fs *FS) Readlink(_ context.Context, i Ino) (string, error) {
+	n, err := fs.table.get(i)
+	if err != nil {
+		return "", err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, err := fs.entry(n)
+	if err != nil {
+		return "", err
+	}
+	if e.Kind != namespace.Symlink {
+		return "", errs.E("fs.Readlink", errs.Invalid, "", nil)
+	}
+	return e.Target, nil
+}
+
+// Statfs tells the space and the number of files.
+func (fs *FS) Statfs(context.Context) Usage { return fs.cfg.StatFS() }
+
+func nanos(t time.Time) *int64 {
+	v := t.UnixNano()
+	return &v
+}

@@ -1,0 +1,7 @@
+//go:build darwin || freebsd
+
+package fs
+
+import "syscall"
+
+const errnoNoAttr = syscall.ENOATTR

@@ -1,0 +1,151 @@
+package fs
+
+import (
+	"context"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/blocks/content"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// file is the state of a regular file that is open or unsaved. All of it is guarded by
+// the mu of its inode, except what a tree and a frozen layer hold, which never changes.
+//
+// The file's bytes are, from above: dirty, then frozen, then tree, and only below size.
+// Whatever makes a file longer lays zeros over the new part, so that nothing old can
+// shine through.
+type file struct {
+	n       *inode
+	handles int // open handles
+	writers int // of them, those that may write
+
+	entry namespace.Entry // what the namespace shows, as far as was seen: what tree began from
+	tree  *content.Tree   // nil: not loaded yet, entry.Content tells what it is
+	size  int64
+
+	dirty  layer // newest writes
+	frozen layer // being sealed: read-only
+	saving bool  // a job is at work on this file
+
+	touched bool            // differs from entry: must be committed
+	base    []namespace.Dot // versions of entry that the first change since then had before it
+	mtime   int64           // of the last change, or as set since
+	ctime   int64
+	changed int64 // clock at the last change, for the quiet second
+	since   int64 // clock at the first change that is not committed
+
+	gen    uint64 // counts changes
+	saved  uint64 // gen of the last commit
+	want   bool   // a commit is asked for (else only sealing)
+	queued bool   // is in the saver's queue
+	err    error  // why the last attempt to save failed; told once by Flush or Sync
+	done   chan struct{}
+
+	emitted []blocks.Digest // sealed for this file since the last commit
+	splices int             // how many times since then
+}
+
+// attach gives n its file state. n.mu is held; e is fresh. The caller counts handles.
+func (fs *FS) attach(n *inode, e namespace.Entry) *file {
+	if n.file == nil {
+		fs.table.repin(n)
+		f := &file{n: n, entry: e, size: int64(e.Content.Size), done: make(chan struct{})}
+		f.dirty.mem, f.frozen.mem = &fs.mem, &fs.mem
+		n.file = f
+	} else {
+		n.file.adopt(e)
+	}
+	return n.file
+}
+
+// detach drops the file state if nobody needs it. n.mu is held.
+func (fs *FS) detach(n *inode) {
+	f := n.file
+	if f == nil || f.handles > 0 || f.saving || (f.touched && n.gone == nil) {
+		return
+	}
+	f.dirty.drop()
+	f.frozen.drop()
+	if f.splices > 0 {
+		fs.saver.abandon(n.node())
+	}
+	fs.saver.clean(n)
+	n.file = nil
+	fs.table.unpin(n)
+}
+
+// adopt takes over what the namespace shows now, unless the file has changes of its own.
+// n.mu is held.
+func (f *file) adopt(e namespace.Entry) {
+	if f.touched || f.saving || f.n.gone != nil {
+		return
+	}
+	if e.Content != f.entry.Content {
+		f.tree, f.size = nil, int64(e.Content.Size)
+	}
+	f.entry = e
+}
+
+// touch notes a change of the bytes. n.mu is held.
+func (fs *FS) touch(f *file) {
+	now := fs.now()
+	if !f.touched {
+		f.touched, f.base, f.since = true, f.entry.Versions, now
+	}
+	f.gen++
+	f.mtime, f.ctime, f.changed = now, now, now
+	if f.n.gone == nil {
+		fs.saver.dirty(f.n)
+	}
+}
+
+// resize sets the size. n.mu is held; the caller touches.
+func (f *file) resize(size int64) {
+	if size > f.size {
+		f.dirty.zero(f.size, size-f.size)
+	} else {
+		f.dirty.truncate(size)
+	}
+	f.size = size
+}
+
+// load returns the tree of n's file, which it may have to fetch a manifest for. n.mu is
+// not held. The file state must stay (an open handle or a running job sees to it).
+func (fs *FS) load(ctx context.Context, n *inode) (*content.Tree, error) {
+	for {
+		n.mu.Lock()
+		f := n.file
+		t, c := f.tree, f.entry.Content
+		n.mu.Unlock()
+		if t != nil {
+			return t, nil
+		}
+		t, err := fs.loadTree(ctx, c)
+		if err != nil {
+			return nil, err
+		}
+		n.mu.Lock()
+		if f.tree == nil && f.entry.Content == c {
+			f.tree = t
+		}
+		n.mu.Unlock()
+	}
+}
+
+// loadTree loads a tree; an interrupt is heard after a grace only.
+func (fs *FS) loadTree(ctx context.Context, c blocks.Content) (*content.Tree, error) {
+	if c.Depth == 0 { // needs no block
+		return content.Load(ctx, fs.cfg.Blocks, fs.cfg.Sealer, c)
+	}
+	var t *content.Tree
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		t, err = content.Load(fs.ctx, fs.cfg.Blocks, fs.cfg.Sealer, c)
+	}()
+	if werr := fs.wait(ctx, done); werr != nil {
+		return nil, werr
+	}
+	return t, err
+}

@@ -1,0 +1,171 @@
+package fs
+
+import (
+	"errors"
+	"time"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// follow tells the kernel what changed without its doing, in the order in which it
+// happened, until FS or the source of changes is closed.
+func (fs *FS) follow() {
+	for {
+		changes, err := fs.cfg.Changes.Next(fs.ctx)
+		if err != nil {
+			if fs.ctx.Err() == nil && !errs.Is(err, errs.Closed) {
+				fs.log.Error("changes of the namespace can no longer be followed", "err", err)
+			}
+			return
+		}
+		foreign := changes[:0:0]
+		now := fs.cfg.Clock()
+		for i := range changes {
+			if own := fs.own.take(&changes[i], now); !own || changes[i].Remote {
+				foreign = append(foreign, changes[i])
+			}
+		}
+		if len(foreign) == 0 {
+			continue
+		}
+		// First the epoch, then the table: an answer that is being made either sees the
+		// new epoch and is not kept, or is in the table by now and is taken back.
+		fs.epoch.Add(1)
+		for i := range foreign {
+			fs.apply(&foreign[i])
+		}
+	}
+}
+
+func (fs *FS) apply(c *namespace.Change) {
+	switch c.What {
+	case namespace.ContentChanged:
+		if n := fs.table.findPinned(c.Node); n != nil {
+			fs.refresh(n)
+			fs.table.unpin(n)
+		}
+		fs.invalidate(c.Node, true)
+	case namespace.AttrChanged:
+		fs.invalidate(c.Node, false)
+	case namespace.NameChanged:
+		fs.renamed(c)
+	case namespace.Overflow:
+		fs.forgetAll()
+	}
+}
+
+// refresh shows the new bytes of a file that is open here without changes of its own.
+func (fs *FS) refresh(n *inode) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.file == nil || n.gone != nil {
+		return
+	}
+	if e, err := fs.cfg.Names.Get(n.node()); err == nil {
+		n.file.adopt(e)
+	}
+}
+
+// invalidate tells the kernel about an inode, if it has it.
+func (fs *FS) invalidate(id namespace.NodeID, data bool) {
+	inv := fs.inval.Load()
+	if inv == nil {
+		return
+	}
+	ino, ok := fs.table.isKnown(id)
+	if !ok {
+		return
+	}
+	fs.insist(id, func() error { return (*inv).Inode(ino, data) })
+}
+
+// renamed tells the kernel that a name means something else.
+func (fs *FS) renamed(c *namespace.Change) {
+	inv := fs.inval.Load()
+	if inv == nil {
+		return
+	}
+	dir, ok := fs.table.isKnown(c.Parent)
+	if !ok {
+		return
+	}
+	if old, ok := fs.table.isKnown(c.Old); ok && c.Node.IsZero() && fs.removed(c.Old) {
+		fs.heard((*inv).Gone(dir, old, c.Name))
+	} else {
+		fs.heard((*inv).Entry(dir, c.Name))
+	}
+	fs.heard((*inv).Inode(dir, false)) // its times
+	if !c.Node.IsZero() {
+		fs.invalidate(c.Node, false) // its link count
+	}
+}
+
+// removed reports whether a node is shown nowhere any more.
+func (fs *FS) removed(id namespace.NodeID) bool {
+	_, err := fs.cfg.Names.Get(id)
+	return errs.Is(err, errs.Stale)
+}
+
+// tell has the kernel forget an inode, from a goroutine of its own.
+func (fs *FS) tell(i Ino) {
+	if inv := fs.inval.Load(); inv != nil {
+		fs.wg.Go(func() { fs.heard((*inv).Inode(i, true)) })
+	}
+}
+
+// An answer that mentions an inode may still be on its way to the kernel, which then does
+// not know yet what it is told to forget: it is told again, soon and a little later.
+var again = []time.Duration{2 * time.Millisecond, 20 * time.Millisecond, 200 * time.Millisecond}
+
+func (fs *FS) insist(id namespace.NodeID, tell func() error) {
+	err := tell()
+	if !errs.Is(err, errs.NotExist) {
+		fs.heard(err)
+		return
+	}
+	fs.wg.Go(func() {
+		for _, d := range again {
+			select {
+			case <-time.After(d):
+			case <-fs.ctx.Done():
+				return
+			}
+			if _, ok := fs.table.isKnown(id); !ok {
+				return
+			}
+			if err := tell(); !errs.Is(err, errs.NotExist) {
+				fs.heard(err)
+				return
+			}
+		}
+	})
+}
+
+// heard notes an unexpected answer of the kernel.
+func (fs *FS) heard(err error) {
+	if err != nil && !errs.Is(err, errs.NotExist) && !errors.Is(err, fs.ctx.Err()) {
+		fs.log.Debug("the kernel refused to forget", "err", err)
+	}
+}
+
+// forgetAll takes back everything the kernel holds: some changes were not told apart.
+// What it remembers not to exist is taken back by its short life.
+func (fs *FS) forgetAll() {
+	inv := fs.inval.Load()
+	if inv == nil {
+		return
+	}
+	for ino, id := range fs.table.all() {
+		if n := fs.table.findPinned(id); n != nil {
+			fs.refresh(n)
+			fs.table.unpin(n)
+		}
+		fs.heard((*inv).Inode(ino, true))
+		if e, err := fs.cfg.Names.Get(id); err == nil && id != namespace.Root {
+			if dir, ok := fs.table.isKnown(e.Parent); ok {
+				fs.heard((*inv).Entry(dir, e.Name))
+			}
+		}
+	}
+}

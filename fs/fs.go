@@ -1,0 +1,168 @@
+package fs
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/shelffs/shelf/blocks/seal"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// Config is what an FS is made of. Why, StatFS, Clock and Log may be left out.
+type Config struct {
+	Names   Namespace
+	Changes Changes // begun before New; FS reads it, the caller closes it after Close
+	Blocks  Blocks
+	Store   Store
+	Sealer  *seal.Sealer
+
+	UID, GID uint32 // shown for OwnerID; files created by UID and GID are stored as OwnerID
+
+	// Why says, for a person, why the bytes of a file cannot be had now; "" when they can.
+	Why func(ctx context.Context, id namespace.NodeID) string
+	// StatFS tells the space; Avail is what can really be written now. It must be quick.
+	StatFS func() Usage
+	Clock  func() time.Time
+	Log    *slog.Logger
+	Limits Limits
+}
+
+// Limits bound memory and delays. A zero field takes its default.
+type Limits struct {
+	Unsaved   int64         // bytes of all files not yet sealed: writers wait above; 64 MiB
+	Plain     int64         // bytes of opened blocks kept for the next read; 64 MiB
+	ReadAhead int64         // bytes a sequential reader asks for in advance, at most; 32 MiB
+	Quiet     time.Duration // an open file is saved after this long without a write; 1 s
+	Grace     time.Duration // an interrupted caller still waits this long; 250 ms
+}
+
+func (l Limits) withDefaults() Limits {
+	def := func(p *int64, v int64) {
+		if *p <= 0 {
+			*p = v
+		}
+	}
+	def(&l.Unsaved, 64<<20)
+	def(&l.Plain, 64<<20)
+	def(&l.ReadAhead, 32<<20)
+	def((*int64)(&l.Quiet), int64(time.Second))
+	def((*int64)(&l.Grace), int64(250*time.Millisecond))
+	return l
+}
+
+// FS is an open filesystem. Its methods may be called by any number of goroutines.
+type FS struct {
+	cfg   Config
+	log   *slog.Logger
+	table table
+	plain *plainCache
+	mem   memory
+	saver *saver
+	own   ownChanges
+
+	epoch atomic.Uint64 // counts batches of changes: an answer that saw two is not cached
+	inval atomic.Pointer[Invalidator]
+
+	ctx  context.Context // ends with Close: what goes on without a caller
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+}
+
+// New opens the filesystem and begins to follow changes. It first settles what a crash
+// left half written, which takes time in proportion to that. ctx bounds New alone.
+func New(ctx context.Context, cfg Config) (*FS, error) {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.StatFS == nil {
+		cfg.StatFS = func() Usage { return Usage{} }
+	}
+	if cfg.Why == nil {
+		cfg.Why = func(context.Context, namespace.NodeID) string { return "" }
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
+	fs := &FS{cfg: cfg, log: cfg.Log}
+	fs.ctx, fs.stop = context.WithCancel(context.Background())
+	fs.table.init(namespace.Root)
+	fs.plain = newPlainCache(fs.ctx, cfg.Blocks, cfg.Sealer, cfg.Limits.Plain)
+	fs.saver = newSaver(fs)
+	if err := fs.recover(ctx); err != nil {
+		fs.stop()
+		return nil, errs.E("fs.New", errs.Other, "", err)
+	}
+	fs.saver.start()
+	if cfg.Changes != nil {
+		fs.wg.Go(fs.follow)
+	}
+	return fs, nil
+}
+
+// SetInvalidator says whom to tell what must be forgotten; an adapter calls it when its
+// mount is there, and again with nil when it is gone.
+func (fs *FS) SetInvalidator(i Invalidator) {
+	if i == nil {
+		fs.inval.Store(nil)
+		return
+	}
+	fs.inval.Store(&i)
+}
+
+// Sync returns when everything that was written or changed before is durable here.
+func (fs *FS) Sync(ctx context.Context) error {
+	if err := fs.saver.saveAll(ctx); err != nil {
+		return errs.E("fs.Sync", errs.Other, "", err)
+	}
+	return fs.cfg.Names.Sync(ctx)
+}
+
+// Unsaved counts the files, and their bytes in memory, that are not committed yet.
+func (fs *FS) Unsaved() (files int, bytes int64) {
+	return fs.saver.pending(), fs.mem.used.Load()
+}
+
+// Close saves what is unsaved, for as long as ctx allows, and ends the filesystem. The
+// adapter must have stopped before. The error says that something could not be saved.
+func (fs *FS) Close(ctx context.Context) error {
+	err := fs.Sync(ctx)
+	fs.stop()
+	fs.saver.end()
+	fs.wg.Wait()
+	return err
+}
+
+// now is the clock in nanoseconds.
+func (fs *FS) now() int64 { return fs.cfg.Clock().UnixNano() }
+
+// expect notes what an operation of this filesystem is about to change.
+func (fs *FS) expect(keys ...changeKey) (done func(error)) {
+	return fs.own.expect(fs.cfg.Clock(), keys...)
+}
+
+// wait waits for done. When ctx ends first, done gets a grace: programs are interrupted
+// all the time (Go's by their own runtime), and git takes an early EINTR badly.
+func (fs *FS) wait(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-fs.ctx.Done():
+		return errs.E("fs", errs.Closed, "", nil)
+	case <-ctx.Done():
+	}
+	t := time.NewTimer(fs.cfg.Limits.Grace)
+	defer t.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-fs.ctx.Done():
+		return errs.E("fs", errs.Closed, "", nil)
+	case <-t.C:
+		return errs.E("fs", errs.Interrupted, "", ctx.Err())
+	}
+}

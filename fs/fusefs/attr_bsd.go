@@ -1,0 +1,7 @@
+//go:build darwin || freebsd
+
+package fusefs
+
+import "github.com/hanwen/go-fuse/v2/fuse"
+
+func setBlksize(*fuse.Attr) {}

@@ -1,0 +1,150 @@
+//go:build linux || darwin || freebsd
+
+package fusefs
+
+import (
+	"syscall"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+func openFlags(flags uint32) fs.OpenFlags {
+	mode := flags & syscall.O_ACCMODE
+	return fs.OpenFlags{
+		Read:     mode != syscall.O_WRONLY,
+		Write:    mode != syscall.O_RDONLY,
+		Append:   flags&syscall.O_APPEND != 0,
+		Truncate: flags&syscall.O_TRUNC != 0,
+		// Sync stays off: the kernel follows each write on such a file with fsync.
+	}
+}
+
+// setOpen tells the kernel of a handle. Its pages of the file stay good: fs says when they
+// do not. Who only reads need not tell us of close.
+func (r *raw) setOpen(out *fuse.OpenOut, h *fs.Handle) {
+	out.Fh = r.files.put(h)
+	out.OpenFlags = fuse.FOPEN_KEEP_CACHE
+	if !h.Flags().Write {
+		out.OpenFlags |= fuse.FOPEN_NOFLUSH
+	}
+}
+
+func (r *raw) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
+	fl := openFlags(in.Flags)
+	fl.Read = true // the kernel checks, and reads pages also for who only writes to a map
+	h, err := r.core.Open(request{cancel}, fs.Ino(in.NodeId), fl)
+	if err != nil {
+		return status(err)
+	}
+	if in.Mode&fuse.OPEN_KILL_SUIDGID != 0 && fl.Truncate {
+		if _, err := r.core.Setattr(request{cancel}, fs.Ino(in.NodeId), fs.AttrChange{ClearSetID: true}); err != nil {
+			h.Close()
+			return status(err)
+		}
+	}
+	r.setOpen(out, h)
+	return fuse.OK
+}
+
+func (r *raw) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
+	fl := openFlags(in.Flags)
+	fl.Read = true
+	a, h, err := r.core.Create(request{cancel}, caller(&in.InHeader), fs.Ino(in.NodeId), name, in.Mode&0o7777, fl, in.Flags&syscall.O_EXCL != 0)
+	if err != nil {
+		return status(err)
+	}
+	r.setEntry(&out.EntryOut, &a)
+	r.setOpen(&out.OpenOut, h)
+	return fuse.OK
+}
+
+func (r *raw) Tmpfile(cancel <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
+	fl := openFlags(in.Flags)
+	fl.Read = true
+	a, h, err := r.core.Tmpfile(request{cancel}, caller(&in.InHeader), fs.Ino(in.NodeId), in.Mode&0o7777, fl)
+	if err != nil {
+		return status(err)
+	}
+	r.setEntry(&out.EntryOut, &a)
+	r.setOpen(&out.OpenOut, h)
+	return fuse.OK
+}
+
+func (r *raw) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
+	h, ok := r.files.get(in.Fh)
+	if !ok {
+		return nil, status(badHandle())
+	}
+	b, err := h.ReadAt(request{cancel}, int64(in.Offset), int(in.Size))
+	if err != nil {
+		return nil, status(err)
+	}
+	return newReadResult(b, buf), fuse.OK
+}
+
+func (r *raw) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
+	h, ok := r.files.get(in.Fh)
+	if !ok {
+		return 0, status(badHandle())
+	}
+	n, err := h.WriteAt(request{cancel}, int64(in.Offset), data, fs.WriteFlags{
+		Cached:     in.WriteFlags&fuse.WRITE_CACHE != 0,
+		ClearSetID: in.WriteFlags&fuse.WRITE_KILL_SUIDGID != 0,
+	})
+	return uint32(n), status(err)
+}
+
+func (r *raw) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
+	h, ok := r.files.get(in.Fh)
+	if !ok {
+		return status(badHandle())
+	}
+	return status(h.Flush(request{cancel}))
+}
+
+func (r *raw) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
+	h, ok := r.files.get(in.Fh)
+	if !ok {
+		return status(badHandle())
+	}
+	return status(h.Sync(request{cancel}))
+}
+
+func (r *raw) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
+	if h, ok := r.files.take(in.Fh); ok {
+		h.Close()
+	}
+}
+
+func (r *raw) Fallocate(cancel <-chan struct{}, in *fuse.FallocateIn) fuse.Status {
+	h, ok := r.files.get(in.Fh)
+	if !ok {
+		return status(badHandle())
+	}
+	return status(h.Fallocate(request{cancel}, int64(in.Offset), int64(in.Length), in.Mode))
+}
+
+// Values of whence that reach a filesystem.
+const (
+	seekData = 3
+	seekHole = 4
+)
+
+func (r *raw) Lseek(cancel <-chan struct{}, in *fuse.LseekIn, out *fuse.LseekOut) fuse.Status {
+	h, ok := r.files.get(in.Fh)
+	if !ok {
+		return status(badHandle())
+	}
+	if in.Whence != seekData && in.Whence != seekHole {
+		return fuse.EINVAL
+	}
+	off, err := h.Seek(request{cancel}, int64(in.Offset), in.Whence == seekHole)
+	if errs.Is(err, errs.Range) {
+		return fuse.Status(syscall.ENXIO)
+	}
+	out.Offset = uint64(off)
+	return status(err)
+}

@@ -1,0 +1,121 @@
+package fs
+
+import (
+	"container/list"
+	"context"
+	"sync"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/blocks/seal"
+)
+
+// plainCache keeps a bounded amount of opened blocks, least recently used out first, and
+// brings each block once for all who want it at the same time.
+type plainCache struct {
+	ctx    context.Context // outlives callers: who gives up must not spoil it for the next
+	get    blocks.Getter
+	sealer *seal.Sealer
+	limit  int64
+
+	mu    sync.Mutex
+	byKey map[blocks.Digest]*plain
+	order list.List // of *plain, most recently used first
+	size  int64
+	spare sync.Pool // *[]byte
+}
+
+// plain is one opened block, or one on its way. Its bytes stay while refs > 0.
+type plain struct {
+	key   blocks.Digest
+	ready chan struct{} // closed when b or err is set
+	b     []byte
+	err   error
+
+	refs int // guarded by the cache's mu; the cache itself holds one while it lists it
+	elem *list.Element
+}
+
+func newPlainCache(ctx context.Context, g blocks.Getter, s *seal.Sealer, limit int64) *plainCache {
+	return &plainCache{ctx: ctx, get: g, sealer: s, limit: limit, byKey: make(map[blocks.Digest]*plain)}
+}
+
+// acquire returns the block of ref, perhaps still on its way: wait for ready. The caller
+// must release it.
+func (c *plainCache) acquire(ref blocks.Ref) *plain {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.byKey[ref.Digest]; p != nil {
+		p.refs++
+		if p.elem != nil {
+			c.order.MoveToFront(p.elem)
+		}
+		return p
+	}
+	p := &plain{key: ref.Digest, ready: make(chan struct{}), refs: 2}
+	c.byKey[ref.Digest] = p
+	go c.bring(p, ref.Length)
+	return p
+}
+
+// bring gets and opens the block; its own reference becomes the cache's.
+func (c *plainCache) bring(p *plain, length uint64) {
+	sealed, err := c.get.GetBlock(c.ctx, p.key)
+	if err == nil {
+		p.b, err = c.sealer.Open(seal.Data, sealed, length, c.buffer(length))
+	}
+	p.err = err
+	close(p.ready)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		delete(c.byKey, p.key)
+		c.drop(p)
+		return
+	}
+	p.elem = c.order.PushFront(p)
+	c.size += int64(cap(p.b))
+	for c.size > c.limit && c.order.Len() > 1 {
+		last := c.order.Remove(c.order.Back()).(*plain)
+		last.elem = nil
+		delete(c.byKey, last.key)
+		c.size -= int64(cap(last.b))
+		c.drop(last)
+	}
+}
+
+func (c *plainCache) release(p *plain) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop(p)
+}
+
+func (c *plainCache) drop(p *plain) {
+	if p.refs--; p.refs == 0 && cap(p.b) > 0 {
+		b := p.b[:0]
+		p.b = nil
+		c.spare.Put(&b)
+	}
+}
+
+// buffer returns an empty slice with room for n bytes. Sizes are rounded up to the few
+// that make reuse likely.
+func (c *plainCache) buffer(n uint64) []byte {
+	if n <= bufMid {
+		return make([]byte, 0, n)
+	}
+	if b, ok := c.spare.Get().(*[]byte); ok && uint64(cap(*b)) >= n {
+		return *b
+	}
+	size := uint64(256 << 10)
+	for size < n {
+		size *= 2
+	}
+	return make([]byte, 0, size)
+}
+
+// holds reports whether the block is here or on its way.
+func (c *plainCache) holds(d blocks.Digest) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.byKey[d] != nil
+}

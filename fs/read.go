@@ -1,0 +1,208 @@
+package fs
+
+import (
+	"context"
+
+	"github.com/shelffs/shelf/blocks/content"
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// Bytes is the result of a read: slices that follow one another in the file, valid until
+// Done, and not to be changed.
+type Bytes struct {
+	Slices [][]byte
+	Len    int
+
+	cache *plainCache
+	held  []*plain
+}
+
+// Done gives the memory back; it must be called once, also on an empty result.
+func (b *Bytes) Done() {
+	for _, p := range b.held {
+		b.cache.release(p)
+	}
+	b.held, b.Slices = nil, nil
+}
+
+func (b *Bytes) add(p []byte) {
+	b.Slices, b.Len = append(b.Slices, p), b.Len+len(p)
+}
+
+// zeros is what holes read as.
+var zeros [64 << 10]byte
+
+func (b *Bytes) addZeros(n int64) {
+	for n > 0 {
+		m := min(n, int64(len(zeros)))
+		b.add(zeros[:m:m])
+		n -= m
+	}
+}
+
+// gap is a part of a read that the layers in memory do not cover: it goes where Slices
+// holds a nil at index at.
+type gap struct {
+	off, n int64
+	at     int
+}
+
+// ReadAt returns up to n bytes from off; fewer only at the end of the file. It waits for
+// blocks that are not here: Offline, Timeout, Corrupt, Interrupted.
+func (h *Handle) ReadAt(ctx context.Context, off int64, n int) (Bytes, error) {
+	if !h.flags.Read {
+		return Bytes{}, errs.E("fs.Read", errs.Invalid, "", nil)
+	}
+	return h.fs.readAt(ctx, h.n, off, int64(n), &h.ahead)
+}
+
+// Read copies what ReadAt returns into p.
+func (h *Handle) Read(ctx context.Context, off int64, p []byte) (int, error) {
+	b, err := h.ReadAt(ctx, off, len(p))
+	if err != nil {
+		return 0, err
+	}
+	defer b.Done()
+	n := 0
+	for _, s := range b.Slices {
+		n += copy(p[n:], s)
+	}
+	return n, nil
+}
+
+func (fs *FS) readAt(ctx context.Context, n *inode, off, count int64, ra *readAhead) (Bytes, error) {
+	if off < 0 {
+		return Bytes{}, errs.E("fs.Read", errs.Invalid, "", nil)
+	}
+	for {
+		t, err := fs.load(ctx, n)
+		if err != nil {
+			return Bytes{}, err
+		}
+		b := Bytes{cache: fs.plain}
+		n.mu.Lock()
+		f := n.file
+		if f.tree != t { // something changed since load
+			n.mu.Unlock()
+			continue
+		}
+		var parts Bytes
+		gaps := f.plan(&parts, off, min(count, f.size-off))
+		n.mu.Unlock()
+		if len(gaps) > 0 && ra != nil {
+			ra.note(fs, t, gaps[0].off, gaps[len(gaps)-1].off+gaps[len(gaps)-1].n)
+		}
+		next := 0
+		for _, g := range gaps {
+			for ; next < g.at; next++ {
+				b.add(parts.Slices[next])
+			}
+			if err := fs.fill(ctx, t, g, &b); err != nil {
+				b.Done()
+				return Bytes{}, err
+			}
+		}
+		for ; next < len(parts.Slices); next++ {
+			b.add(parts.Slices[next])
+		}
+		return b, nil
+	}
+}
+
+// plan copies what the layers in memory hold of [off, off+n) and returns where the tree
+// has to fill in. f.n.mu is held.
+func (f *file) plan(b *Bytes, off, n int64) []gap {
+	if n <= 0 {
+		return nil
+	}
+	if f.dirty.empty() && f.frozen.empty() {
+		return []gap{{off: off, n: n}}
+	}
+	var gaps []gap
+	take := func(data []byte, zero bool, n int64) bool {
+		switch {
+		case zero:
+			b.addZeros(n)
+		case data != nil:
+			b.add(append([]byte(nil), data...))
+		default:
+			return false
+		}
+		return true
+	}
+	f.dirty.visit(off, n, func(off, n int64, data []byte, zero bool) {
+		if take(data, zero, n) {
+			return
+		}
+		f.frozen.visit(off, n, func(off, n int64, data []byte, zero bool) {
+			if !take(data, zero, n) {
+				gaps = append(gaps, gap{off: off, n: n, at: len(b.Slices)})
+			}
+		})
+	})
+	return gaps
+}
+
+// fill appends the tree's bytes of g.
+func (fs *FS) fill(ctx context.Context, t *content.Tree, g gap, b *Bytes) error {
+	pieces, err := fs.pieces(ctx, t, g.off, g.n)
+	if err != nil {
+		return err
+	}
+	held := make([]*plain, len(pieces))
+	for i, pc := range pieces { // all are on their way before the first is waited for
+		if !pc.IsHole() {
+			held[i] = fs.plain.acquire(pc.Ref)
+			b.held = append(b.held, held[i])
+		}
+	}
+	end, got := g.off+g.n, int64(0)
+	for i, pc := range pieces {
+		from, to := max(g.off-int64(pc.Off), 0), min(end-int64(pc.Off), int64(pc.Length))
+		got += to - from
+		p := held[i]
+		if p == nil {
+			b.addZeros(to - from)
+			continue
+		}
+		if err := fs.wait(ctx, p.ready); err != nil {
+			return err
+		}
+		if p.err != nil {
+			return errs.E("fs.Read", errs.Other, "", p.err)
+		}
+		b.add(p.b[from:to:to])
+	}
+	b.addZeros(g.n - got) // beyond what the tree holds
+	return nil
+}
+
+// pieces lists what covers [off, off+n). Deep trees may have to fetch a manifest for it;
+// an interrupt is heard after a grace.
+func (fs *FS) pieces(ctx context.Context, t *content.Tree, off, n int64) ([]content.Piece, error) {
+	if t.Content().Depth <= 1 { // its only manifest is loaded
+		return collect(ctx, t, off, n)
+	}
+	var out []content.Piece
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		out, err = collect(fs.ctx, t, off, n)
+	}()
+	if werr := fs.wait(ctx, done); werr != nil {
+		return nil, werr
+	}
+	return out, err
+}
+
+func collect(ctx context.Context, t *content.Tree, off, n int64) ([]content.Piece, error) {
+	var out []content.Piece
+	for pc, err := range t.Range(ctx, uint64(off), uint64(n)) {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, pc)
+	}
+	return out, nil
+}

@@ -1,0 +1,125 @@
+package fs
+
+import (
+	"context"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// Unlink removes a name of anything but a directory. A file that is open stays readable
+// and writable until its last handle is closed.
+func (fs *FS) Unlink(_ context.Context, dir Ino, name string) error {
+	return fs.remove(dir, name, false)
+}
+
+// Rmdir removes an empty directory.
+func (fs *FS) Rmdir(_ context.Context, dir Ino, name string) error { return fs.remove(dir, name, true) }
+
+func (fs *FS) remove(dir Ino, name string, wantDir bool) error {
+	d, err := fs.table.get(dir)
+	if err != nil {
+		return err
+	}
+	release := fs.hold(d.node(), name)
+	defer release(nil)
+	done := fs.expect(nameKey(d.node(), name))
+	e, err := fs.cfg.Names.Remove(d.node(), name, wantDir)
+	done(err)
+	if err != nil {
+		return err
+	}
+	release(&e)
+	return nil
+}
+
+// hold locks the inode that dir shows under name, if it is in use, so that no commit can
+// come between its removal and the note of it: a commit would bring the file back. The
+// function it returns unlocks; the first call that passes what was removed notes it.
+func (fs *FS) hold(dir namespace.NodeID, name string) func(removed *namespace.Entry) {
+	var n *inode
+	if e, err := fs.cfg.Names.Lookup(dir, name); err == nil {
+		n = fs.table.findPinned(e.ID)
+	}
+	if n == nil {
+		return func(*namespace.Entry) {}
+	}
+	n.mu.Lock()
+	return func(removed *namespace.Entry) {
+		if n == nil {
+			return
+		}
+		if removed != nil && removed.ID == n.node() && removed.Nlink == 0 {
+			fs.vanish(n, *removed)
+		}
+		n.mu.Unlock()
+		fs.table.unpin(n)
+		n = nil
+	}
+}
+
+// vanish notes that n's last name is gone. n.mu is held.
+func (fs *FS) vanish(n *inode, last namespace.Entry) {
+	last.Nlink, last.Ctime = 0, fs.now()
+	n.gone = &last
+	if f := n.file; f != nil {
+		f.entry.Nlink = 0
+		fs.saver.clean(n)
+		fs.detach(n)
+	}
+}
+
+// Rename moves a name as renameat2 does. A file that replaces another is committed first:
+// whoever sees the new name sees the new bytes, also after a crash.
+func (fs *FS) Rename(ctx context.Context, srcDir Ino, src string, dstDir Ino, dst string, fl namespace.RenameFlag) error {
+	sd, err := fs.table.get(srcDir)
+	if err != nil {
+		return err
+	}
+	dd, err := fs.table.get(dstDir)
+	if err != nil {
+		return err
+	}
+	from, to := sd.node(), dd.node()
+	if fl == namespace.RenameReplace {
+		if err := fs.saveBefore(ctx, from, src, to, dst); err != nil {
+			return err
+		}
+	}
+	release := func(*namespace.Entry) {}
+	if fl == namespace.RenameReplace {
+		release = fs.hold(to, dst)
+	}
+	defer release(nil)
+	done := fs.expect(nameKey(from, src), nameKey(to, dst))
+	_, replaced, err := fs.cfg.Names.Rename(from, src, to, dst, fl)
+	done(err)
+	if err != nil {
+		return err
+	}
+	release(replaced)
+	return nil
+}
+
+// saveBefore commits the file at (from, src) if it has changes and (to, dst) exists.
+func (fs *FS) saveBefore(ctx context.Context, from namespace.NodeID, src string, to namespace.NodeID, dst string) error {
+	e, err := fs.cfg.Names.Lookup(from, src)
+	if err != nil || e.Kind != namespace.File {
+		return err
+	}
+	n := fs.table.findPinned(e.ID)
+	if n == nil {
+		return nil
+	}
+	defer fs.table.unpin(n)
+	n.mu.Lock()
+	unsaved := n.file != nil && n.file.touched && n.gone == nil
+	n.mu.Unlock()
+	if !unsaved {
+		return nil
+	}
+	if _, err := fs.cfg.Names.Lookup(to, dst); errs.Is(err, errs.NotExist) {
+		return nil
+	}
+	return fs.saver.saveAndWait(ctx, n)
+}

@@ -1,0 +1,81 @@
+package fs
+
+import (
+	"context"
+
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// Seek finds data (hole false) or a hole at or after off; the end of the file is a hole.
+// NoAttr never: an offset at or beyond the end, or no more data, is Range.
+func (h *Handle) Seek(ctx context.Context, off int64, hole bool) (int64, error) {
+	const step = 1 << 30
+	for {
+		h.n.mu.Lock()
+		size := h.n.file.size
+		h.n.mu.Unlock()
+		if off < 0 || off >= size {
+			return 0, errs.E("fs.Seek", errs.Range, "", nil)
+		}
+		at, found, err := h.seekIn(ctx, off, min(step, size-off), hole)
+		switch {
+		case err != nil:
+			return 0, err
+		case found:
+			return at, nil
+		case at >= size && hole:
+			return size, nil
+		}
+		off = at
+	}
+}
+
+// seekIn looks in [off, off+n) and returns where to go on if nothing was found.
+func (h *Handle) seekIn(ctx context.Context, off, n int64, hole bool) (int64, bool, error) {
+	t, err := h.fs.load(ctx, h.n)
+	if err != nil {
+		return 0, false, err
+	}
+	type extent struct {
+		off, n int64
+		hole   bool
+		tree   bool
+	}
+	var parts []extent
+	h.n.mu.Lock()
+	f := h.n.file
+	f.dirty.visit(off, n, func(off, n int64, data []byte, zero bool) {
+		if data != nil || zero {
+			parts = append(parts, extent{off: off, n: n, hole: zero})
+			return
+		}
+		f.frozen.visit(off, n, func(off, n int64, data []byte, zero bool) {
+			parts = append(parts, extent{off: off, n: n, hole: zero, tree: data == nil && !zero})
+		})
+	})
+	h.n.mu.Unlock()
+	for _, p := range parts {
+		if !p.tree {
+			if p.hole == hole {
+				return p.off, true, nil
+			}
+			continue
+		}
+		pieces, err := h.fs.pieces(ctx, t, p.off, p.n)
+		if err != nil {
+			return 0, false, err
+		}
+		end := p.off
+		for _, pc := range pieces {
+			at := max(int64(pc.Off), p.off)
+			if pc.IsHole() == hole {
+				return at, true, nil
+			}
+			end = int64(pc.Off) + int64(pc.Length)
+		}
+		if end < p.off+p.n && hole { // beyond the tree
+			return max(end, p.off), true, nil
+		}
+	}
+	return off + n, false, nil
+}

@@ -1,0 +1,140 @@
+package fs
+
+import (
+	"context"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+const setIDs = 0o6000
+
+// Setattr changes attributes and returns them all. A new size counts as a write: it is
+// saved like one. Permission is the adapter's business.
+func (fs *FS) Setattr(ctx context.Context, i Ino, c AttrChange) (Attr, error) {
+	n, err := fs.table.get(i)
+	if err != nil {
+		return Attr{}, err
+	}
+	if c.Size != nil {
+		if err := fs.truncate(ctx, n, *c.Size); err != nil {
+			return Attr{}, err
+		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, err := fs.entry(n)
+	if err != nil {
+		return Attr{}, err
+	}
+	if e, err = fs.setEntry(n, e, c); err != nil {
+		return Attr{}, err
+	}
+	return fs.attr(n, &e), nil
+}
+
+// setEntry applies all of c but the size. n.mu is held.
+func (fs *FS) setEntry(n *inode, e namespace.Entry, c AttrChange) (namespace.Entry, error) {
+	ch := namespace.AttrChange{Mode: c.Mode, UID: fs.storeUID(c.UID), GID: fs.storeGID(c.GID)}
+	if c.Atime != nil {
+		ch.Atime = nanos(*c.Atime)
+	}
+	if c.Mtime != nil {
+		ch.Mtime = nanos(*c.Mtime)
+		if f := n.file; f != nil && f.touched { // goes with the commit that is due anyway
+			f.mtime, f.ctime, ch.Mtime = *ch.Mtime, fs.now(), nil
+		}
+	}
+	if c.ClearSetID && c.Mode == nil {
+		if m := withoutSetID(e); m != e.Mode {
+			ch.Mode = &m
+		}
+	}
+	switch {
+	case ch == namespace.AttrChange{}:
+		return e, nil
+	case n.gone != nil: // nameless: nobody else will ever see it
+		setLocal(n.gone, ch, fs.now())
+		return *n.gone, nil
+	}
+	done := fs.expect(changeKey{what: namespace.AttrChanged, node: n.node()})
+	e, err := fs.cfg.Names.SetAttr(n.node(), ch)
+	done(err)
+	return e, err
+}
+
+func setLocal(e *namespace.Entry, ch namespace.AttrChange, now int64) {
+	set := func(p *uint32, v *uint32) {
+		if v != nil {
+			*p = *v
+		}
+	}
+	set(&e.Mode, ch.Mode)
+	set(&e.UID, ch.UID)
+	set(&e.GID, ch.GID)
+	if ch.Atime != nil {
+		e.Atime = *ch.Atime
+	}
+	if ch.Mtime != nil {
+		e.Mtime = *ch.Mtime
+	}
+	e.Ctime = now
+}
+
+// withoutSetID is the mode of e after somebody without privileges wrote it.
+func withoutSetID(e namespace.Entry) uint32 {
+	m := e.Mode
+	if e.Kind != namespace.File {
+		return m
+	}
+	m &^= 0o4000
+	if m&0o010 != 0 { // set-gid without group execution once meant mandatory locking
+		m &^= 0o2000
+	}
+	return m
+}
+
+// truncate sets the size of the file n.
+func (fs *FS) truncate(ctx context.Context, n *inode, size int64) error {
+	if size < 0 || size > blocks.MaxSize {
+		return errs.E("fs.Setattr", errs.TooLarge, "", nil)
+	}
+	if err := fs.admit(ctx, 0); err != nil {
+		return err
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, err := fs.entry(n)
+	if err != nil {
+		return err
+	}
+	switch e.Kind {
+	case namespace.File:
+	case namespace.Dir:
+		return errs.E("fs.Setattr", errs.IsDir, "", nil)
+	default:
+		return errs.E("fs.Setattr", errs.Invalid, "", nil)
+	}
+	f := fs.attach(n, e)
+	f.resize(size)
+	fs.touch(f)
+	if f.writers == 0 { // by path: nobody will close it
+		f.want = true
+		fs.saver.enqueue(n, false)
+	}
+	fs.detach(n)
+	return nil
+}
+
+// storeUID and storeGID are the inverse of what attr shows.
+func (fs *FS) storeUID(id *uint32) *uint32 { return asOwner(id, fs.cfg.UID) }
+func (fs *FS) storeGID(id *uint32) *uint32 { return asOwner(id, fs.cfg.GID) }
+
+func asOwner(id *uint32, own uint32) *uint32 {
+	if id == nil || *id != own {
+		return id
+	}
+	v := OwnerID
+	return &v
+}

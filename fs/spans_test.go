@@ -1,0 +1,119 @@
+package fs
+
+import (
+	"bytes"
+	"math/rand"
+	"testing"
+)
+
+// A layer over random bytes must read like a plain array, whatever was done to it.
+func TestLayerAgainstArray(t *testing.T) {
+	for seed := int64(0); seed < 100; seed++ {
+		rng := rand.New(rand.NewSource(seed))
+		space := int64(1 << (6 + rng.Intn(11)))
+		mem := &memory{}
+		l := layer{mem: mem}
+		want := make([]byte, space)
+		covered := make([]bool, space)
+		for step := 0; step < 150; step++ {
+			off := rng.Int63n(space)
+			n := rng.Int63n(space-off) + 1
+			if rng.Intn(2) == 0 {
+				n = min(n, 1+rng.Int63n(300))
+			}
+			switch rng.Intn(8) {
+			case 0:
+				l.zero(off, n)
+				clear(want[off : off+n])
+				mark(covered[off:off+n], true)
+			case 1:
+				l.cut(off, off+n)
+				mark(covered[off:off+n], false)
+			case 2:
+				l.truncate(off)
+				mark(covered[off:], false)
+			case 3: // a second layer, laid over
+				top := layer{mem: mem}
+				p := randBytes(rng, n)
+				top.write(off, p)
+				l.over(&top)
+				copy(want[off:], p)
+				mark(covered[off:off+n], true)
+			default:
+				p := randBytes(rng, n)
+				l.write(off, p)
+				copy(want[off:], p)
+				mark(covered[off:off+n], true)
+			}
+			checkLayer(t, &l, want, covered)
+			if t.Failed() {
+				t.Fatalf("seed %d step %d", seed, step)
+			}
+		}
+		l.drop()
+		if got := mem.used.Load(); got != 0 {
+			t.Fatalf("seed %d: %d bytes not given back", seed, got)
+		}
+	}
+}
+
+func checkLayer(t *testing.T, l *layer, want []byte, covered []bool) {
+	t.Helper()
+	end := int64(-1)
+	for _, s := range l.spans {
+		if s.n <= 0 || s.off < end {
+			t.Errorf("span [%d,+%d) after %d", s.off, s.n, end)
+		}
+		end = s.end()
+	}
+	next := int64(0)
+	l.visit(0, int64(len(want)), func(off, n int64, data []byte, zero bool) {
+		if off != next {
+			t.Errorf("visit jumps from %d to %d", next, off)
+		}
+		next = off + n
+		have := data != nil || zero
+		if data != nil && !bytes.Equal(data, want[off:off+n]) {
+			t.Errorf("bytes differ in [%d,+%d)", off, n)
+		}
+		for i := off; i < off+n; i++ {
+			if covered[i] != have || zero && want[i] != 0 {
+				t.Errorf("offset %d: covered %v, want %v, zero %v", i, have, covered[i], zero)
+				return
+			}
+		}
+	})
+	held := int64(0)
+	for _, s := range l.spans {
+		held += s.weight(0, 1<<62)
+	}
+	if held != l.held {
+		t.Errorf("held = %d, want %d", l.held, held)
+	}
+	if next != int64(len(want)) {
+		t.Errorf("visit ends at %d", next)
+	}
+}
+
+func mark(b []bool, v bool) {
+	for i := range b {
+		b[i] = v
+	}
+}
+
+func randBytes(rng *rand.Rand, n int64) []byte {
+	b := make([]byte, n)
+	rng.Read(b)
+	return b
+}
+
+func TestAppendsShareBuffers(t *testing.T) {
+	mem := &memory{}
+	l := layer{mem: mem}
+	for i := 0; i < 1024; i++ {
+		l.write(int64(i)*4096, bytes.Repeat([]byte{byte(i)}, 4096))
+	}
+	if len(l.spans) != 4 || mem.used.Load() != 4<<20 {
+		t.Errorf("4 MiB of appends: %d spans, %d bytes held", len(l.spans), mem.used.Load())
+	}
+}

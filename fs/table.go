@@ -1,0 +1,208 @@
+package fs
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"sync"
+	"sync/atomic"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// inode is what is kept of a node while a kernel knows it, or it is open or unsaved.
+type inode struct {
+	ino Ino
+
+	known uint64 // how often the kernel was told of it and has not forgotten: table.mu
+	pins  int    // handles and unsaved work: table.mu
+
+	id    namespace.NodeID                 // a nameless file has a made-up one
+	named atomic.Pointer[namespace.NodeID] // the node that a nameless file became when it was linked
+
+	mu   sync.Mutex
+	file *file // nil unless open or unsaved
+	// gone is what the node was when its last name was removed here while it was in use;
+	// nil as long as the namespace shows it.
+	gone *namespace.Entry
+}
+
+// node is the node that n stands for.
+func (n *inode) node() namespace.NodeID {
+	if p := n.named.Load(); p != nil {
+		return *p
+	}
+	return n.id
+}
+
+// table holds the inodes in use, by number and by node.
+type table struct {
+	mu    sync.Mutex
+	byIno map[Ino]*inode
+	byID  map[namespace.NodeID]*inode
+	root  *inode
+}
+
+func (t *table) init(root namespace.NodeID) {
+	t.root = &inode{ino: RootIno, id: root, known: 1}
+	t.byIno = map[Ino]*inode{RootIno: t.root}
+	t.byID = map[namespace.NodeID]*inode{root: t.root}
+}
+
+// number is the inode number of a node, as long as no other living inode has it.
+func number(id namespace.NodeID) Ino {
+	sum := sha256.Sum256(id[:])
+	return Ino(binary.BigEndian.Uint64(sum[:8]))
+}
+
+// usable tells numbers that mean something else: none, the root, and all ones, which
+// adapters use for themselves.
+func usable(i Ino) bool { return i > RootIno && i != ^Ino(0) }
+
+// numberOf is the number that id has or would have.
+func (t *table) numberOf(id namespace.NodeID) Ino {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.byID[id]; n != nil {
+		return n.ino
+	}
+	return t.free(number(id))
+}
+
+func (t *table) free(i Ino) Ino {
+	for !usable(i) || t.byIno[i] != nil {
+		i++
+	}
+	return i
+}
+
+// know returns the inode of id and counts one more mention to the kernel.
+func (t *table) know(id namespace.NodeID) *inode {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.enter(id)
+	n.known++
+	return n
+}
+
+// pin returns the inode of id, kept until unpin.
+func (t *table) pin(id namespace.NodeID) *inode {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.enter(id)
+	n.pins++
+	return n
+}
+
+func (t *table) enter(id namespace.NodeID) *inode {
+	n := t.byID[id]
+	if n == nil {
+		n = &inode{ino: t.free(number(id)), id: id}
+		t.byIno[n.ino], t.byID[id] = n, n
+	}
+	return n
+}
+
+// get returns a known inode. Stale for a number nobody was given.
+func (t *table) get(i Ino) (*inode, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.byIno[i]; n != nil {
+		return n, nil
+	}
+	return nil, errs.E("fs", errs.Stale, "", nil)
+}
+
+// find returns the inode of id if it is in the table.
+func (t *table) find(id namespace.NodeID) *inode {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byID[id]
+}
+
+// findPinned is find with a pin, nil if id is not in the table.
+func (t *table) findPinned(id namespace.NodeID) *inode {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.byID[id]
+	if n != nil {
+		n.pins++
+	}
+	return n
+}
+
+// forget takes back count mentions.
+func (t *table) forget(i Ino, count uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := t.byIno[i]; n != nil && n != t.root {
+		n.known -= min(count, n.known)
+		t.drop(n)
+	}
+}
+
+func (t *table) repin(n *inode) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n.pins++
+}
+
+func (t *table) unpin(n *inode) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n.pins--
+	t.drop(n)
+}
+
+func (t *table) drop(n *inode) {
+	if n.known > 0 || n.pins > 0 || n == t.root {
+		return
+	}
+	delete(t.byIno, n.ino)
+	for _, id := range [2]namespace.NodeID{n.id, n.node()} {
+		if t.byID[id] == n {
+			delete(t.byID, id)
+		}
+	}
+}
+
+// name makes the nameless n stand for a node of the namespace.
+func (t *table) name(n *inode, id namespace.NodeID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n.named.Store(&id)
+	if t.byID[id] == nil {
+		t.byID[id] = n
+	}
+}
+
+// isKnown reports whether the kernel holds the inode of id.
+func (t *table) isKnown(id namespace.NodeID) (Ino, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.byID[id]
+	if n == nil || n.known == 0 {
+		return 0, false
+	}
+	return n.ino, true
+}
+
+// all returns the numbers and nodes of everything the kernel holds.
+func (t *table) all() map[Ino]namespace.NodeID {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make(map[Ino]namespace.NodeID, len(t.byIno))
+	for i, n := range t.byIno {
+		if n.known > 0 {
+			out[i] = n.node()
+		}
+	}
+	return out
+}
+
+// size is the number of inodes held.
+func (t *table) size() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.byIno)
+}

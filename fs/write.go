@@ -1,0 +1,145 @@
+package fs
+
+import (
+	"context"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// WriteFlags qualify one write.
+type WriteFlags struct {
+	// Cached marks pages that the kernel writes back for a memory map: the offset counts,
+	// also on a handle opened to append.
+	Cached bool
+	// ClearSetID drops set-uid and set-gid: the writer has no privileges.
+	ClearSetID bool
+}
+
+// WriteAt writes p at off (on an Append handle: at the end) into memory; see Sync and
+// Flush for what saves it. It waits while too much is unsaved. NoSpace comes before
+// anything is taken; TooLarge; Interrupted.
+func (h *Handle) WriteAt(ctx context.Context, off int64, p []byte, fl WriteFlags) (int, error) {
+	const op = "fs.Write"
+	if !h.flags.Write {
+		return 0, errs.E(op, errs.Invalid, "", nil)
+	}
+	if off < 0 || off > blocks.MaxSize-int64(len(p)) {
+		return 0, errs.E(op, errs.TooLarge, "", nil)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := h.fs.admit(ctx, int64(len(p))); err != nil {
+		return 0, err
+	}
+	if err := h.write(off, p, fl); err != nil {
+		return 0, err
+	}
+	if h.flags.Sync {
+		if err := h.Sync(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}
+
+func (h *Handle) write(off int64, p []byte, fl WriteFlags) error {
+	fs, n := h.fs, h.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f := n.file
+	if h.flags.Append && !fl.Cached && off != f.size {
+		// Another device made the file longer or shorter, and the kernel has not looked
+		// since: its pages are at the wrong place.
+		off = f.size
+		fs.tell(n.ino)
+	}
+	if off > f.size {
+		f.dirty.zero(f.size, off-f.size)
+	}
+	f.dirty.write(off, p)
+	f.size = max(f.size, off+int64(len(p)))
+	fs.touch(f)
+	if fl.ClearSetID && f.entry.Mode&setIDs != 0 {
+		if _, err := fs.setEntry(n, f.entry, AttrChange{ClearSetID: true}); err != nil {
+			return err
+		}
+		f.entry.Mode = withoutSetID(f.entry)
+	}
+	if f.dirty.held >= earlySeal {
+		fs.saver.enqueue(n, false)
+	}
+	return nil
+}
+
+// earlySeal is how much one file may hold in memory before it is sealed while still
+// being written.
+const earlySeal = 8 << 20
+
+// admit lets a write of n bytes in: it waits until memory allows, and refuses with NoSpace
+// what the disk could not take.
+func (fs *FS) admit(ctx context.Context, n int64) error {
+	if fs.mem.used.Load()+n > fs.cfg.Limits.Unsaved {
+		if err := fs.saver.relieve(ctx, n); err != nil {
+			return err
+		}
+	}
+	return fs.saver.space(n)
+}
+
+// Fallocate flags, as in fallocate(2).
+const (
+	FallocKeepSize  = 1
+	FallocPunchHole = 2
+	FallocZeroRange = 16
+)
+
+// Fallocate makes room or zeros. Unsupported for modes that move bytes.
+func (h *Handle) Fallocate(ctx context.Context, off, length int64, mode uint32) error {
+	const op = "fs.Fallocate"
+	if off < 0 || length <= 0 || !h.flags.Write {
+		return errs.E(op, errs.Invalid, "", nil)
+	}
+	if off > blocks.MaxSize-length {
+		return errs.E(op, errs.TooLarge, "", nil)
+	}
+	zero := false
+	switch mode &^ FallocKeepSize {
+	case 0:
+	case FallocZeroRange:
+		zero = true
+	case FallocPunchHole:
+		if mode&FallocKeepSize == 0 {
+			return errs.E(op, errs.Unsupported, "", nil)
+		}
+		zero = true
+	default:
+		return errs.E(op, errs.Unsupported, "", nil)
+	}
+	room := length
+	if mode&FallocPunchHole != 0 {
+		room = 0
+	}
+	if err := h.fs.saver.space(room); err != nil {
+		return err
+	}
+	if err := h.fs.admit(ctx, 0); err != nil {
+		return err
+	}
+	h.n.mu.Lock()
+	defer h.n.mu.Unlock()
+	f := h.n.file
+	end := off + length
+	if zero {
+		if n := min(end, f.size) - off; n > 0 {
+			f.dirty.zero(off, n)
+			h.fs.touch(f)
+		}
+	}
+	if mode&FallocKeepSize == 0 && end > f.size {
+		f.resize(end)
+		h.fs.touch(f)
+	}
+	return nil
+}

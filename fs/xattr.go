@@ -1,0 +1,121 @@
+package fs
+
+import (
+	"context"
+	"strings"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// Extended attributes. Only those of users are kept: user.*. The kernel's own (ACLs,
+// capabilities, labels) mean nothing on another device and are Unsupported.
+//
+// user.shelf.* belongs to Shelf: computed, not listed, not settable.
+const (
+	userPrefix  = "user."
+	shelfPrefix = "user.shelf."
+
+	// WhyAttr tells why a file's bytes cannot be had now; absent when they can.
+	WhyAttr = shelfPrefix + "why"
+)
+
+// Limits of the kernel's interface, in bytes.
+const (
+	maxXattrName  = 255
+	maxXattrValue = 64 << 10
+)
+
+// Getxattr returns the value of an attribute. NoAttr, Unsupported.
+func (fs *FS) Getxattr(ctx context.Context, i Ino, name string) ([]byte, error) {
+	n, err := fs.table.get(i)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkXattrName(name); err != nil {
+		return nil, err
+	}
+	if name == WhyAttr {
+		if why := fs.cfg.Why(ctx, n.node()); why != "" {
+			return []byte(why), nil
+		}
+	}
+	if strings.HasPrefix(name, shelfPrefix) || fs.isGone(n) {
+		return nil, errs.E("fs.Getxattr", errs.NoAttr, "", nil)
+	}
+	return fs.cfg.Names.GetXattr(n.node(), name)
+}
+
+// Setxattr sets an attribute. Exist, NoAttr (as flag says), NoSpace, TooLarge.
+func (fs *FS) Setxattr(_ context.Context, i Ino, name string, value []byte, flag namespace.XattrFlag) error {
+	n, err := fs.table.get(i)
+	if err != nil {
+		return err
+	}
+	if err := checkXattrName(name); err != nil {
+		return err
+	}
+	switch {
+	case strings.HasPrefix(name, shelfPrefix):
+		return errs.E("fs.Setxattr", errs.Forbidden, "", nil)
+	case len(value) > maxXattrValue:
+		return errs.E("fs.Setxattr", errs.Range, "", nil)
+	case fs.isGone(n):
+		return errs.E("fs.Setxattr", errs.Stale, "", nil)
+	}
+	done := fs.expect(changeKey{what: namespace.AttrChanged, node: n.node()})
+	err = fs.cfg.Names.SetXattr(n.node(), name, value, flag)
+	done(err)
+	return err
+}
+
+// Listxattr returns the names of the attributes.
+func (fs *FS) Listxattr(_ context.Context, i Ino) ([]string, error) {
+	n, err := fs.table.get(i)
+	if err != nil {
+		return nil, err
+	}
+	if fs.isGone(n) {
+		return nil, nil
+	}
+	return fs.cfg.Names.ListXattr(n.node())
+}
+
+// Removexattr removes an attribute. NoAttr.
+func (fs *FS) Removexattr(_ context.Context, i Ino, name string) error {
+	n, err := fs.table.get(i)
+	if err != nil {
+		return err
+	}
+	if err := checkXattrName(name); err != nil {
+		return err
+	}
+	switch {
+	case strings.HasPrefix(name, shelfPrefix):
+		return errs.E("fs.Removexattr", errs.Forbidden, "", nil)
+	case fs.isGone(n):
+		return errs.E("fs.Removexattr", errs.NoAttr, "", nil)
+	}
+	done := fs.expect(changeKey{what: namespace.AttrChanged, node: n.node()})
+	err = fs.cfg.Names.RemoveXattr(n.node(), name)
+	done(err)
+	return err
+}
+
+func (fs *FS) isGone(n *inode) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.gone != nil
+}
+
+func checkXattrName(name string) error {
+	switch {
+	case !strings.HasPrefix(name, userPrefix):
+		return errs.E("fs.xattr", errs.Unsupported, "", nil)
+	case len(name) == len(userPrefix):
+		return errs.E("fs.xattr", errs.Invalid, "", nil)
+	case len(name) > maxXattrName:
+		return errs.E("fs.xattr", errs.Range, "", nil)
+	}
+	return nil
+}
