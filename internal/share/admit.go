@@ -25,9 +25,9 @@ func (a *Account) letIn(invite inviteID, dev *devicePayload) (Device, error) {
 	const op = "share.letIn"
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	row, err := a.invite(invite)
-	if err != nil || row.State != inviteOpen {
-		return Device{}, refused(op, TokenUsed)
+	row, err := a.openInvite(invite)
+	if err != nil {
+		return Device{}, err
 	}
 	v := a.now.Load()
 	id := ident.DeviceID(dev.Signing)

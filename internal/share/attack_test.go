@@ -376,3 +376,48 @@ func TestJoinerChecksTheLogs(t *testing.T) {
 		}
 	}
 }
+
+// A device that cannot write admits nobody, says so, and keeps the token good.
+func TestInviterCannotWrite(t *testing.T) {
+	dir := t.TempDir()
+	db := openDB(t, dir)
+	a, _, err := Create(db, "laptop", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok := invite(t, a)
+	j := joiner(t, newDB(t), tok, "nas", Options{})
+	m := meet(t, a, j, func(context.Context, Asker) (bool, error) { return true, db.Close() })
+	wantReason(t, "joiner", m.joinErr, Failed)
+	if m.serveErr == nil || !m.device.ID.IsZero() {
+		t.Errorf("serve: %+v, %v", m.device, m.serveErr)
+	}
+	noAccount(t, j.db)
+	a, err = Open(openDB(t, dir), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := meet(t, a, j, yes); m.joinErr != nil || len(a.Devices()) != 2 {
+		t.Errorf("%v, %d devices", m.joinErr, len(a.Devices()))
+	}
+}
+
+// A joiner that cannot store its account has none, says so, and can finish later.
+func TestJoinerCannotWrite(t *testing.T) {
+	a, _ := create(t, "laptop", Options{})
+	dir := t.TempDir()
+	db := openDB(t, dir)
+	tok := invite(t, a)
+	j := joiner(t, db, tok, "nas", Options{})
+	m := meet(t, a, j, func(context.Context, Asker) (bool, error) { return true, db.Close() })
+	if m.joinErr == nil || m.serveErr == nil || m.device.ID.IsZero() {
+		t.Fatalf("join %v, serve %v, %+v", m.joinErr, m.serveErr, m.device)
+	}
+	db = openDB(t, dir)
+	noAccount(t, db)
+	m = meet(t, a, joiner(t, db, tok, "nas", Options{}), never(t))
+	if m.joinErr != nil || m.serveErr != nil {
+		t.Fatal(m.joinErr, m.serveErr)
+	}
+	same(t, a, m.account)
+}

@@ -88,16 +88,12 @@ func (a *Account) NewInvite(ttl time.Duration, addrs []string) (Token, error) {
 	return t, nil
 }
 
-// CancelInvite makes an invitation that nobody has used worthless. NotExist if there is
-// none or it was used.
+// CancelInvite makes an invitation that nobody has used worthless. Refused if there is none
+// (TokenUnknown) or it was used (TokenUsed).
 func (a *Account) CancelInvite(t Token) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	row, err := a.invite(t.id())
-	if err == nil && row.State != inviteOpen {
-		err = errs.E("share.CancelInvite", errs.NotExist, "the invitation has been used", nil)
-	}
-	if err != nil {
+	if _, err := a.openInvite(t.id()); err != nil {
 		return err
 	}
 	return a.putInvite(t.id(), nil)
@@ -117,8 +113,22 @@ func (a *Account) Inviting() bool {
 	return open
 }
 
+// invite reads an invitation: TokenUnknown if there is none.
 func (a *Account) invite(id inviteID) (inviteRow, error) {
-	return getRow(a.db, inviteKey(a.db, id), inviteVersion)
+	row, err := getRow(a.db, inviteKey(a.db, id), inviteVersion)
+	if errs.Is(err, errs.NotExist) {
+		err = refused("share.invite", TokenUnknown)
+	}
+	return row, err
+}
+
+// openInvite reads an invitation that must not have let anybody in yet: TokenUsed if it has.
+func (a *Account) openInvite(id inviteID) (inviteRow, error) {
+	row, err := a.invite(id)
+	if err == nil && row.State != inviteOpen {
+		err = refused("share.invite", TokenUsed)
+	}
+	return row, err
 }
 
 // putInvite writes an invitation durably, or deletes it.

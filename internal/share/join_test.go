@@ -138,7 +138,12 @@ func TestTokenCancelled(t *testing.T) {
 	if err := a.CancelInvite(tok); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, "twice", a.CancelInvite(tok), errs.NotExist)
+	wantReason(t, "twice", a.CancelInvite(tok), TokenUnknown)
+	used := invite(t, a)
+	if m := meet(t, a, joiner(t, newDB(t), used, "phone", Options{}), yes); m.joinErr != nil {
+		t.Fatal(m.joinErr)
+	}
+	wantReason(t, "used", a.CancelInvite(used), TokenUsed)
 	wantReason(t, "join", meet(t, a, joiner(t, newDB(t), tok, "nas", Options{}), never(t)).joinErr, TokenUnknown)
 	if a.Inviting() {
 		t.Error("still inviting")

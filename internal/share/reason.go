@@ -10,11 +10,12 @@ const (
 	TokenUnknown Reason = 2 // the inviting device has no such invitation (any more)
 	TokenUsed    Reason = 3 // another device has already come in with it
 	TokenExpired Reason = 4
-	Declined     Reason = 5 // the person at the inviting device said no, or did not answer
-	TooMany      Reason = 6 // too many attempts; try again in a minute
-	OtherVersion Reason = 7 // the two devices speak different versions of the protocol
-	NotInviter   Reason = 8 // the device that answered is not the one that made the invitation
-	Malformed    Reason = 9 // a message made no sense
+	Declined     Reason = 5  // the person at the inviting device said no, or did not answer
+	TooMany      Reason = 6  // too many attempts; try again in a minute
+	OtherVersion Reason = 7  // the two devices speak different versions of the protocol
+	NotInviter   Reason = 8  // the device that answered is not the one that made the invitation
+	Malformed    Reason = 9  // a message made no sense
+	Failed       Reason = 10 // the other side could not do its part: its disk may be full
 )
 
 func (r Reason) Error() string {
@@ -37,6 +38,8 @@ func (r Reason) Error() string {
 		return "the device that answered is not the one that made this invitation"
 	case Malformed:
 		return "the other side sent something that makes no sense"
+	case Failed:
+		return "the inviting device could not do its part: look at its messages, its disk may be full"
 	}
 	return "refused for a reason that this version does not know"
 }

@@ -115,8 +115,6 @@ func (h *host) hello() (commit [32]byte, err error) {
 	row, err := h.a.invite(h.id)
 	if err == nil {
 		err = h.usable(row)
-	} else if errs.Is(err, errs.NotExist) {
-		err = refused(op, TokenUnknown)
 	}
 	if err != nil {
 		return commit, err
@@ -247,8 +245,8 @@ func (h *host) admit(dev *devicePayload, code string, approve Approve) (Device, 
 	case <-ctx.Done():
 		return Device{}, left()
 	}
-	if row, err := h.a.invite(h.id); err != nil || row.State != inviteOpen {
-		return Device{}, refused(op, TokenUsed) // another asker was let in meanwhile
+	if _, err := h.a.openInvite(h.id); err != nil {
+		return Device{}, err // another asker was let in meanwhile, or the invitation withdrawn
 	}
 	if !h.a.guests.ask(h.id) {
 		return Device{}, refused(op, TooMany)

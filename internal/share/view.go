@@ -2,7 +2,6 @@ package share
 
 import (
 	"crypto/hpke"
-	"slices"
 	"time"
 
 	"github.com/shelffs/shelf/internal/errs"
@@ -117,61 +116,3 @@ func (v *view) shareID() ident.ShareID { return ident.ShareID(v.share.id()) }
 
 // rootKey is the public half of the recovery phrase's signing key.
 func (v *view) rootKey() ident.DeviceID { return v.account.genesis().signer }
-
-// admit adds an entry to the log that it says it is of. Errors: those of log.add.
-func admit(account, share *log, e *entry) (bool, error) {
-	if e.log == accountLog {
-		return account.add(e, func(signer ident.DeviceID, past bits) bool { return admittedIn(account, e, signer, past) })
-	}
-	return share.add(e, func(signer ident.DeviceID, _ bits) bool {
-		return slices.ContainsFunc(account.nodes, func(n *node) bool {
-			d, ok := n.adds()
-			return ok && ident.DeviceID(d.Signing) == signer
-		})
-	})
-}
-
-// admittedIn reports whether a key is the root's or was admitted by an entry in past.
-func admittedIn(l *log, e *entry, signer ident.DeviceID, past bits) bool {
-	if gen, ok := e.data.(*accountGenesis); ok {
-		return ident.DeviceID(gen.Root) == signer
-	}
-	if l.genesis().signer == signer {
-		return true
-	}
-	for i, n := range l.nodes {
-		if d, ok := n.adds(); ok && past.has(i) && ident.DeviceID(d.Signing) == signer {
-			return true
-		}
-	}
-	return false
-}
-
-// admitAll accepts entries in any order. What can be accepted is; the first error about
-// the rest is returned beside it. added is the number of entries that were new.
-func admitAll(account, share *log, entries []*entry) (added int, err error) {
-	for len(entries) > 0 {
-		var waiting []*entry
-		var missing error
-		for _, e := range entries {
-			isNew, aerr := admit(account, share, e)
-			switch {
-			case isNew:
-				added++
-			case aerr == nil:
-			case errs.Is(aerr, errs.NotExist) || errs.Is(aerr, errs.Refused):
-				waiting, missing = append(waiting, e), aerr // perhaps what it needs comes later in the list
-			case err == nil:
-				err = aerr
-			}
-		}
-		if len(waiting) == len(entries) {
-			if err == nil {
-				err = missing
-			}
-			break
-		}
-		entries = waiting
-	}
-	return added, err
-}
