@@ -5,6 +5,7 @@ package p2p
 
 import (
 	"crypto/ed25519"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -32,11 +33,11 @@ type AddrBook interface {
 // Config makes a Host.
 type Config struct {
 	TransportKey ed25519.PrivateKey
-	Listen       []string // multiaddrs; see Listen; a busy port is replaced by a free one
+	Listen       []string // multiaddrs, as of Listen; a busy port is replaced by a free one
 	MDNS         bool     // announce and look on the local network
 	Directory    Directory
-	AddrBook     AddrBook // may be nil
-	Log          *slog.Logger
+	AddrBook     AddrBook     // optional
+	Log          *slog.Logger // optional
 }
 
 // Event tells that a device became reachable or unreachable. It is an alias of an unnamed
@@ -54,4 +55,15 @@ type PeerState struct {
 	Addr      string        // the remote end of the connection
 	RTT       time.Duration // smoothed; 0: not measured yet
 	LastSeen  time.Time     // now for a connected one; zero: not since the start
+}
+
+// Listen returns the usual Config.Listen for a port (0: any): TCP and QUIC over IPv4 and IPv6.
+// A host that is asked for port 0 takes the same free port for all of them where it can.
+func Listen(port int) []string {
+	return []string{
+		fmt.Sprintf("/ip4/0.0.0.0/tcp/%d", port),
+		fmt.Sprintf("/ip4/0.0.0.0/udp/%d/quic-v1", port),
+		fmt.Sprintf("/ip6/::/tcp/%d", port),
+		fmt.Sprintf("/ip6/::/udp/%d/quic-v1", port),
+	}
 }

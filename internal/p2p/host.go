@@ -2,65 +2,193 @@ package p2p
 
 import (
 	"context"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
-	"github.com/shelffs/shelf/internal/wire"
 )
 
 // Host is this device on the network. It is an exchange.Network.
-type Host struct{}
+type Host struct {
+	cfg  Config
+	log  *slog.Logger
+	host host.Host
+	gate *gate
+	hub  *hub
+	ctx  context.Context // ends at Close
+	stop context.CancelFunc
+	wg   sync.WaitGroup
 
-// New starts a host: it listens, discovers and dials until Close.
+	// mu guards what follows. Nothing waits or calls libp2p while holding it.
+	mu     sync.Mutex
+	links  map[ident.DeviceID]*link // every device of the Directory
+	ids    map[peer.ID]*link
+	found  map[peer.ID][]string // strangers seen on the local network
+	closed bool
+}
+
+// New starts a host: it listens, discovers and dials until Close. ctx bounds the start only.
 func New(ctx context.Context, cfg Config) (*Host, error) {
-	return nil, errs.E("p2p.New", errs.Unsupported, "", nil)
-}
-
-// Open opens a stream to a device of the Directory over the connection there is, or dials.
-// Offline when it cannot be reached, Refused when it is not (or no longer) one of us.
-func (h *Host) Open(ctx context.Context, dev ident.DeviceID, protocol string) (wire.Stream, error) {
-	return nil, errs.E("p2p.Open", errs.Unsupported, "", nil)
-}
-
-// Handle calls fn in a goroutine of its own for each stream of that protocol from a device of the Directory.
-func (h *Host) Handle(protocol string, fn func(dev ident.DeviceID, s wire.Stream)) {}
-
-// HandleGuest is Handle for strangers while GuestsOpen; the connection is closed when fn returns,
-// unless the Directory allows the peer by then.
-func (h *Host) HandleGuest(protocol string, fn func(transport ident.TransportKey, s wire.Stream)) {}
-
-// GuestsOpen lets strangers connect, for the guest protocols only. It is closed at the start.
-func (h *Host) GuestsOpen(open bool) {}
-
-// OpenGuest connects to a device that is not in the Directory, for joining.
-func (h *Host) OpenGuest(ctx context.Context, transport ident.TransportKey, addrs []string, protocol string) (wire.Stream, error) {
-	return nil, errs.E("p2p.OpenGuest", errs.Unsupported, "", nil)
+	if err := ctx.Err(); err != nil {
+		return nil, errs.E("p2p.New", errs.Other, "", err)
+	}
+	key, err := privateKey(cfg.TransportKey)
+	if err != nil {
+		return nil, err
+	}
+	h := &Host{
+		cfg: cfg, log: cfg.Log, gate: newGate(cfg.Directory), hub: newHub(),
+		links: map[ident.DeviceID]*link{}, ids: map[peer.ID]*link{}, found: map[peer.ID][]string{},
+	}
+	if h.log == nil {
+		h.log = slog.New(slog.DiscardHandler)
+	}
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	if h.host, err = newStack(key, h.gate); err != nil {
+		return nil, errs.E("p2p.New", errs.Other, "", err)
+	}
+	h.host.SetStreamHandler(pingProtocol, h.answerPing)
+	h.host.Network().Notify(&network.NotifyBundle{
+		ConnectedF:    func(_ network.Network, c network.Conn) { h.connected(c) },
+		DisconnectedF: func(_ network.Network, c network.Conn) { h.changed(c.RemotePeer(), true) },
+	})
+	sub, err := h.host.EventBus().Subscribe([]any{new(event.EvtPeerIdentificationCompleted), new(event.EvtLocalAddressesUpdated)})
+	if err == nil {
+		if err = h.listen(cfg.Listen); err != nil {
+			_ = sub.Close()
+		}
+	}
+	if err != nil {
+		_ = h.host.Close()
+		return nil, err
+	}
+	h.wg.Go(func() { h.events(sub) })
+	h.wg.Go(h.pingLoop)
+	h.Refresh()
+	return h, nil
 }
 
 // Refresh reads the Directory again: closes connections of those who left, dials those who came.
-func (h *Host) Refresh() {}
+func (h *Host) Refresh() {
+	peers := slices.DeleteFunc(slices.Clone(h.cfg.Directory.Peers()), func(p Peer) bool { return !h.cfg.Directory.Allowed(p.Transport) })
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return
+	}
+	keep := map[ident.DeviceID]bool{}
+	for _, p := range peers {
+		id, err := peerID(p.Transport)
+		if err != nil {
+			h.log.Warn("p2p: a device has no usable transport key", "device", p.Device.Short(), "err", err)
+			continue
+		}
+		keep[p.Device] = true
+		if old := h.links[p.Device]; old != nil {
+			if old.id == id {
+				continue
+			}
+			h.dropLocked(old)
+		}
+		l := newLink(h, p.Device, id)
+		h.links[p.Device], h.ids[id] = l, l
+		h.wg.Go(l.keep)
+	}
+	for dev, l := range h.links {
+		if !keep[dev] {
+			h.dropLocked(l)
+		}
+	}
+	h.mu.Unlock()
+	h.sweep()
+}
+
+// dropLocked forgets a device.
+func (h *Host) dropLocked(l *link) {
+	l.stop()
+	delete(h.links, l.dev)
+	if h.ids[l.id] == l {
+		delete(h.ids, l.id)
+	}
+	h.hub.set(l.dev, false, true)
+}
+
+// sweep closes the connections of all who may not be connected, and notes those of guests who became
+// members.
+func (h *Host) sweep() {
+	for _, id := range h.host.Network().Peers() {
+		switch {
+		case h.gate.allowed(id):
+			h.changed(id, false)
+		case !h.gate.isHost(id) && !h.gate.guestsOpen():
+			_ = h.host.Network().ClosePeer(id)
+		}
+	}
+}
 
 // ForgetPeer closes all connections of a transport key at once.
-func (h *Host) ForgetPeer(transport ident.TransportKey) {}
-
-// AddAddrs tells where a device may be found, and dials it at once.
-func (h *Host) AddAddrs(dev ident.DeviceID, addrs []string) {}
-
-// Addrs are this host's addresses as others may dial them, each ending in /p2p/ID.
-func (h *Host) Addrs() []string { return nil }
-
-// Listening are the addresses it listens on, wildcards and real ports, to be kept for the next Config.Listen.
-func (h *Host) Listening() []string { return nil }
-
-// Subscribe gives the events from now on; every device connected now comes first. The channel is
-// never blocked on: a slow reader finds only the newest state of each device. stop closes it.
-func (h *Host) Subscribe() (events <-chan Event, stop func()) { return nil, func() {} }
-
-// Peers tells the state of every device of the Directory.
-func (h *Host) Peers() []PeerState { return nil }
+func (h *Host) ForgetPeer(transport ident.TransportKey) {
+	if id, err := peerID(transport); err == nil {
+		_ = h.host.Network().ClosePeer(id)
+		h.host.Peerstore().ClearAddrs(id)
+	}
+	h.Refresh()
+}
 
 // Close closes everything and waits.
-func (h *Host) Close() error { return nil }
+func (h *Host) Close() error {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil
+	}
+	h.closed = true
+	for _, l := range h.links {
+		l.stop()
+	}
+	h.mu.Unlock()
+	h.stop()
+	err := h.host.Close()
+	h.wg.Wait()
+	h.hub.close()
+	if err != nil {
+		return errs.E("p2p.Close", errs.Other, "", err)
+	}
+	return nil
+}
 
-// Listen returns the usual Config.Listen for a port (0: any): TCP and QUIC, IPv4 and IPv6.
-func Listen(port int) []string { return nil }
+// Subscribe gives the events from now on; every device connected now comes first. The host never
+// waits for a subscriber: a slow one finds only the newest state of each device. stop closes the channel.
+func (h *Host) Subscribe() (events <-chan Event, stop func()) { return h.hub.subscribe() }
+
+// events takes what libp2p tells.
+func (h *Host) events(sub event.Subscription) {
+	defer func() { _ = sub.Close() }()
+	local := newDiscovery(h)
+	defer local.stop()
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-local.due():
+			local.start()
+		case e, ok := <-sub.Out():
+			if !ok {
+				return
+			}
+			switch e := e.(type) {
+			case event.EvtPeerIdentificationCompleted:
+				h.identified(e)
+			case event.EvtLocalAddressesUpdated:
+				local.restart()
+			}
+		}
+	}
+}

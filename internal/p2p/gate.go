@@ -1,0 +1,99 @@
+package p2p
+
+import (
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/control"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// While guests are let in, so many strangers may connect in that time; more are refused.
+const (
+	guestBurst = 8
+	guestEvery = 2 * time.Second // one more
+)
+
+// gate decides who gets a connection: devices that the Directory allows, those that we dial in order to
+// join them, and, while an invitation is open, strangers at a limited rate. It is a connmgr.ConnectionGater.
+type gate struct {
+	dir Directory
+
+	mu     sync.Mutex
+	guests bool
+	hosts  map[peer.ID]int // whom we are joining
+	tokens float64         // strangers that may still connect
+	filled time.Time
+}
+
+func newGate(dir Directory) *gate {
+	return &gate{dir: dir, hosts: map[peer.ID]int{}, tokens: guestBurst, filled: time.Now()}
+}
+
+// allowed reports whether the Directory knows and allows the peer.
+func (g *gate) allowed(p peer.ID) bool {
+	k, ok := transportKey(p)
+	return ok && g.dir.Allowed(k)
+}
+
+func (g *gate) setGuests(open bool) { g.mu.Lock(); g.guests = open; g.mu.Unlock() }
+
+func (g *gate) guestsOpen() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.guests }
+
+// joining lets us dial p until done is called.
+func (g *gate) joining(p peer.ID) (done func()) {
+	g.mu.Lock()
+	g.hosts[p]++
+	g.mu.Unlock()
+	return sync.OnceFunc(func() {
+		g.mu.Lock()
+		if g.hosts[p]--; g.hosts[p] <= 0 {
+			delete(g.hosts, p)
+		}
+		g.mu.Unlock()
+	})
+}
+
+func (g *gate) isHost(p peer.ID) bool { g.mu.Lock(); defer g.mu.Unlock(); return g.hosts[p] > 0 }
+
+// admitGuest takes one token of the strangers' rate.
+func (g *gate) admitGuest() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.guests {
+		return false
+	}
+	now := time.Now()
+	g.tokens = min(g.tokens+now.Sub(g.filled).Seconds()/guestEvery.Seconds(), guestBurst)
+	g.filled = now
+	if g.tokens < 1 {
+		return false
+	}
+	g.tokens--
+	return true
+}
+
+// InterceptPeerDial: whom we may call.
+func (g *gate) InterceptPeerDial(p peer.ID) bool { return g.allowed(p) || g.isHost(p) }
+
+// InterceptAddrDial: at any address.
+func (g *gate) InterceptAddrDial(peer.ID, ma.Multiaddr) bool { return true }
+
+// InterceptAccept: who calls is known only after the handshake.
+func (g *gate) InterceptAccept(network.ConnMultiaddrs) bool { return true }
+
+// InterceptSecured: here the other side has proven its key.
+func (g *gate) InterceptSecured(dir network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
+	if g.allowed(p) {
+		return true
+	}
+	if dir == network.DirOutbound {
+		return g.isHost(p)
+	}
+	return g.admitGuest()
+}
+
+// InterceptUpgraded: nothing new is known.
+func (g *gate) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }

@@ -1,0 +1,220 @@
+package p2p
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/event"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/shelffs/shelf/internal/ident"
+)
+
+// A device that went away is dialled again quickly for a while, then ever more seldom; whenever it comes
+// back it dials too, and mDNS tells of it.
+const (
+	firstPause = 100 * time.Millisecond
+	nearPause  = time.Second // the longest pause within eager of the loss
+	eager      = time.Minute
+	farPause   = time.Minute // the longest pause after that
+)
+
+// link keeps this host connected to one device.
+type link struct {
+	h    *Host
+	dev  ident.DeviceID
+	id   peer.ID
+	ctx  context.Context // ends when the device is forgotten or the host closed
+	stop context.CancelFunc
+	poke chan struct{} // look now
+
+	telling sync.Mutex
+
+	mu       sync.Mutex
+	addrs    []string      // where it may be, best first
+	tried    chan struct{} // closed and replaced after each dial
+	rtt      time.Duration
+	lastSeen time.Time
+}
+
+func newLink(h *Host, dev ident.DeviceID, id peer.ID) *link {
+	l := &link{h: h, dev: dev, id: id, poke: make(chan struct{}, 1), tried: make(chan struct{})}
+	l.ctx, l.stop = context.WithCancel(h.ctx)
+	l.addrs = h.found[id]
+	return l
+}
+
+// now makes the link look at once, and gives a channel that is closed after its next dial.
+func (l *link) now() <-chan struct{} {
+	l.mu.Lock()
+	tried := l.tried
+	l.mu.Unlock()
+	select {
+	case l.poke <- struct{}{}:
+	default:
+	}
+	return tried
+}
+
+func (l *link) connected() bool { return l.h.host.Network().Connectedness(l.id) == network.Connected }
+
+// keep dials whenever the device is not connected, until it is forgotten.
+func (l *link) keep() {
+	defer func() {
+		if !l.h.gate.allowed(l.id) {
+			_ = l.h.host.Network().ClosePeer(l.id)
+		}
+	}()
+	if l.h.cfg.AddrBook != nil {
+		stored := toStrings(toMultiaddrs(l.h.cfg.AddrBook.Load(l.dev)))
+		l.mu.Lock()
+		l.addrs = mergeAddrs(l.addrs, stored)
+		l.mu.Unlock()
+	}
+	pause, lost := firstPause, time.Now()
+	for l.ctx.Err() == nil {
+		wait := time.Duration(-1)
+		if l.connected() {
+			pause, lost = firstPause, time.Now()
+		} else if !l.dial() {
+			wait = pause + rand.N(pause/2)
+			pause = min(2*pause, nearPause)
+			if time.Since(lost) > eager {
+				pause = min(2*wait, farPause)
+			}
+		}
+		if l.idle(wait) {
+			pause = firstPause
+		}
+	}
+}
+
+// idle waits for a time (< 0: for ever); true when it was told to look.
+func (l *link) idle(wait time.Duration) bool {
+	var timer <-chan time.Time
+	if wait >= 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		timer = t.C
+	}
+	select {
+	case <-l.ctx.Done():
+	case <-l.poke:
+		return true
+	case <-timer:
+	}
+	return false
+}
+
+// dial makes one attempt at all known addresses. libp2p's own memory of failures is set aside: it
+// would keep us from a peer that is just back.
+func (l *link) dial() bool {
+	defer func() {
+		l.mu.Lock()
+		close(l.tried)
+		l.tried = make(chan struct{})
+		l.mu.Unlock()
+	}()
+	l.mu.Lock()
+	addrs := toMultiaddrs(l.addrs)
+	l.mu.Unlock()
+	if len(addrs) == 0 {
+		return false
+	}
+	net, book := l.h.host.Network(), l.h.host.Peerstore()
+	book.ClearAddrs(l.id)
+	book.AddAddrs(l.id, addrs, peerstore.TempAddrTTL)
+	if sw, ok := net.(*swarm.Swarm); ok {
+		sw.Backoff().Clear(l.id)
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, dialTimeout)
+	defer cancel()
+	_, err := net.DialPeer(ctx, l.id)
+	if err != nil {
+		l.h.log.Debug("p2p: dial", "device", l.dev.Short(), "err", err)
+	}
+	return err == nil
+}
+
+// learn adds addresses, the new ones first. It reports whether there was a new one.
+func (l *link) learn(addrs []string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	merged := mergeAddrs(addrs, l.addrs)
+	fresh := len(merged) != len(l.addrs)
+	for i := range merged {
+		fresh = fresh || merged[i] != l.addrs[i]
+	}
+	l.addrs = merged
+	return fresh
+}
+
+// connected is called by libp2p for each new connection.
+func (h *Host) connected(c network.Conn) {
+	id := c.RemotePeer()
+	h.changed(id, false)
+	if !h.gate.allowed(id) {
+		h.watchGuest(c)
+		return
+	}
+	h.mu.Lock()
+	l, closed := h.ids[id], h.closed
+	if l != nil && !closed {
+		// Older connections may be dead without knowing: a device that changed its network dials anew.
+		h.wg.Go(func() { l.pingAll() })
+	}
+	h.mu.Unlock()
+}
+
+// changed notes that a connection came or, if lost, went.
+func (h *Host) changed(id peer.ID, lost bool) {
+	h.mu.Lock()
+	l := h.ids[id]
+	h.mu.Unlock()
+	if l == nil {
+		return
+	}
+	l.telling.Lock() // what is true must not be told in the wrong order
+	up := l.connected()
+	h.hub.set(l.dev, up, lost)
+	l.telling.Unlock()
+	l.mu.Lock()
+	l.lastSeen = time.Now()
+	l.mu.Unlock()
+	if !up {
+		l.now()
+	}
+}
+
+// identified learns where a device listens, and keeps it for the next start.
+func (h *Host) identified(e event.EvtPeerIdentificationCompleted) {
+	h.mu.Lock()
+	l := h.ids[e.Peer]
+	h.mu.Unlock()
+	if l == nil {
+		return
+	}
+	remote := e.Conn.RemoteMultiaddr()
+	var addrs []ma.Multiaddr
+	if e.Conn.Stat().Direction == network.DirOutbound {
+		addrs = append(addrs, remote)
+	}
+	for _, a := range e.ListenAddrs {
+		if usable(a) && (!isLoopback(a) || isLoopback(remote)) {
+			addrs = append(addrs, a)
+		}
+	}
+	l.learn(toStrings(addrs))
+	if h.cfg.AddrBook != nil {
+		l.mu.Lock()
+		known := append([]string(nil), l.addrs...)
+		l.mu.Unlock()
+		h.cfg.AddrBook.Store(l.dev, known)
+	}
+}

@@ -1,0 +1,109 @@
+package p2p
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/multiformats/go-multistream"
+
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// pingProtocol echoes 8 bytes, so that each connection is known to be alive and how far it reaches.
+const pingProtocol protocol.ID = "/shelf/ping/1"
+
+const (
+	pingEvery   = 25 * time.Second
+	pingTimeout = 5 * time.Second
+)
+
+func (h *Host) answerPing(s network.Stream) {
+	defer func() { _ = s.Close() }()
+	if !h.gate.allowed(s.Conn().RemotePeer()) {
+		_ = s.Reset()
+		return
+	}
+	_ = s.SetDeadline(time.Now().Add(pingTimeout))
+	var b [8]byte
+	if _, err := io.ReadFull(s, b[:]); err == nil {
+		_, _ = s.Write(b[:])
+	}
+}
+
+// ping measures one connection.
+func ping(ctx context.Context, c network.Conn) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+	s, err := c.NewStream(network.WithNoDial(ctx, "ping"))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = s.Reset() }()
+	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
+	defer stop()
+	if err := s.SetProtocol(pingProtocol); err != nil {
+		return 0, err
+	}
+	if err := multistream.SelectProtoOrFail(pingProtocol, s); err != nil {
+		return 0, err
+	}
+	var out, in [8]byte
+	_, _ = rand.Read(out[:])
+	start := time.Now()
+	if _, err := s.Write(out[:]); err != nil {
+		return 0, err
+	}
+	if _, err := io.ReadFull(s, in[:]); err != nil {
+		return 0, err
+	}
+	if in != out {
+		return 0, errs.E("p2p.ping", errs.Protocol, "", nil)
+	}
+	return time.Since(start), nil
+}
+
+// pingLoop looks at every connection from time to time.
+func (h *Host) pingLoop() {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		h.mu.Lock()
+		if !h.closed {
+			for _, l := range h.links {
+				h.wg.Go(l.pingAll)
+			}
+		}
+		h.mu.Unlock()
+	}
+}
+
+// pingAll measures the device's connections and closes those that do not answer.
+func (l *link) pingAll() {
+	for _, c := range l.h.host.Network().ConnsToPeer(l.id) {
+		rtt, err := ping(l.ctx, c)
+		switch {
+		case l.ctx.Err() != nil:
+			return
+		case err != nil:
+			l.h.log.Debug("p2p: a connection does not answer", "device", l.dev.Short(), "err", err)
+			_ = c.Close()
+		default:
+			l.mu.Lock()
+			if l.rtt == 0 {
+				l.rtt = rtt
+			}
+			l.rtt += (rtt - l.rtt) / 4
+			l.lastSeen = time.Now()
+			l.mu.Unlock()
+		}
+	}
+}

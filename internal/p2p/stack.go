@@ -1,0 +1,174 @@
+package p2p
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/connmgr"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	tls "github.com/libp2p/go-libp2p/p2p/security/tls"
+	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	"github.com/libp2p/go-libp2p/x/rate"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+)
+
+const (
+	firstWindow  = 1 << 20  // a stream's window before it grows
+	maxWindow    = 16 << 20 // 147 MB/s over 20 ms of round trip
+	dialTimeout  = 10 * time.Second
+	localTimeout = 3 * time.Second
+)
+
+// newStack builds the libp2p host, not listening yet. No relay, no Noise, no metrics, no address
+// services: connections to own devices, by known addresses, and nothing else.
+func newStack(key crypto.PrivKey, g *gate) (host.Host, error) {
+	limits, err := resources()
+	if err != nil {
+		return nil, err
+	}
+	mux := *yamux.DefaultTransport
+	mux.InitialStreamWindowSize = firstWindow
+	mux.MaxStreamWindowSize = maxWindow
+	return libp2p.New(
+		libp2p.Identity(key),
+		libp2p.NoListenAddrs,
+		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport(), tcp.WithConnectionTimeout(localTimeout)),
+		libp2p.Transport(quic.NewTransport),
+		libp2p.Security(tls.ID, tls.New),
+		libp2p.Muxer(yamux.ID, &mux),
+		libp2p.ConnectionGater(g),
+		libp2p.ConnectionManager(connmgr.NullConnMgr{}),
+		libp2p.ResourceManager(limits),
+		libp2p.DialRanker(rank),
+		libp2p.WithDialTimeout(dialTimeout),
+		libp2p.SwarmOpts(
+			swarm.WithDialTimeoutLocal(localTimeout),
+			swarm.WithUDPBlackHoleSuccessCounter(nil), // a few fixed peers: nothing to learn from statistics
+			swarm.WithIPv6BlackHoleSuccessCounter(nil),
+		),
+		libp2p.DisableRelay(),
+		libp2p.DisableMetrics(),
+		libp2p.DisableIdentifyAddressDiscovery(),
+		libp2p.Ping(false),
+		libp2p.UserAgent("shelf"),
+	)
+}
+
+// resources are fixed limits that a few devices with a few streams of large windows fit into.
+func resources() (network.ResourceManager, error) {
+	scope := func(conns, streams rcmgr.LimitVal, memory rcmgr.LimitVal64) rcmgr.ResourceLimits {
+		return rcmgr.ResourceLimits{
+			Conns: conns, ConnsInbound: conns, ConnsOutbound: conns, FD: conns,
+			Streams: streams, StreamsInbound: streams, StreamsOutbound: streams, Memory: memory,
+		}
+	}
+	limits := rcmgr.PartialLimitConfig{
+		System:              scope(512, 8192, 2<<30),
+		Transient:           scope(64, 512, 64<<20),
+		ServiceDefault:      scope(512, 8192, 2<<30),
+		ServicePeerDefault:  scope(16, 512, 512<<20),
+		ProtocolDefault:     scope(512, 8192, 2<<30),
+		ProtocolPeerDefault: scope(16, 512, 512<<20),
+		PeerDefault:         scope(16, 512, 512<<20),
+		Conn:                scope(1, 512, 512<<20),
+		Stream:              scope(1, 1, maxWindow+firstWindow),
+	}.Build(rcmgr.InfiniteLimits)
+	perAddress := &rate.Limiter{
+		NetworkPrefixLimits: []rate.PrefixLimit{
+			{Prefix: netip.MustParsePrefix("127.0.0.0/8")}, {Prefix: netip.MustParsePrefix("::1/128")},
+		},
+		SubnetRateLimiter: rate.SubnetLimiter{
+			IPv4SubnetLimits: []rate.SubnetLimit{{PrefixLength: 32, Limit: rate.Limit{RPS: 5, Burst: 64}}},
+			IPv6SubnetLimits: []rate.SubnetLimit{{PrefixLength: 64, Limit: rate.Limit{RPS: 5, Burst: 64}}},
+			GracePeriod:      time.Minute,
+		},
+	}
+	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(limits),
+		rcmgr.WithMetricsDisabled(),
+		rcmgr.WithConnRateLimiters(perAddress),
+		rcmgr.WithLimitPerSubnet(
+			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: 64}},
+			[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 64, ConnCount: 64}},
+		))
+}
+
+// rank orders a dial: on this machine and network TCP first, which costs half the CPU of QUIC;
+// beyond it QUIC first, as libp2p does.
+func rank(addrs []ma.Multiaddr) []network.AddrDelay {
+	const quicLater = 250 * time.Millisecond
+	var near []network.AddrDelay
+	var far []ma.Multiaddr
+	for _, a := range addrs {
+		switch {
+		case !isNear(a):
+			far = append(far, a)
+		case isQUIC(a):
+			near = append(near, network.AddrDelay{Addr: a, Delay: quicLater})
+		default:
+			near = append(near, network.AddrDelay{Addr: a})
+		}
+	}
+	slices.SortStableFunc(near, func(a, b network.AddrDelay) int { return int(a.Delay - b.Delay) })
+	out := swarm.DefaultDialRanker(far)
+	if len(near) > 0 {
+		for i := range out {
+			out[i].Delay += quicLater
+		}
+	}
+	return append(near, out...)
+}
+
+func isQUIC(a ma.Multiaddr) bool {
+	_, err := a.ValueForProtocol(ma.P_QUIC_V1)
+	return err == nil
+}
+
+func isNear(a ma.Multiaddr) bool {
+	return manet.IsPrivateAddr(a) || manet.IsIPLoopback(a) || isLinkLocal(a)
+}
+
+func isLinkLocal(a ma.Multiaddr) bool {
+	ip, err := manet.ToIP(a)
+	return err == nil && ip.IsLinkLocalUnicast()
+}
+
+// pathOf classes the remote end of a connection.
+func pathOf(a ma.Multiaddr) string {
+	if _, err := a.ValueForProtocol(ma.P_CIRCUIT); err == nil {
+		return "relay"
+	}
+	ip, err := manet.ToIP(a)
+	switch {
+	case err != nil:
+		return "direct"
+	case ip.IsLoopback(), isOwn(ip):
+		return "loopback"
+	case isNear(a):
+		return "lan"
+	}
+	return "direct"
+}
+
+// isOwn reports whether an address is one of this machine's interfaces.
+func isOwn(ip net.IP) bool {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.Equal(ip) {
+			return true
+		}
+	}
+	return false
+}
