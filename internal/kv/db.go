@@ -59,6 +59,10 @@ func (db *DB) Metrics() Metrics {
 	return m
 }
 
+// DiskFree is how many bytes the disk below the store has free for this user; very many where
+// the system cannot say.
+func (db *DB) DiskFree() int64 { return db.guard.avail() }
+
 // apply commits a batch; the caller is inside the gate.
 func (db *DB) apply(op string, b *Batch, d Durability) error {
 	if db.readOnly {

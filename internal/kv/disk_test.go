@@ -220,11 +220,11 @@ func TestFailedDiskKeepsWhatWasDurable(t *testing.T) {
 // What survives a crash of the machine is a prefix of the commits, and holds all that were
 // synced.
 func TestCrashKeepsAPrefix(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(6) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		mem := vfs.NewCrashableMem()
 		db := openOn(t, mem, Options{Ballast: -1})
-		synced, n := 0, 200+rng.IntN(400)
+		synced, n := 0, 100+rng.IntN(200)
 		for i := range n {
 			b := db.Batch()
 			_ = b.Set(db.Key('r', U64(uint64(i))), make([]byte, rng.IntN(20000)))

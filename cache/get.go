@@ -1,0 +1,168 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/kv"
+)
+
+// GetBlock implements blocks.Getter. NotExist: not here, or here but damaged; damage is
+// counted, reported through Options.OnCorrupt, and the copy dropped.
+func (s *Store) GetBlock(ctx context.Context, d blocks.Digest) (blocks.Sealed, error) {
+	return s.GetBlockInto(ctx, d, nil)
+}
+
+// GetBlockInto is GetBlock into a buffer of the caller's, which is used where it is large
+// enough: the sealed size and 40 bytes.
+func (s *Store) GetBlockInto(ctx context.Context, d blocks.Digest, buf []byte) (blocks.Sealed, error) {
+	const op = "cache.GetBlock"
+	if err := s.check(ctx, op); err != nil {
+		return blocks.Sealed{}, err
+	}
+	b, err := s.get(d, buf, !s.o.TrustDisk)
+	if err != nil {
+		return blocks.Sealed{}, errs.E(op, errs.Other, d.Short(), err)
+	}
+	s.heat.touch(d)
+	return b, nil
+}
+
+// get reads a block. A row can change while its block is read (evicted, moved): then what was
+// read is judged by the new row.
+func (s *Store) get(d blocks.Digest, buf []byte, verify bool) (blocks.Sealed, error) {
+	r, err := s.readRow(s.db, d)
+	for err == nil {
+		if r.form == formAbsent {
+			return blocks.Sealed{}, errs.E("cache", errs.NotExist, "", nil)
+		}
+		b, bad := s.read(d, r, buf, verify)
+		if bad == nil {
+			return b, nil
+		}
+		var again row
+		if again, err = s.readRow(s.db, d); err != nil {
+			break
+		}
+		if again.form != r.form || again.seg != r.seg || again.off != r.off {
+			r = again
+			continue
+		}
+		if !errs.Is(bad, errs.Corrupt) {
+			return blocks.Sealed{}, bad // the disk does not answer: nothing is known about the block
+		}
+		s.damaged(d, r, bad)
+		return blocks.Sealed{}, errs.E("cache", errs.NotExist, "", bad)
+	}
+	if errs.Is(err, errs.Corrupt) { // the row itself
+		s.lostRow(d)
+		return blocks.Sealed{}, errs.E("cache", errs.NotExist, "", err)
+	}
+	return blocks.Sealed{}, err
+}
+
+// read fetches the bytes that r names. Corrupt: they are not the block, or not there.
+func (s *Store) read(d blocks.Digest, r row, buf []byte, verify bool) (blocks.Sealed, error) {
+	b := blocks.Sealed{Digest: d}
+	var err error
+	if r.form == formSmall {
+		var key [33]byte
+		b.Bytes, err = s.db.GetAppend(buf[:0], s.db.AppendKey(key[:0], tabSmall, kv.Plain(d[:])))
+		if errs.Is(err, errs.NotExist) {
+			err = errs.E("cache", errs.Corrupt, "small block is missing", nil)
+		}
+	} else {
+		b.Bytes, err = s.readRecord(d, r, buf)
+	}
+	if err != nil {
+		return b, err
+	}
+	if len(b.Bytes) != int(r.size) {
+		return b, errs.E("cache", errs.Corrupt, "size", nil)
+	}
+	if verify {
+		err = b.Verify()
+	}
+	return b, err
+}
+
+func (s *Store) readRecord(d blocks.Digest, r row, buf []byte) ([]byte, error) {
+	sg, err := s.segs.acquire(r.seg)
+	if errs.Is(err, errs.NotExist) {
+		return nil, errs.E("cache", errs.Corrupt, "segment is missing", err)
+	} else if err != nil {
+		return nil, err
+	}
+	n := recordHeader + int(r.size)
+	if cap(buf) < n {
+		buf = make([]byte, n)
+	}
+	buf = buf[:n]
+	_, err = sg.f.ReadAt(buf, int64(r.off))
+	s.segs.release(sg)
+	if errors.Is(err, io.EOF) {
+		return nil, errs.E("cache", errs.Corrupt, "segment is cut short", nil)
+	} else if err != nil {
+		return nil, diskErr("cache", "segment", err)
+	}
+	if hd, hn, ok := parseHeader(buf); !ok || hd != d || hn != int(r.size) {
+		return nil, errs.E("cache", errs.Corrupt, "record", nil)
+	}
+	return buf[recordHeader:], nil
+}
+
+// Damaged is called by who opened a block and found that it does not open (possible where the
+// store trusts the disk): if it really is not what its digest says, it is dropped and reported.
+func (s *Store) Damaged(ctx context.Context, d blocks.Digest) error {
+	if err := s.check(ctx, "cache.Damaged"); err != nil {
+		return err
+	}
+	if _, err := s.get(d, nil, true); err != nil && !errs.Is(err, errs.NotExist) {
+		return err
+	}
+	return nil
+}
+
+// damaged drops a copy that failed its check; its owners stay, so that a new copy has their
+// class.
+func (s *Store) damaged(d blocks.Digest, r row, cause error) {
+	class := r.class()
+	err := s.update("cache.drop", func(tx *txn) error {
+		now, err := tx.row(d)
+		if err != nil {
+			return err
+		}
+		if now.form != r.form || now.seg != r.seg || now.off != r.off {
+			return errs.E("cache", errs.Stale, "", nil) // somebody else did it
+		}
+		gone := now
+		gone.form, gone.size, gone.seg, gone.off = formAbsent, 0, 0, 0
+		tx.replace(d, now, gone)
+		return nil
+	})
+	if errs.Is(err, errs.Stale) {
+		return
+	}
+	s.report(d, class, cause)
+	s.wake()
+}
+
+// lostRow drops a row that can't be read.
+func (s *Store) lostRow(d blocks.Digest) {
+	if err := s.update("cache.drop", func(tx *txn) error { _, err := tx.row(d); return err }); err != nil {
+		s.log.Warn("cache: a damaged row stays", "err", err)
+	}
+}
+
+// report must be called with s.mu free or held alike: OnCorrupt may not call the store.
+func (s *Store) report(d blocks.Digest, class Class, cause error) {
+	s.corrupt.Add(1)
+	s.log.Warn("cache: a block failed its check and was dropped", slog.String("block", d.Short()), slog.String("class", class.String()), slog.Any("err", cause))
+	if s.o.OnCorrupt != nil {
+		s.o.OnCorrupt(d, class)
+	}
+}

@@ -1,0 +1,41 @@
+package cache
+
+// Stats are figures for status and tests. Bytes are bytes of disk: records with their headers,
+// rounded up to 4096.
+type Stats struct {
+	Limit                                     int64
+	Used                                      int64 // Fetched + Pinned + Staged + what is admitted or freed but not settled yet
+	Fetched, Pinned, Staged                   int64
+	FetchedBlocks, PinnedBlocks, StagedBlocks int64
+	IndexBytes                                int64 // of the index, small blocks included
+	Segments                                  int
+	Corrupt                                   int64 // copies dropped since Open because they failed their check
+	Lost                                      int64 // copies that a crash before their sync took, found by Open
+	Evictions                                 int64 // blocks evicted since Open
+}
+
+// Stats returns the present figures.
+func (s *Store) Stats() Stats {
+	s.mu.Lock()
+	st := Stats{
+		Limit: s.limit, Used: s.used(),
+		Fetched: s.t.Bytes[Fetched], Pinned: s.t.Bytes[Pinned], Staged: s.t.Bytes[Staged],
+		FetchedBlocks: s.t.Blocks[Fetched], PinnedBlocks: s.t.Blocks[Pinned], StagedBlocks: s.t.Blocks[Staged],
+	}
+	s.mu.Unlock()
+	st.Corrupt, st.Lost, st.Evictions = s.corrupt.Load(), s.lost.Load(), s.evictions.Load()
+	st.IndexBytes = s.db.Metrics().DiskBytes
+	st.Segments = s.segs.count()
+	return st
+}
+
+// used is what counts against the limit; s.mu is held.
+func (s *Store) used() int64 { return s.t.all() + s.reserved + s.pending }
+
+// SetLimit changes the limit. Fetched blocks above it go soon.
+func (s *Store) SetLimit(bytes int64) {
+	s.mu.Lock()
+	s.limit = bytes
+	s.mu.Unlock()
+	s.wake()
+}
