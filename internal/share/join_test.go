@@ -36,7 +36,7 @@ func TestJoin(t *testing.T) {
 		t.Fatal(m.joinErr, m.serveErr)
 	}
 	b := m.account
-	if asker.Name != "nas" || asker.Code != m.code || len(m.code) != 7 || asker.Device != b.Self().ID || asker.Transport != b.Self().Transport {
+	if asker.Name != "nas" || asker.Code != m.code || len(m.code) != 7 || asker.Invite != tok.ID() || asker.Device != b.Self().ID || asker.Transport != b.Self().Transport {
 		t.Errorf("asker %+v, code %q", asker, m.code)
 	}
 	if m.device.ID != b.Self().ID || m.device.AddedBy != a.Self().ID {
