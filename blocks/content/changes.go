@@ -45,13 +45,14 @@ func newChanges(ranges []Range, oldSize, size uint64) changes {
 		zero = append(zero, span{oldSize, size, true})
 	}
 	data = join(data)
+	all := slices.Clone(data)
 	for _, z := range join(zero) {
 		for _, gap := range without(z, data) {
 			gap.zero = gap.end-gap.off >= unit
-			data = append(data, gap)
+			all = append(all, gap)
 		}
 	}
-	return join(data)
+	return join(all)
 }
 
 // join sorts spans and joins those of one kind that touch. Spans of different kinds must
