@@ -1,0 +1,59 @@
+package content
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/shelffs/shelf/blocks"
+)
+
+func drop(blocks.Sealed) error { return nil }
+
+func BenchmarkFromScratch(b *testing.B) {
+	data := random(1, 64<<20)
+	b.SetBytes(int64(len(data)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Splice(b.Context(), empty(b, newMemory()), whole(data), drop); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkSmallFile(b *testing.B) {
+	data := random(2, 4096)
+	m := newMemory()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Splice(b.Context(), empty(b, m), whole(data), drop); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// One page of a database of 1 GiB, again and again.
+func BenchmarkRandomPage(b *testing.B) {
+	m := newMemory()
+	tree := fake(b, m, 1<<30)
+	r := rand.New(rand.NewPCG(1, 1))
+	b.ReportAllocs()
+	for i := uint64(0); b.Loop(); i++ {
+		var err error
+		e := Edit{New: endless{seed: i}, Size: tree.Size(), Changed: []Range{{Off: r.Uint64N(tree.Size()-4096) / 4096 * 4096, Len: 4096}}}
+		if tree, err = Splice(b.Context(), tree, e, drop); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkAt(b *testing.B) {
+	m := newMemory()
+	tree := fake(b, m, 16<<30)
+	r := rand.New(rand.NewPCG(1, 1))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := tree.At(b.Context(), r.Uint64N(tree.Size())); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
