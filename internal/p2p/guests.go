@@ -12,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/multiformats/go-multistream"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -146,6 +147,9 @@ func (h *Host) OpenGuest(ctx context.Context, transport ident.TransportKey, addr
 	s, err := h.openGuest(ctx, id, addrs, protocolID)
 	if err != nil {
 		done()
+		if errs.Is(err, errs.Refused) {
+			return nil, errs.E(op, errs.Refused, "the other device lets no guest in", err)
+		}
 		var dial *swarm.DialError
 		if ctx.Err() == nil && errors.As(err, &dial) && reached(dial) {
 			return nil, errs.E(op, errs.Refused, "the other device lets no guest in", err)
@@ -170,7 +174,12 @@ func (h *Host) openGuest(ctx context.Context, id peer.ID, addrs []string, protoc
 	if err := h.host.Connect(ctx, peer.AddrInfo{ID: id, Addrs: toMultiaddrs(addrs)}); err != nil {
 		return nil, err
 	}
-	return h.host.NewStream(network.WithNoDial(ctx, "connected"), id, protocol.ID(protocolID))
+	s, err := h.host.NewStream(network.WithNoDial(ctx, "connected"), id, protocol.ID(protocolID))
+	var unsupported multistream.ErrNotSupported[protocol.ID]
+	if err != nil && ctx.Err() == nil && !errors.As(err, &unsupported) {
+		err = errs.E("p2p", errs.Refused, "connected, and hung up on", err)
+	}
+	return s, err
 }
 
 // reached reports whether somebody answered at one of the addresses and then did not want us.

@@ -85,7 +85,16 @@ func TestGuestsMayOnlyJoin(t *testing.T) {
 		t.Error("after the invitation:", err)
 	}
 	if err := late.join(newNode(t, 4, nil).start()); !errs.Is(err, errs.Offline) {
+		t.Error("no address:", err)
+	}
+	gone := newNode(t, 5, tcpOnly).start()
+	addrs := gone.Addrs()
+	_ = gone.Close()
+	if _, err := late.OpenGuest(t.Context(), gone.me.Transport, addrs, joinProtocol); !errs.Is(err, errs.Offline) {
 		t.Error("nobody there:", err)
+	}
+	if _, err := late.OpenGuest(t.Context(), gone.me.Transport, h.Addrs(), joinProtocol); err == nil {
+		t.Error("another device in its place was accepted")
 	}
 }
 

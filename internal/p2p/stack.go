@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/gologshim"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
@@ -32,6 +34,9 @@ const (
 // newStack builds the libp2p host, not listening yet. No relay, no Noise, no metrics, no address
 // services: connections to own devices, by known addresses, and nothing else.
 func newStack(key crypto.PrivKey, g *gate) (host.Host, error) {
+	// libp2p logs to stderr by itself, ordinary events as errors among it. Whatever matters reaches us as
+	// an error value.
+	gologshim.SetDefaultHandler(slog.DiscardHandler)
 	limits, err := resources()
 	if err != nil {
 		return nil, err
