@@ -1,0 +1,72 @@
+# Shelf. `make` or `make help` lists what there is.
+GO      ?= go
+BIN     := bin
+PKGS    ?= ./...
+VERSION ?= $(or $(shell git describe --tags --dirty 2>/dev/null),0.1.0-dev)
+# Without a usable git the revision is left out, and that is no reason to fail.
+VCS     := $(shell git status >/dev/null 2>&1 || echo -buildvcs=false)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+# Pinned, so that a new release of a tool cannot fail an old commit.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 10s
+CROSS    ?= linux/arm64 darwin/arm64 windows/amd64
+# Packages where goroutines meet: the race detector pays there.
+RACE ?= ./cache ./fetch/... ./fs ./internal/control/... ./internal/kv ./internal/namespace ./internal/placement ./internal/replicate
+
+export CGO_ENABLED = 0
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo build install test unit lint fmt vet staticcheck race fuzz bench cross clean prepare
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+run: prepare build ## build everything and see it work: two devices on this machine
+	$(BIN)/shelf demo $(ARGS)
+
+demo: run
+
+build: ## build bin/shelf
+	@mkdir -p $(BIN)
+	$(GO) build $(VCS) -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/shelf ./cmd/shelf
+
+install: build ## put shelf into ~/.local/bin (or PREFIX/bin)
+	install -d $(or $(PREFIX),$(HOME)/.local)/bin
+	install -m 755 $(BIN)/shelf $(or $(PREFIX),$(HOME)/.local)/bin/shelf
+
+test: prepare ## run all tests, those that mount included
+	$(GO) test $(PKGS)
+
+unit: ## run the quick tests of one or more packages: make unit PKGS=./cache
+	$(GO) test -short $(PKGS)
+
+lint: fmt vet staticcheck ## format, vet, staticcheck
+
+staticcheck:
+	$(GO) run $(STATICCHECK) $(PKGS)
+
+fmt: ## fail if a file is not formatted
+	@out=$$(gofmt -l $$(find . -name '*.go' -not -path './.cache/*')); if [ -n "$$out" ]; then echo "not formatted (gofmt -w):"; echo "$$out"; exit 1; fi
+
+vet: ## go vet
+	$(GO) vet $(PKGS)
+
+race: ## run the tests of the concurrent packages under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -short $(RACE)
+
+fuzz: ## fuzz each decoder of foreign bytes for FUZZTIME (10s)
+	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' .ci/fuzz
+
+bench: prepare build ## print the table of figures, with the limits beside them
+	$(GO) run ./internal/bench
+
+cross: ## build for the other systems
+	@for t in $(CROSS); do \
+		echo "build $$t"; GOOS=$${t%/*} GOARCH=$${t#*/} $(GO) build $(VCS) -o /dev/null ./cmd/shelf || exit 1; \
+	done
+
+clean: ## remove what was built
+	rm -rf $(BIN) .cache
+
+prepare: # what mounting needs on this machine: install it, or say what is missing
+	@.ci/prepare
