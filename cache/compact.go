@@ -45,6 +45,8 @@ func walk(f segFile, size int64, fn func(found) error) error {
 
 // compact empties segments that are mostly dead, one after the other.
 func (s *Store) compact(ctx context.Context) {
+	s.compacting.Lock()
+	defer s.compacting.Unlock()
 	for ctx.Err() == nil {
 		no, ok := s.sparsest()
 		if !ok {

@@ -265,7 +265,7 @@ func (s *Store) resume(files []segInfo) {
 			s.segs.remove(f.no)
 			delete(s.segSums, f.no)
 			continue
-		case f.no == last.no && f.size < segmentSize:
+		case f.no == last.no && f.size < s.segs.size:
 			s.segs.active = s.segs.all[f.no]
 			s.segs.end = (max(f.size, sum.end) + recordAlign - 1) &^ (recordAlign - 1)
 		}

@@ -26,6 +26,7 @@ type segment struct {
 // file) comes before mu (never held over IO).
 type segments struct {
 	disk disk
+	size int64 // segmentSize, less in tests
 
 	allocMu sync.Mutex
 	active  *segment
@@ -39,8 +40,8 @@ type segments struct {
 	fresh bool // a file was made since the last sync of the directory
 }
 
-func newSegments(d disk) *segments {
-	return &segments{disk: d, all: map[uint32]*segment{}, dirty: map[*segment]struct{}{}, nextNo: 1}
+func newSegments(d disk, size int64) *segments {
+	return &segments{disk: d, size: size, all: map[uint32]*segment{}, dirty: map[*segment]struct{}{}, nextNo: 1}
 }
 
 // alloc finds room for n bytes. The segment comes with its file in use and busy: write, then
@@ -48,7 +49,7 @@ func newSegments(d disk) *segments {
 func (ss *segments) alloc(n int64) (*segment, int64, error) {
 	ss.allocMu.Lock()
 	defer ss.allocMu.Unlock()
-	if ss.active == nil || ss.end > 0 && ss.end+n > segmentSize {
+	if ss.active == nil || ss.end > 0 && ss.end+n > ss.size {
 		if err := ss.begin(); err != nil {
 			return nil, 0, err
 		}

@@ -23,11 +23,15 @@ type Options struct {
 	TrustDisk  bool                             // reads leave out SHA-256, since who opens the block notices damage: see Damaged
 	OnCorrupt  func(d blocks.Digest, was Class) // a copy failed its check and was dropped; must not call the store
 	Logger     *slog.Logger                     // nil: silent
-	fault      struct {
-		disk disk
-		db   kv.Options
-		free func() int64
-	} // tests
+	fault      faults                           // tests
+}
+
+// faults lets tests stand in for the machine.
+type faults struct {
+	disk    disk
+	db      kv.Options
+	free    func() int64
+	segment int64
 }
 
 // Store is an open cache. All methods may be called by any number of goroutines.
@@ -53,6 +57,7 @@ type Store struct {
 
 	evicting   chan struct{} // semaphore: one evicts, the others wait for room
 	reclaiming sync.Mutex    // one gives ranges back; held over IO, taken by nobody on a read
+	compacting sync.Mutex    // one copies segments; likewise
 	group      group         // shares syncs
 	failed     atomic.Pointer[errs.Error]
 	noPunch    atomic.Bool
@@ -70,7 +75,7 @@ type Store struct {
 func Open(dir string, master [32]byte, o Options) (*Store, error) {
 	const op = "cache.Open"
 	o.setDefaults(dir)
-	if err := os.MkdirAll(filepath.Join(dir, "segments"), 0o700); err != nil {
+	if err := mkdirs(dir); err != nil {
 		return nil, diskErr(op, "", err)
 	}
 	ko := o.fault.db
@@ -81,7 +86,7 @@ func Open(dir string, master [32]byte, o Options) (*Store, error) {
 	}
 	s := &Store{
 		o: o, dir: dir, log: o.Logger, db: db, limit: o.Limit,
-		segs: newSegments(o.fault.disk), heat: newHeat(), segSums: map[uint32]segSum{},
+		segs: newSegments(o.fault.disk, o.fault.segment), heat: newHeat(), segSums: map[uint32]segSum{},
 		evicting: make(chan struct{}, 1), closing: make(chan struct{}), poke: make(chan struct{}, 1),
 	}
 	s.heat.load(dir)
@@ -93,6 +98,18 @@ func Open(dir string, master [32]byte, o Options) (*Store, error) {
 	return s, nil
 }
 
+// mkdirs makes the folders, and their names durable.
+func mkdirs(dir string) error {
+	segments := filepath.Join(dir, "segments")
+	if _, err := os.Stat(segments); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(segments, 0o700); err != nil {
+		return err
+	}
+	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
+}
+
 func (o *Options) setDefaults(dir string) {
 	if o.Limit <= 0 {
 		o.Limit = 10 << 30
@@ -102,6 +119,9 @@ func (o *Options) setDefaults(dir string) {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.fault.segment == 0 {
+		o.fault.segment = segmentSize
 	}
 	if o.fault.disk == nil {
 		o.fault.disk = osDisk{filepath.Join(dir, "segments")}

@@ -43,7 +43,7 @@ func Open(dir string, master [32]byte, o Options) (*DB, error) {
 		guard: newGuard(o, dir),
 	}
 	if !o.ReadOnly {
-		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
+		if err := mkdir(o.FS, dir); err != nil {
 			return nil, errs.E(op, diskKind(err), "", err)
 		}
 	} else if _, err := o.FS.Stat(dir); err != nil {
@@ -61,6 +61,28 @@ func Open(dir string, master [32]byte, o Options) (*DB, error) {
 	}
 	db.guard.begin(db.p)
 	return db, nil
+}
+
+// mkdir makes dir and what is missing above it, and makes their names durable.
+func mkdir(fs FS, dir string) error {
+	if _, err := fs.Stat(dir); err == nil {
+		return nil
+	}
+	parent := fs.PathDir(dir)
+	if parent == dir {
+		return fs.MkdirAll(dir, 0o700)
+	}
+	if err := mkdir(fs, parent); err != nil {
+		return err
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := fs.OpenDir(parent)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 func (o *Options) setDefaults() {
