@@ -42,7 +42,7 @@ func span(d time.Duration) string {
 	case d < time.Second:
 		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
 	case d < 10*time.Second:
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+		return strings.TrimSuffix(strconv.FormatFloat(d.Seconds(), 'f', 1, 64), ".0") + " s"
 	case d < 2*time.Minute:
 		return strconv.Itoa(int(d.Seconds())) + " s"
 	case d < 2*time.Hour:

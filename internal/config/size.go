@@ -47,8 +47,8 @@ func FormatSize(n int64) string {
 		f, i = f/1024, i+1
 	}
 	prec := 1
-	if math.Abs(f) >= 99.95 || f == math.Trunc(f) {
+	if math.Abs(f) >= 99.95 {
 		prec = 0
 	}
-	return strconv.FormatFloat(f, 'f', prec, 64) + " " + units[i].name
+	return strings.TrimSuffix(strconv.FormatFloat(f, 'f', prec, 64), ".0") + " " + units[i].name
 }

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shelffs/shelf/internal/control/controlapi"
+)
+
+func TestSafeText(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain ü 漢 name": "plain ü 漢 name",
+		"\x1b[2Jgone":    `\x1b[2Jgone`,
+		"a\nb\tc\r":      `a\x0ab\x09c\x0d`,
+		"\xff\xfe":       `\xff\xfe`,
+		"right‮left":     `right\u202eleft`,
+		"\u0085":         `\x85`,
+		"\uFFFD":         `\ufffd`,
+	} {
+		if got := safe(in); got != want {
+			t.Errorf("safe(%q) = %q, want %q", in, got, want)
+		}
+	}
+	if safeText("a\x07\nb") != "a\\x07\nb" {
+		t.Error("lines must stay lines")
+	}
+}
+
+func TestWords(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		420 * time.Microsecond: "0.42 ms", 12 * time.Millisecond: "12 ms", 1500 * time.Millisecond: "1.5 s",
+		42 * time.Second: "42 s", 3 * time.Minute: "3 min", 5 * time.Hour: "5 h", 100 * time.Hour: "4 days",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("span(%v) = %q, want %q", d, got, want)
+		}
+	}
+	for n, want := range map[int64]string{0: "0 files", 1: "1 file", 999: "999 files", 1000: "1,000 files", 1234567: "1,234,567 files"} {
+		if got := files(n); got != want {
+			t.Errorf("files(%d) = %q", n, got)
+		}
+	}
+	for _, c := range []struct {
+		done, total int64
+		want        string
+	}{{0, 10, "0%"}, {1, 1e9, "1%"}, {999, 1000, "99%"}, {10, 10, "100%"}, {0, 0, "100%"}, {-1, 10, "0%"}} {
+		if got := percent(c.done, c.total); got != c.want {
+			t.Errorf("percent(%d, %d) = %q", c.done, c.total, got)
+		}
+	}
+	if list([]string{"a", "b", "c"}) != "a, b and c" || list(nil) != "" {
+		t.Error("list")
+	}
+	if got := shellQuote("it's"); got != `'it'\''s'` {
+		t.Error(got)
+	}
+}
+
+func TestSharePath(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mount := filepath.Join(dir, "m")
+	if err := os.MkdirAll(filepath.Join(mount, "sub"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(filepath.Join(mount, "sub"))
+	for in, want := range map[string]string{
+		"a":                     "/sub/a",
+		"../a":                  "/a",
+		"..":                    "/",
+		".":                     "/sub",
+		"a/../b//c":             "/sub/b/c",
+		mount:                   "/",
+		mount + "/":             "/",
+		mount + "/x y":          "/x y",
+		mount + "other":         mount + "other",
+		"/photos":               "/photos",
+		"/photos/../notes/":     "/notes",
+		"/":                     "/",
+		"../..":                 "", // outside
+		"..name":                "/sub/..name",
+		filepath.Join(dir, "x"): filepath.Join(dir, "x"),
+	} {
+		got, err := sharePath(in, mount)
+		if got != want || (err != nil) != (want == "") {
+			t.Errorf("sharePath(%q) = %q, %v, want %q", in, got, err, want)
+		}
+	}
+	if got, err := sharePath("/a/b", ""); got != "/a/b" || err != nil {
+		t.Errorf("unmounted: %q %v", got, err)
+	}
+	if _, err := sharePath("a", ""); !isKind(err, controlapi.KindUsage) {
+		t.Errorf("unmounted, relative: %v", err)
+	}
+}
+
+func TestPhraseFields(t *testing.T) {
+	got := phraseFields(" 1 Abandon 2. ability\n3) able 4: about\tabove ")
+	if !slices.Equal(got, strings.Fields("abandon ability able about above")) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestMeterWaitsAndWipes(t *testing.T) {
+	var out strings.Builder
+	now := time.Unix(0, 0)
+	m := &meter{w: &out, began: now, now: func() time.Time { return now }}
+	m.moved(controlapi.Progress{Bytes: 1 << 20, TotalBytes: 4 << 20})
+	if out.Len() > 0 {
+		t.Errorf("too early: %q", out.String())
+	}
+	now = now.Add(2 * time.Second)
+	m.moved(controlapi.Progress{Bytes: 1 << 20, TotalBytes: 4 << 20})
+	if got := out.String(); got != "\r25%  1 MiB of 4 MiB, 512 KiB/s, 6 s left" {
+		t.Errorf("%q", got)
+	}
+	out.Reset()
+	m.line("short")
+	m.done()
+	if got := out.String(); !strings.HasPrefix(got, "\rshort   ") || !strings.HasSuffix(got, "\r     \r") {
+		t.Errorf("%q", got)
+	}
+}
