@@ -3,13 +3,17 @@ package namespace
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"io"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
-	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace/merge"
 )
 
 // Sealer seals record payloads and hides register names; *seal.Sealer is one.
@@ -34,102 +38,204 @@ type Config struct {
 	Group  time.Duration               // longest wait of an operation for durability; 0: 5 ms; < 0: only Sync
 }
 
+// epoch is the key epoch that batches are written in. There is only the first one yet.
+const epoch = 1
+
 // Replica is an open namespace. All methods may be called by any number of goroutines.
-type Replica struct{}
+//
+// Order of locks: applying, sealing, writing, mu. None is held while waiting for another
+// device or a caller.
+type Replica struct {
+	cfg     Config
+	keys    keys
+	self    ident.Writer
+	selfNum uint32 // its number
+	names   merge.Names
+	log     *slog.Logger
+
+	// applying orders the frames of peers. It guards heads and sessions.
+	applying sync.Mutex
+	heads    map[ident.Writer]head
+	sessions map[ident.DeviceID]*session
+
+	// sealing orders batches of this device and changes of claims. It guards own.
+	sealing sync.Mutex
+	own     head
+
+	// writing orders transactions. It guards the fields below it and all rows that
+	// transactions write; reading those needs writing or mu.
+	writing sync.Mutex
+	next    uint64    // sequence number of the next local write
+	pending []written // not yet in a batch: from own.last+1 on
+	numbers writerTable
+	saved   int // numbers that have a row
+	lastT   merge.Stamp
+	closed  bool
+
+	// mu lets readers see the store between two transactions, never amid one.
+	mu      sync.RWMutex
+	state   state
+	writers []ident.Writer // numbers.list as of the last commit
+	claims  Claims
+	acks    map[ident.DeviceID]Claims
+
+	durable atomic.Uint64 // this device's log up to here is in batches and on the disk
+	written atomic.Uint64
+	signal  signal // claims have advanced
+	watch   hub
+	bad     quarantine
+	group   *grouper
+}
+
+// head is the end of a writer's chain of batches.
+type head struct {
+	last uint64
+	hash [32]byte
+}
 
 // Open opens the replica in cfg.DB, an empty one where there is none.
-func Open(cfg Config) (*Replica, error) { panic("unfinished") }
+func Open(cfg Config) (*Replica, error) {
+	const op = "namespace.Open"
+	if cfg.DB == nil || cfg.Sealer == nil || len(cfg.Key) != ed25519.PrivateKeySize || ident.DeviceIDOf(cfg.Key) != cfg.Self {
+		return nil, errs.E(op, errs.Invalid, "config", nil)
+	}
+	if cfg.Known == nil {
+		cfg.Known = func(d ident.DeviceID) bool { return d == cfg.Self }
+	}
+	if cfg.Names == nil {
+		cfg.Names = ident.DeviceID.Short
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.Reader
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Group == 0 {
+		cfg.Group = 5 * time.Millisecond
+	}
+	r := &Replica{
+		cfg: cfg, keys: keys{cfg.DB}, self: ident.Writer{Device: cfg.Self, Incarnation: 1}, names: cfg.Names, log: cfg.Log,
+		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, acks: map[ident.DeviceID]Claims{},
+		numbers: writerTable{num: map[ident.Writer]uint32{}},
+	}
+	r.signal.init()
+	if err := r.load(); err != nil {
+		return nil, errs.E(op, errs.Other, "", err)
+	}
+	r.group = startGroup(cfg.Group, r.flush)
+	if len(r.pending) > 0 {
+		r.group.kick()
+	}
+	return r, nil
+}
 
 // Close makes everything durable and ends the replica; cfg.DB stays open.
-func (r *Replica) Close() error { panic("unfinished") }
-
-// Lookup returns what dir shows under name. NotExist, NotDir; Stale when dir is gone.
-func (r *Replica) Lookup(dir NodeID, name string) (Entry, error) { panic("unfinished") }
-
-// Get returns the entry of a node by its first name; ids of conflict copies work too. Stale
-// when it is shown nowhere.
-func (r *Replica) Get(id NodeID) (Entry, error) { panic("unfinished") }
-
-// List returns up to about n entries of dir after a cookie (0: from the beginning); none
-// means the end. "." and ".." are not among them.
-func (r *Replica) List(dir NodeID, after uint64, n int) ([]DirEntry, error) { panic("unfinished") }
-
-// Stat returns the totals of the share.
-func (r *Replica) Stat() Totals { panic("unfinished") }
-
-// Path returns the slash-separated path of a node from the root, without a leading slash.
-func (r *Replica) Path(id NodeID) (string, error) { panic("unfinished") }
-
-// Resolve is the inverse of Path; it follows no symlinks, and ignores empty and "." elements.
-func (r *Replica) Resolve(path string) (Entry, error) { panic("unfinished") }
-
-// Create makes a node. Exist, NotDir, NameTooLong, Invalid, Stale (dir was removed).
-func (r *Replica) Create(dir NodeID, name string, s Spec) (Entry, error) { panic("unfinished") }
-
-// Link gives a file a further name. Exist, Forbidden (a directory), Stale.
-func (r *Replica) Link(id, dir NodeID, name string) (Entry, error) { panic("unfinished") }
-
-// Commit gives a file new bytes, whose blocks must be durable. base are the Versions that the
-// writer had seen; versions it had not seen stay, as conflict copies. A nil base means those
-// shown now. mtime 0 means now. A file that was removed elsewhere comes back. The id of a
-// conflict copy works, and stays the copy's id.
-func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime int64) (Entry, error) {
-	panic("unfinished")
+func (r *Replica) Close() error {
+	r.group.stop()
+	r.writing.Lock()
+	again := r.closed
+	r.closed = true
+	r.writing.Unlock()
+	if again {
+		return nil
+	}
+	err := r.flush()
+	r.watch.close()
+	return err
 }
 
-// SetAttr changes attributes.
-func (r *Replica) SetAttr(id NodeID, c AttrChange) (Entry, error) { panic("unfinished") }
-
-// GetXattr returns an extended attribute. NoAttr.
-func (r *Replica) GetXattr(id NodeID, name string) ([]byte, error) { panic("unfinished") }
-
-// SetXattr sets one. Exist, NoAttr (flags), NoSpace (over MaxXattr), Range (name too long).
-func (r *Replica) SetXattr(id NodeID, name string, value []byte, f XattrFlag) error {
-	panic("unfinished")
+// read runs fn over the present state.
+func (r *Replica) read(fn func(t *tx) error) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	t := r.reader(r.cfg.DB)
+	err := fn(t)
+	if t.err != nil {
+		return t.err
+	}
+	return err
 }
 
-// ListXattr returns the names, sorted.
-func (r *Replica) ListXattr(id NodeID) ([]string, error) { panic("unfinished") }
-
-// RemoveXattr removes one. NoAttr.
-func (r *Replica) RemoveXattr(id NodeID, name string) error { panic("unfinished") }
-
-// Remove removes a name: a file's (wantDir false: unlink; IsDir for a directory) or an empty
-// directory's (NotDir, NotEmpty). It returns the entry that was there; its Nlink is the
-// number of names left.
-func (r *Replica) Remove(dir NodeID, name string, wantDir bool) (Entry, error) {
-	panic("unfinished")
+// reader needs mu or writing.
+func (r *Replica) reader(src kv.Reader) *tx {
+	return &tx{keys: r.keys, r: r, src: src, writers: r.writers, state: r.state}
 }
 
-// Rename moves a name, as rename(2) and renameat2(2) do. The source keeps its id; a replaced
-// target is removed, and its explicit placements pass to the source. It returns the entry
-// moved and the one replaced (nil for none; Nlink: names left). Loop, NotEmpty, IsDir, NotDir,
-// Exist, NotExist.
-func (r *Replica) Rename(srcDir NodeID, src string, dstDir NodeID, dst string, f RenameFlag) (moved Entry, replaced *Entry, err error) {
-	panic("unfinished")
+// update runs fn in a transaction and commits it unless fn fails.
+func (r *Replica) update(op string, fn func(t *tx) error) error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	if r.closed {
+		return errs.E(op, errs.Closed, "", nil)
+	}
+	t := r.reader(r.cfg.DB)
+	t.changes = newChanges()
+	t.next = r.next
+	if err := fn(t); err != nil {
+		return err
+	}
+	if t.err != nil {
+		return t.err
+	}
+	return r.commit(op, t)
 }
 
-// SetPlacement says how a device is to keep a node's bytes (a directory: all that is or
-// comes below it, unless it says otherwise itself). Inherited takes it back.
-func (r *Replica) SetPlacement(id NodeID, dev ident.DeviceID, p Placement) error {
-	panic("unfinished")
+// entryOp is update for operations that result in an entry.
+func (r *Replica) entryOp(op string, fn func(t *tx) (NodeID, error)) (e Entry, err error) {
+	err = r.update(op, func(t *tx) error {
+		id, err := fn(t)
+		if err != nil {
+			return err
+		}
+		var ok bool
+		if e, ok = t.entryOf(id); !ok {
+			return errs.E(op, errs.Stale, "", t.err)
+		}
+		return nil
+	})
+	return e, err
 }
 
-// Placement returns the placement in effect (never Inherited) and the node's own.
-func (r *Replica) Placement(id NodeID, dev ident.DeviceID) (effective, own Placement, err error) {
-	panic("unfinished")
+// tick is the clock as a stamp, always later than the tick before; but if the clock was set
+// back, that is followed. Needs writing.
+func (r *Replica) tick() merge.Stamp {
+	const second = 1000 << 16
+	t := merge.StampAt(r.cfg.Clock())
+	if t <= r.lastT && r.lastT-t < second {
+		t = r.lastT + 1
+	}
+	r.lastT = t
+	return t
 }
 
 // Sync returns when all operations that returned before are durable.
-func (r *Replica) Sync(ctx context.Context) error { panic("unfinished") }
+func (r *Replica) Sync(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return errs.E("namespace.Sync", errs.Interrupted, "", err)
+	}
+	if r.durable.Load() >= r.written.Load() {
+		return nil
+	}
+	return r.flush()
+}
 
-// Synced is the highest sequence number of this device's log that is durable, and Written
-// the highest there is.
-func (r *Replica) Synced() uint64  { panic("unfinished") }
-func (r *Replica) Written() uint64 { panic("unfinished") }
+// Synced is the highest sequence number of this device's log that is durable.
+func (r *Replica) Synced() uint64 { return r.durable.Load() }
 
-// Watch begins a subscription to changes made after the call.
-func (r *Replica) Watch() *Watcher { panic("unfinished") }
+// Written is the highest sequence number of this device's log.
+func (r *Replica) Written() uint64 { return r.written.Load() }
 
-// NamesChanged tells the replica that Config.Names answers differently now.
-func (r *Replica) NamesChanged() { panic("unfinished") }
+// Stat returns the totals of the share.
+func (r *Replica) Stat() Totals {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.state.totals
+}
+
+// NamesChanged tells the replica that Config.Names answers differently now: the names of
+// conflict copies may have changed.
+func (r *Replica) NamesChanged() { r.watch.publish([]Change{{What: Overflow}}) }

@@ -1,0 +1,126 @@
+package namespace
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/kv"
+)
+
+// commit writes all changes of a transaction as one batch, visible at once, durable with the
+// next sync of the store. Needs writing.
+func (r *Replica) commit(op string, t *tx) error {
+	t.settle()
+	t.account()
+	b := r.cfg.DB.Batch()
+	t.rows(b)
+	news := t.diff()
+	if t.err != nil {
+		b.Close()
+		return t.err
+	}
+	r.mu.Lock()
+	err := b.Commit(kv.NoSync)
+	if err == nil {
+		r.state = t.state
+		r.writers = r.numbers.list
+		r.saved = len(r.numbers.list)
+		r.next = t.next
+	}
+	r.mu.Unlock()
+	if err != nil {
+		return errs.E(op, errs.Other, "", err)
+	}
+	if len(t.written) > 0 {
+		r.pending = append(r.pending, t.written...)
+		r.written.Store(t.next - 1)
+		r.group.kick()
+	}
+	r.watch.publish(news)
+	return nil
+}
+
+// account brings the sums of the state up to date.
+func (t *tx) account() {
+	for _, n := range t.nodes {
+		now := n.sum()
+		if n.ID != Root {
+			t.state.count(n.ID.IsDir(), &n.was, ^uint64(0))
+			t.state.count(n.ID.IsDir(), &now, 1)
+		}
+		t.state.copies += uint64(len(now.copies)) - uint64(len(n.was.copies))
+		if n.was.placed && !n.was.link.IsZero() {
+			t.state.links--
+		}
+		if now.placed && !now.link.IsZero() {
+			t.state.links++
+		}
+	}
+}
+
+// rows puts the changes into a batch of the store.
+func (t *tx) rows(b *kv.Batch) {
+	w := &t.r.numbers
+	for id, n := range t.nodes {
+		if n.dirty {
+			t.fail(b.Set(t.keys.node(id), w.encodeNode(&n.Node)))
+		}
+	}
+	for id, s := range t.subs {
+		if s.dirty {
+			t.fail(b.Set(t.keys.sub(id), w.encodeSub(id, s.reg)))
+		}
+	}
+	for k, x := range t.names {
+		switch {
+		case !x.dirty || slices.Equal(x.nodes, x.was):
+		case len(x.nodes) == 0:
+			t.fail(b.Delete(t.keys.name(k.parent, k.name)))
+		default:
+			t.fail(b.Set(t.keys.name(k.parent, k.name), x.encode()))
+		}
+	}
+	for id, d := range t.dirs {
+		if d.dirty {
+			t.fail(b.Set(t.keys.dir(id), d.encode()))
+		}
+	}
+	for d, c := range t.dotRows {
+		k := t.keys.dot(c.order, w.number(d.Writer), d.Seq)
+		if c.live {
+			t.fail(b.Set(k, encodeReg(c.id)))
+		} else {
+			t.fail(b.Delete(k))
+		}
+	}
+	for id, of := range t.origins {
+		if of.IsZero() {
+			t.fail(b.Delete(t.keys.origin(id)))
+		} else {
+			t.fail(b.Set(t.keys.origin(id), of[:]))
+		}
+	}
+	for k, there := range t.linkRows {
+		if there {
+			t.fail(b.Set(t.keys.link(k.file, k.link), nil))
+		} else {
+			t.fail(b.Delete(t.keys.link(k.file, k.link)))
+		}
+	}
+	for i := t.r.saved; i < len(w.list); i++ {
+		t.fail(b.Set(t.keys.writer(uint32(i)), w.list[i].Append(nil)))
+	}
+	t.fail(b.Set(t.keys.state(stateCounters), t.state.encode()))
+}
+
+func encodeHead(h head) []byte {
+	return append(binary.BigEndian.AppendUint64([]byte{rowVersion}, h.last), h.hash[:]...)
+}
+
+func decodeHead(row []byte) (head, error) {
+	if len(row) != 41 || row[0] != rowVersion {
+		return head{}, corruptRow("head")
+	}
+	return head{binary.BigEndian.Uint64(row[1:]), [32]byte(row[9:])}, nil
+}

@@ -1,0 +1,230 @@
+package namespace
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"iter"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+)
+
+// Since begins the delta for a peer with the given claims. It first makes everything here
+// durable, because nothing may be sent before: after a crash the sequence numbers would be
+// used again.
+func (r *Replica) Since(ctx context.Context, theirs Claims) (*Delta, error) {
+	const op = "namespace.Since"
+	if err := ctx.Err(); err != nil {
+		return nil, errs.E(op, errs.Interrupted, "", err)
+	}
+	if err := r.flush(); err != nil { // most of the work, outside the lock
+		return nil, err
+	}
+	d, err := r.snapshot(theirs)
+	if err != nil {
+		return nil, errs.E(op, errs.Other, "", err)
+	}
+	d.next, d.stop = iter.Pull(d.items)
+	return d, nil
+}
+
+// snapshot fixes a state in which every write of this device is in a batch, and makes it
+// durable.
+func (r *Replica) snapshot(theirs Claims) (*Delta, error) {
+	r.sealing.Lock()
+	defer r.sealing.Unlock()
+	r.writing.Lock()
+	todo := r.pending
+	r.pending = nil
+	from := r.own.last
+	if err := r.sealHeld(todo); err != nil {
+		r.pending = todo[r.own.last-from:]
+		r.writing.Unlock()
+		return nil, err
+	}
+	snap, err := r.cfg.DB.Snapshot()
+	t := r.reader(snap)
+	r.writing.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.harden(); err != nil {
+		_ = snap.Close()
+		return nil, err
+	}
+	return &Delta{r: r, snap: snap, t: t, theirs: theirs, claims: r.Claims()}, nil
+}
+
+// Delta is what one peer lacks, as frames: first the batches that are new to it, then live
+// records in class order (S3). It reads a snapshot: Close it soon. One goroutine at a time.
+type Delta struct {
+	r       *Replica
+	snap    *kv.Snapshot
+	t       *tx
+	theirs  Claims
+	claims  Claims
+	next    func() (item, bool)
+	stop    func()
+	left    *item // did not fit the last frame
+	records int
+	err     error
+}
+
+// item is a batch or a record.
+type item struct {
+	batch  *signedBatch
+	hashes bool
+	by     ident.Writer
+	record []byte
+}
+
+// Next returns the next frame, at most MaxFrame bytes, memory of its own; io.EOF at the end.
+func (d *Delta) Next() ([]byte, error) {
+	var w frameWriter
+	for d.err == nil {
+		it := d.left
+		if it == nil {
+			x, ok := d.next()
+			if !ok {
+				break
+			}
+			it = &x
+		}
+		if !d.add(&w, it) {
+			d.left = it
+			break
+		}
+		d.left = nil
+	}
+	switch {
+	case d.err != nil:
+		return nil, errs.E("namespace.Delta", errs.Other, "", d.err)
+	case w.empty():
+		return nil, io.EOF
+	}
+	return w.bytes(), nil
+}
+
+func (d *Delta) add(w *frameWriter, it *item) bool {
+	if it.batch != nil {
+		return w.addBatch(it.batch, it.hashes)
+	}
+	if !w.addRecord(it.by, it.record) {
+		return false
+	}
+	d.records++
+	return true
+}
+
+// Claims are what the receiver may claim when it has applied all frames (Complete).
+func (d *Delta) Claims() Claims { return d.claims }
+
+// Records is how many records the frames returned so far held.
+func (d *Delta) Records() int { return d.records }
+
+// Close ends the delta.
+func (d *Delta) Close() error {
+	d.stop()
+	return d.snap.Close()
+}
+
+// items walks over the snapshot.
+func (d *Delta) items(yield func(item) bool) {
+	for num, w := range d.t.writers {
+		if !d.batches(uint32(num), w, yield) {
+			return
+		}
+	}
+	for order := range 3 {
+		for num, w := range d.t.writers {
+			if !d.dots(order, uint32(num), w, yield) {
+				return
+			}
+		}
+	}
+}
+
+// check keeps the first error.
+func (d *Delta) check(err error) bool {
+	if d.err == nil {
+		d.err = err
+	}
+	if d.err == nil {
+		d.err = d.t.err
+	}
+	return d.err == nil
+}
+
+// batches yields the batches of a writer that the peer does not wholly claim.
+func (d *Delta) batches(num uint32, w ident.Writer, yield func(item) bool) bool {
+	after := d.theirs.Upto(w)
+	prefix := d.t.keys.batches(num)
+	start := d.t.keys.batch(num, after+1)
+	// The batch that holds the first unclaimed write may begin before it.
+	if !d.check(d.snap.ScanRange(kv.Range{Prefix: prefix, From: start, Reverse: true, KeysOnly: true}, func(k kv.Key, _ []byte) bool {
+		start = k.Clone()
+		return false
+	})) {
+		return false
+	}
+	more := true
+	err := d.snap.ScanRange(kv.Range{Prefix: prefix, From: start}, func(_ kv.Key, row []byte) bool {
+		dec := decoder{b: append([]byte(nil), row...)}
+		s, err := dec.signedBatch()
+		if err == nil && !dec.end() {
+			err = corruptRow("batch")
+		}
+		if more = d.check(err); !more || s.last() <= after {
+			return more
+		}
+		lives, err := d.lives(num, max(s.first, after+1), s.last())
+		if more = d.check(err); more {
+			more = yield(item{batch: &s, hashes: lives})
+		}
+		return more
+	})
+	return d.check(err) && more
+}
+
+// lives reports whether any record of a writer from first to last is live.
+func (d *Delta) lives(num uint32, first, last uint64) (found bool, err error) {
+	for order := 0; order < 3 && !found && err == nil; order++ {
+		prefix := d.t.keys.dots(order, num)
+		err = d.snap.ScanRange(kv.Range{Prefix: prefix, From: d.t.keys.dot(order, num, first), KeysOnly: true}, func(k kv.Key, _ []byte) bool {
+			found = binary.BigEndian.Uint64(k[len(prefix):]) <= last
+			return false
+		})
+	}
+	return found, err
+}
+
+// dots yields the live records of a writer, of one class, that the peer does not claim.
+func (d *Delta) dots(order int, num uint32, w ident.Writer, yield func(item) bool) bool {
+	after := d.theirs.Upto(w)
+	prefix := d.t.keys.dots(order, num)
+	more := true
+	err := d.snap.ScanRange(kv.Range{Prefix: prefix, From: d.t.keys.dot(order, num, after), After: true}, func(k kv.Key, row []byte) bool {
+		dot := Dot{Writer: w, Seq: binary.BigEndian.Uint64(k[len(prefix):])}
+		if d.theirs.Has(dot) {
+			return true
+		}
+		id, err := decodeReg(row)
+		if more = d.check(err); !more {
+			return false
+		}
+		if len(d.t.nodes)+len(d.t.subs) > 1024 { // the transaction keeps what it read
+			d.t.nodes, d.t.subs, d.t.dirs = nil, nil, nil
+		}
+		v := d.t.held(id).Find(dot)
+		if v == nil {
+			err = corruptRow("dot")
+		}
+		if more = d.check(err); more {
+			more = yield(item{by: w, record: encodeRecord(d.r.cfg.Sealer, id, v)})
+		}
+		return more
+	})
+	return d.check(err) && more
+}

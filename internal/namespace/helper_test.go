@@ -1,0 +1,224 @@
+package namespace
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/blocks/seal"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+)
+
+// device is one device of a test: its key, disk and clock.
+type device struct {
+	*Replica
+	t     testing.TB
+	key   ed25519.PrivateKey
+	name  string
+	disk  vfs.FS
+	db    *kv.DB
+	skew  time.Duration
+	world *world
+}
+
+// world is the devices of one share and their common clock.
+type world struct {
+	t       testing.TB
+	share   ident.ShareID
+	sealer  *seal.Sealer
+	now     time.Time
+	rng     *rand.Rand
+	devices []*device
+}
+
+func newWorld(t testing.TB, seed int64, n int) *world {
+	w := &world{t: t, share: ident.ShareID{1}, now: time.UnixMilli(1_700_000_000_000), rng: rand.New(rand.NewSource(seed))}
+	w.sealer = seal.New(w.share, epoch, [32]byte{7})
+	for i := range n {
+		w.add(fmt.Sprintf("dev%d", i))
+	}
+	return w
+}
+
+func (w *world) add(name string) *device {
+	seed := make([]byte, ed25519.SeedSize)
+	copy(seed, name)
+	d := &device{t: w.t, key: ed25519.NewKeyFromSeed(seed), name: name, disk: vfs.NewMem(), world: w}
+	w.devices = append(w.devices, d)
+	d.open()
+	w.t.Cleanup(func() { d.close() })
+	return d
+}
+
+func (d *device) id() ident.DeviceID { return ident.DeviceIDOf(d.key) }
+
+func (d *device) open() {
+	d.t.Helper()
+	db, err := kv.Open("db", [32]byte{9}, kv.Options{FS: d.disk, FreeFloor: -1, Ballast: -1})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.db = db
+	r, err := Open(Config{DB: db, Share: d.world.share, Self: d.id(), Key: d.key, Sealer: d.world.sealer,
+		Known: d.world.known, Names: d.world.nameOf, Rand: d.world.rng, Group: -1,
+		Clock: func() time.Time { return d.world.now.Add(d.skew) }})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.Replica = r
+}
+
+func (d *device) close() {
+	if d.db != nil {
+		_ = d.Replica.Close()
+		_ = d.db.Close()
+		d.db = nil
+	}
+}
+
+func (w *world) known(id ident.DeviceID) bool {
+	return slices.ContainsFunc(w.devices, func(d *device) bool { return d.id() == id })
+}
+
+func (w *world) nameOf(id ident.DeviceID) string {
+	for _, d := range w.devices {
+		if d.id() == id {
+			return d.name
+		}
+	}
+	return id.Short()
+}
+
+// content is file contents that differ where n differs.
+func content(n int) blocks.Content {
+	if n == 0 {
+		return blocks.Content{}
+	}
+	return blocks.Content{Root: blocks.Sum(fmt.Append(nil, n)), Size: uint64(n)}
+}
+
+// pull brings all that src has to dst. limit < 0: a whole session; else the link breaks after
+// so many frames.
+func pull(t testing.TB, dst, src *device, limit int) int {
+	t.Helper()
+	ctx := context.Background()
+	d, err := src.Since(ctx, dst.Claims())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for i := 0; ; i++ {
+		f, err := d.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if limit >= 0 && i >= limit {
+			return d.Records()
+		}
+		if err := dst.Apply(ctx, src.id(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := dst.Complete(ctx, src.id(), d.Claims()); err != nil {
+		t.Fatal(err)
+	}
+	return d.Records()
+}
+
+// heal lets everybody pull from everybody until nothing is new.
+func (w *world) heal() {
+	for range 3 {
+		for _, a := range w.devices {
+			for _, b := range w.devices {
+				if a != b {
+					pull(w.t, a, b, -1)
+				}
+			}
+		}
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func wantKind(t *testing.T, err error, k errs.Kind) {
+	t.Helper()
+	if !errs.Is(err, k) {
+		t.Errorf("got %v, want kind %v", err, k)
+	}
+}
+
+// listing is a directory's names, sorted, directories with a slash.
+func listing(t testing.TB, r *Replica, dir NodeID) []string {
+	t.Helper()
+	var out []string
+	for after := uint64(0); ; {
+		page, err := r.List(dir, after, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, e := range page {
+			if e.Cookie <= after {
+				t.Fatalf("cookie %d after %d", e.Cookie, after)
+			}
+			after = e.Cookie
+			name := e.Name
+			if e.Kind == Dir {
+				name += "/"
+			}
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func wantNames(t *testing.T, r *Replica, dir NodeID, want ...string) {
+	t.Helper()
+	slices.Sort(want)
+	if got := listing(t, r, dir); !slices.Equal(got, want) {
+		t.Errorf("names %q, want %q", got, want)
+	}
+}
+
+func mkfile(t testing.TB, r *Replica, dir NodeID, name string, c int) Entry {
+	t.Helper()
+	e, err := r.Create(dir, name, Spec{Kind: File, Mode: 0o644, Content: content(c)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func mkdir(t testing.TB, r *Replica, dir NodeID, name string) Entry {
+	t.Helper()
+	e, err := r.Create(dir, name, Spec{Kind: Dir, Mode: 0o755})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func isCopy(name string) bool { return strings.Contains(name, " (conflict from ") }

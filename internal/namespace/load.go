@@ -1,0 +1,132 @@
+package namespace
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+)
+
+// load reads what is kept in memory: writers, ends of chains, claims, state, and the local
+// writes that a crash left without a batch.
+func (r *Replica) load() error {
+	db := r.cfg.DB
+	if err := r.loadWriters(); err != nil {
+		return err
+	}
+	row, err := get(db, r.keys.state(stateCounters))
+	if err == nil && row != nil {
+		err = r.state.decode(row)
+	}
+	if err != nil {
+		return err
+	}
+	if row, err = get(db, r.keys.state(stateClaims)); err == nil && row != nil {
+		r.claims, err = ParseClaims(row)
+	}
+	if err != nil {
+		return err
+	}
+	prefix := db.Key(tableAcks)
+	return firstError(db.Scan(prefix, func(k kv.Key, row []byte) bool {
+		if len(k) == len(prefix)+32 {
+			var c Claims
+			if c, err = ParseClaims(row); err == nil {
+				r.acks[ident.DeviceID(k[len(prefix):])] = c
+			}
+		}
+		return err == nil
+	}), err, r.loadPending)
+}
+
+// firstError returns the first of two errors, or else what then does.
+func firstError(a, b error, then func() error) error {
+	if a != nil {
+		return a
+	}
+	if b != nil {
+		return b
+	}
+	return then()
+}
+
+func get(src kv.Reader, k kv.Key) ([]byte, error) {
+	row, err := src.Get(k)
+	if errs.Is(err, errs.NotExist) {
+		return nil, nil
+	}
+	return row, err
+}
+
+func (r *Replica) loadWriters() error {
+	var bad error
+	err := r.cfg.DB.Scan(r.cfg.DB.Key(tableWriters), func(k kv.Key, row []byte) bool {
+		d := decoder{b: row}
+		w := d.writer()
+		if !d.end() || len(k) != 5 || binary.BigEndian.Uint32(k[1:]) != r.numbers.number(w) {
+			bad = corruptRow("writer")
+			return false
+		}
+		return true
+	})
+	if err != nil || bad != nil {
+		return errs.E("namespace.load", errs.Other, "", firstError(err, bad, func() error { return nil }))
+	}
+	r.saved = len(r.numbers.list)
+	for i, w := range r.numbers.list {
+		row, err := get(r.cfg.DB, r.keys.head(uint32(i)))
+		if err != nil || row == nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		h, err := decodeHead(row)
+		if err != nil {
+			return err
+		}
+		r.heads[w] = h
+	}
+	r.selfNum = r.numbers.number(r.self)
+	r.writers = r.numbers.list
+	r.own = r.heads[r.self]
+	delete(r.heads, r.self)
+	return nil
+}
+
+// loadPending finds the local writes since the last batch. Where one was overwritten since,
+// nobody will ever ask for it: its place stays empty.
+func (r *Replica) loadPending() error {
+	live := map[uint64]written{}
+	top := r.own.last
+	t := r.reader(r.cfg.DB)
+	for order := range 3 {
+		prefix := r.keys.dots(order, r.selfNum)
+		rng := kv.Range{Prefix: prefix, From: r.keys.dot(order, r.selfNum, r.own.last), After: true}
+		t.fail(r.cfg.DB.ScanRange(rng, func(k kv.Key, row []byte) bool {
+			id, err := decodeReg(row)
+			if t.fail(err); err != nil {
+				return false
+			}
+			seq := binary.BigEndian.Uint64(k[len(prefix):])
+			top = max(top, seq)
+			live[seq] = written{id: id}
+			return true
+		}))
+	}
+	for _, seq := range slices.Sorted(maps.Keys(live)) {
+		w := live[seq]
+		w.v = t.held(w.id).Find(Dot{Writer: r.self, Seq: seq})
+		live[seq] = w
+	}
+	for seq := r.own.last + 1; seq <= top; seq++ {
+		r.pending = append(r.pending, live[seq])
+	}
+	r.next = top + 1
+	r.written.Store(top)
+	r.durable.Store(r.own.last)
+	return t.err
+}

@@ -1,0 +1,61 @@
+package namespace
+
+import (
+	"slices"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace/merge"
+)
+
+// Commit gives a file new bytes, whose blocks must be durable. base are the Versions that the
+// writer had seen; versions it had not seen stay, as conflict copies. A nil base means those
+// shown now. mtime 0 means now. A file that was removed elsewhere comes back. The id of a
+// conflict copy works, and stays the copy's id. Stale: nothing is known of the node, or it is
+// no regular file.
+func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime int64) (Entry, error) {
+	const op = "namespace.Commit"
+	return r.entryOp(op, func(t *tx) (NodeID, error) {
+		bytes := merge.Bytes{Kind: File, Content: content}
+		if id.IsDir() {
+			return id, errs.E(op, errs.IsDir, "", nil)
+		}
+		if !validBytes(id, bytes) {
+			return id, errs.E(op, errs.Invalid, "", nil)
+		}
+		if s, ok := t.show(id); ok {
+			if !s.it.Group.Bytes.Link.IsZero() {
+				return id, errs.E(op, errs.Stale, "link", nil)
+			}
+			s = t.own(s)
+			t.editable(s, id, bytes)
+		}
+		n := t.node(id)
+		if len(n.P) == 0 {
+			return id, errs.E(op, errs.Stale, "", nil)
+		}
+		t.revive(t.folder(n.at.parent))
+		t.edit(n, base, bytes, mtime)
+		return id, nil
+	})
+}
+
+// edit writes a strong version. It covers what of the base is still held; without a base,
+// what the name shows; and always what nothing shows (N4).
+func (t *tx) edit(n *node, base []Dot, bytes merge.Bytes, mtime int64) {
+	gs, rest := n.parts()
+	cover := slices.Clone(rest)
+	for _, v := range n.C {
+		shown := len(gs) > 0 && slices.Contains(gs[0].Versions, v)
+		if v.Class != merge.Nothing && !slices.Contains(cover, v) && (base == nil && shown || slices.Contains(base, v.Dot)) {
+			cover = append(cover, v)
+		}
+	}
+	body := t.present(n)
+	stamp := t.stamp(n.ID)
+	if mtime == 0 {
+		mtime = stamp.Nanos()
+	}
+	body.Bytes, body.Mtime = bytes, mtime
+	t.write(regID{node: n.ID, kind: regBytes}, &merge.Version{T: stamp, Class: merge.Strong, Body: &body}, cover)
+}

@@ -1,0 +1,152 @@
+package namespace
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/shelffs/shelf/internal/namespace/merge"
+)
+
+// settle brings the rows of names in line with the registers changed since the last call. The
+// invariant: a node stands in the row of (parent after cuts, name) iff it exists or something
+// that exists lives in it. Rows are first taken away, then added, so that no intermediate
+// state has a cycle in which dead directories could keep each other.
+func (t *tx) settle() {
+	queue := t.queue
+	t.queue = nil
+	queue = t.cut(queue)
+	for _, n := range queue {
+		if n.placed && n.at != t.target(n) {
+			t.unplace(n)
+		}
+	}
+	for _, n := range queue {
+		n.queued = false
+		switch {
+		case n.ID == Root || len(n.P) == 0:
+		case t.supported(n) && !n.placed:
+			t.place(n)
+		case !t.supported(n) && n.placed:
+			t.unplace(n)
+		default:
+			if n.placed {
+				t.changed[n.at] = true // its entry may show other bytes or copies
+			}
+		}
+		if !n.ID.IsDir() {
+			t.index(n)
+		}
+	}
+}
+
+// cut finds the cycles anew if a directory was placed elsewhere (N15). Nodes that are cut, or
+// no longer, or to another place, join the queue.
+func (t *tx) cut(queue []*node) []*node {
+	starts := slices.Collect(maps.Keys(t.state.cuts))
+	moved := false
+	for _, n := range queue {
+		p := n.P.Winner()
+		if !n.ID.IsDir() || p == nil || p.Place.Parent == n.rawParent && len(t.state.cuts) == 0 {
+			continue
+		}
+		moved = true
+		n.rawParent = p.Place.Parent
+		starts = append(starts, n.ID)
+	}
+	if !moved {
+		return queue
+	}
+	places := func(id NodeID) *merge.Version { return t.node(id).P.Winner() }
+	found := map[NodeID]bool{}
+	for _, s := range starts {
+		if c, ok := merge.CutOn(s, places); ok {
+			found[c] = true
+		}
+	}
+	if len(found) == 0 && len(t.state.cuts) == 0 {
+		return queue
+	}
+	old := t.state.cuts
+	t.state.cuts = merge.Redirect(slices.Collect(maps.Keys(found)), places)
+	for _, cuts := range []map[NodeID]NodeID{old, t.state.cuts} {
+		for c := range cuts {
+			if n := t.node(c); !n.queued && old[c] != t.state.cuts[c] {
+				n.queued = true
+				queue = append(queue, n)
+			}
+		}
+	}
+	return queue
+}
+
+// place adds a node to the row of its name, and the directory above if it now has a reason
+// to be shown.
+func (t *tx) place(n *node) {
+	n.at, n.placed = t.target(n), true
+	row := t.name(n.at.parent, n.at.name)
+	before := row.dirs()
+	i, _ := slices.BinarySearchFunc(row.nodes, n.ID, NodeID.Compare)
+	row.nodes = slices.Insert(row.nodes, i, n.ID)
+	t.renamed(n, row, before)
+	d := t.dir(n.at.parent)
+	d.kids++
+	if p := t.node(n.at.parent); d.kids == 1 && p.ID != Root && len(p.P) > 0 && !p.placed {
+		t.place(p)
+	}
+}
+
+// unplace is the inverse of place.
+func (t *tx) unplace(n *node) {
+	n.placed = false
+	row := t.name(n.at.parent, n.at.name)
+	before := row.dirs()
+	row.nodes = slices.DeleteFunc(row.nodes, func(x NodeID) bool { return x == n.ID })
+	t.renamed(n, row, before)
+	d := t.dir(n.at.parent)
+	d.kids--
+	if p := t.node(n.at.parent); d.kids == 0 && p.placed && !p.Alive() {
+		t.unplace(p)
+	}
+}
+
+// renamed notes that the row of n's name has changed.
+func (t *tx) renamed(n *node, row *name, dirsBefore int) {
+	row.dirty = true
+	t.changed[n.at] = true
+	if dups := row.dirs() > 1; dups != (dirsBefore > 1) {
+		if dups {
+			t.state.dirDups++
+		} else {
+			t.state.dirDups--
+		}
+	}
+	d := t.dir(n.at.parent)
+	d.dirty = true
+	d.changed = max(d.changed, n.P.Stamp(), n.C.Stamp())
+}
+
+// index keeps the rows that lead from conflict copies to their file and from a file to its
+// hard links.
+func (t *tx) index(n *node) {
+	old, now := n.indexed, n.sum()
+	n.indexed = now
+	for _, id := range old.copies {
+		if !slices.Contains(now.copies, id) {
+			t.origins[id] = NodeID{}
+		}
+	}
+	for _, id := range now.copies {
+		t.origins[id] = n.ID
+	}
+	if old.link != now.link && !old.link.IsZero() {
+		t.linkRows[linkKey{old.link, n.ID}] = false
+	}
+	if !now.link.IsZero() {
+		t.linkRows[linkKey{now.link, n.ID}] = now.placed
+	}
+	if of := t.origin(n.ID); !of.IsZero() { // whether the copy is virtual depends on n
+		if o := t.node(of); o.placed {
+			t.changed[o.at] = true
+		}
+	}
+}

@@ -1,0 +1,259 @@
+package namespace
+
+import (
+	"slices"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace/merge"
+)
+
+// tx reads the replica as it was when the transaction began and, if it is one that writes,
+// with its own changes over it. Everything is decoded once and kept for the transaction; a
+// writing one turns it into rows at the end (commit.go). The first error of the store sticks:
+// after it reads come up empty, and the transaction must not be committed.
+//
+// One goroutine at a time. A writing transaction is only used under Replica.writing.
+type tx struct {
+	keys
+	r       *Replica
+	src     kv.Reader
+	writers []ident.Writer // for decoding
+	state   state
+	err     error
+
+	nodes map[NodeID]*node
+	names map[nameKey]*name
+	dirs  map[NodeID]*dir
+	subs  map[regID]*sub
+
+	*changes // nil: reads only
+}
+
+type nameKey struct {
+	parent NodeID
+	name   string
+}
+
+// node is a node's registers and where it is placed.
+type node struct {
+	merge.Node
+	found  bool // it has a row
+	dirty  bool
+	placed bool    // its id stands in the row of at
+	at     nameKey // where it lives, after cuts
+
+	split  bool // groups is valid
+	groups []merge.Group
+	rest   []*merge.Version
+
+	queued    bool   // waits for settle
+	rawParent NodeID // as settle last saw it
+	was       sum    // before the transaction
+	indexed   sum    // as index last saw it
+}
+
+type name struct {
+	nameRow
+	dirty bool
+	was   []NodeID
+}
+
+type dir struct {
+	dirRow
+	dirty bool
+}
+
+type sub struct {
+	reg   merge.Register
+	dirty bool
+}
+
+// fail keeps the first error.
+func (t *tx) fail(err error) {
+	if t.err == nil && err != nil {
+		t.err = err
+	}
+}
+
+// get reads a row; nil if there is none.
+func (t *tx) get(k kv.Key) []byte {
+	b, err := t.src.Get(k)
+	if err != nil {
+		if !errs.Is(err, errs.NotExist) {
+			t.fail(err)
+		}
+		return nil
+	}
+	return b
+}
+
+// node returns a node, with empty registers if nothing is known of it.
+func (t *tx) node(id NodeID) *node {
+	if n := t.nodes[id]; n != nil {
+		return n
+	}
+	n := &node{Node: merge.Node{ID: id}}
+	if row := t.get(t.keys.node(id)); row != nil {
+		n.found = true
+		t.fail(decodeNode(id, row, t.writers, &n.Node))
+	}
+	if t.nodes == nil {
+		t.nodes = make(map[NodeID]*node)
+	}
+	t.nodes[id] = n
+	if p := n.P.Winner(); p != nil {
+		n.rawParent = p.Place.Parent
+		n.at = t.target(n)
+		n.placed = t.supported(n)
+	}
+	if t.changes != nil {
+		n.was = n.sum()
+		n.indexed = n.was
+	}
+	return n
+}
+
+// target is where a node whose placement is known belongs.
+func (t *tx) target(n *node) nameKey {
+	p := n.P.Winner().Place
+	if to, cut := t.state.cuts[n.ID]; cut {
+		return nameKey{to, p.Name}
+	}
+	return nameKey{p.Parent, p.Name}
+}
+
+// supported reports whether a node exists, or something that exists lives in it.
+func (t *tx) supported(n *node) bool {
+	return n.Alive() || n.ID.IsDir() && t.dir(n.ID).kids > 0
+}
+
+// parts splits the content register.
+func (n *node) parts() ([]merge.Group, []*merge.Version) {
+	if !n.split {
+		n.groups, n.rest = merge.Groups(n.C)
+		n.split = true
+	}
+	return n.groups, n.rest
+}
+
+func (n *node) sum() sum {
+	s := sum{placed: n.placed, alive: n.Alive()}
+	if n.ID.IsDir() {
+		return s
+	}
+	gs, _ := n.parts()
+	if len(gs) == 0 {
+		return s
+	}
+	s.bytes = gs[0].Bytes
+	s.size = s.bytes.Content.Size
+	s.link = s.bytes.Link
+	for _, g := range gs[1:] {
+		s.copies = append(s.copies, merge.CopyID(n.ID, g.Least))
+	}
+	return s
+}
+
+// name returns the row of a name; without nodes if there is none.
+func (t *tx) name(parent NodeID, s string) *name {
+	k := nameKey{parent, s}
+	if x := t.names[k]; x != nil {
+		return x
+	}
+	x := &name{nameRow: nameRow{name: s}}
+	if row := t.get(t.keys.name(parent, s)); row != nil {
+		var err error
+		x.nameRow, err = decodeName(row)
+		t.fail(err)
+		x.was = slices.Clone(x.nodes)
+	}
+	if t.names == nil {
+		t.names = make(map[nameKey]*name)
+	}
+	t.names[k] = x
+	return x
+}
+
+// dir returns what is kept of a directory.
+func (t *tx) dir(id NodeID) *dir {
+	if d := t.dirs[id]; d != nil {
+		return d
+	}
+	d := &dir{}
+	if row := t.get(t.keys.dir(id)); row != nil {
+		var err error
+		d.dirRow, err = decodeDir(row)
+		t.fail(err)
+	}
+	if t.dirs == nil {
+		t.dirs = make(map[NodeID]*dir)
+	}
+	t.dirs[id] = d
+	return d
+}
+
+// sub returns a register that has a row of its own.
+func (t *tx) sub(id regID) *sub {
+	if s := t.subs[id]; s != nil {
+		return s
+	}
+	s := &sub{}
+	if row := t.get(t.keys.sub(id)); row != nil {
+		got, reg, err := decodeSub(id.node, id.kind, row, t.writers)
+		if err == nil && got != id {
+			err = corruptRow("register")
+		}
+		t.fail(err)
+		s.reg = reg
+	}
+	if t.subs == nil {
+		t.subs = make(map[regID]*sub)
+	}
+	t.subs[id] = s
+	return s
+}
+
+// origin returns the file whose register holds the bytes of the conflict copy id, zero if none.
+func (t *tx) origin(id NodeID) (of NodeID) {
+	if t.changes != nil {
+		if of, ok := t.origins[id]; ok {
+			return of
+		}
+	}
+	if t.state.copies == 0 || id.IsDir() {
+		return of
+	}
+	if row := t.get(t.keys.origin(id)); len(row) == len(of) {
+		copy(of[:], row)
+	}
+	return of
+}
+
+// linksTo returns the living hard link nodes of a file, by id.
+func (t *tx) linksTo(id NodeID) []NodeID {
+	var out []NodeID
+	if t.state.links > 0 {
+		prefix := t.keys.links(id)
+		t.fail(t.src.ScanKeys(prefix, func(k kv.Key) bool {
+			if rest := k[len(prefix):]; len(rest) == len(NodeID{}) {
+				out = append(out, NodeID(rest))
+			}
+			return true
+		}))
+	}
+	if t.changes == nil {
+		return out
+	}
+	for k, there := range t.linkRows {
+		if k.file == id {
+			out = slices.DeleteFunc(out, func(l NodeID) bool { return l == k.link })
+			if there {
+				out = append(out, k.link)
+			}
+		}
+	}
+	slices.SortFunc(out, NodeID.Compare)
+	return out
+}

@@ -1,0 +1,213 @@
+package namespace
+
+import (
+	"bytes"
+	"runtime"
+	"sync"
+
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+)
+
+// admit checks batches and appends the good ones to their writers' chains, in one batch of the
+// store. A store error ends it. Needs applying.
+func (r *Replica) admit(s *session, batches []signedBatch) (bad []badItem, err error) {
+	if len(batches) == 0 {
+		return nil, nil
+	}
+	signed := r.signatures(batches)
+	b := r.cfg.DB.Batch()
+	defer b.Close()
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	heads := map[ident.Writer]head{}
+	for i := range batches {
+		x := &batches[i]
+		refuse := func(why string) {
+			bad = append(bad, badItem{writer: x.writer, from: x.first, bytes: x.raw, err: badBatch(why)})
+		}
+		h, ok := heads[x.writer]
+		if !ok {
+			h = r.heads[x.writer]
+		}
+		switch {
+		case x.writer == r.self:
+			if x.last() > r.durable.Load() {
+				refuse("this device's own log is longer elsewhere: was the disk restored?")
+			}
+			continue
+		case x.share != r.cfg.Share || x.epoch != epoch:
+			refuse("share or epoch")
+			continue
+		case !r.cfg.Known(x.writer.Device):
+			refuse("unknown writer")
+			continue
+		case !signed[i]:
+			refuse("signature")
+			continue
+		case x.last() <= h.last:
+			same, err := r.known(x)
+			if err != nil {
+				return bad, err
+			}
+			if !same {
+				refuse("fork")
+				continue
+			}
+		case x.first != h.last+1:
+			refuse("gap")
+			continue
+		case x.prev != h.hash:
+			refuse("fork")
+			continue
+		default:
+			heads[x.writer] = head{x.last(), x.hash()}
+		}
+		num := r.numbers.number(x.writer)
+		_ = b.Set(r.keys.batch(num, x.first), x.append(nil, len(x.hashes) > 0))
+	}
+	for w, h := range heads {
+		_ = b.Set(r.keys.head(r.numbers.number(w)), encodeHead(h))
+	}
+	for i := r.saved; i < len(r.numbers.list); i++ {
+		_ = b.Set(r.keys.writer(uint32(i)), r.numbers.list[i].Append(nil))
+	}
+	if err := b.Commit(kv.NoSync); err != nil {
+		return bad, err
+	}
+	r.saved = len(r.numbers.list)
+	r.mu.Lock()
+	r.writers = r.numbers.list
+	r.mu.Unlock()
+	for w, h := range heads {
+		r.heads[w] = h
+	}
+	clear(s.batches)
+	return bad, nil
+}
+
+// known reports whether a batch is the one stored at its place; it takes over the stored
+// member hashes if it brought none.
+func (r *Replica) known(x *signedBatch) (bool, error) {
+	row, err := get(r.cfg.DB, r.keys.batch(r.numbers.number(x.writer), x.first))
+	if err != nil || row == nil {
+		return false, err
+	}
+	d := decoder{b: row}
+	old, err := d.signedBatch()
+	if err != nil {
+		return false, corruptRow("batch")
+	}
+	if len(x.hashes) == 0 {
+		x.hashes = old.hashes
+	}
+	return bytes.Equal(old.raw, x.raw), nil
+}
+
+// signatures checks all signatures, on all processors.
+func (r *Replica) signatures(batches []signedBatch) []bool {
+	ok := make([]bool, len(batches))
+	parallel(len(batches), func(i int) {
+		x := &batches[i]
+		ok[i] = ident.Verify(x.writer.Device[:], ident.SigBatch, x.raw, x.sig)
+	})
+	return ok
+}
+
+// verify checks records against their batches and opens them. Needs applying.
+func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad []badItem, err error) {
+	type result struct {
+		rec   record
+		batch signedBatch
+		v     verified
+		err   error
+	}
+	all := make([]result, len(recs))
+	for i, x := range recs {
+		res := &all[i]
+		if res.rec, res.err = parseRecord(x.bytes, x.writer); res.err != nil {
+			continue
+		}
+		if x.writer == r.self && res.rec.seq > r.written.Load() {
+			res.err = badRecord("this device's own log is longer elsewhere")
+			continue
+		}
+		if res.batch, err = r.batchOf(s, x.writer, res.rec.seq); err != nil {
+			return nil, nil, err
+		}
+	}
+	parallel(len(recs), func(i int) {
+		res, x := &all[i], recs[i]
+		if res.err != nil {
+			return
+		}
+		if !res.batch.member(res.rec.seq, x.bytes) {
+			res.err = badRecord("not what its writer signed")
+			return
+		}
+		res.v.id, res.v.v, res.err = res.rec.open(r.cfg.Sealer, x.writer)
+	})
+	for i := range all {
+		if all[i].err != nil {
+			bad = append(bad, badItem{writer: recs[i].writer, from: all[i].rec.seq, bytes: recs[i].bytes, err: all[i].err})
+		} else {
+			good = append(good, all[i].v)
+		}
+	}
+	return good, bad, nil
+}
+
+// batchOf returns the batch that signs a record; one without members if there is none.
+func (r *Replica) batchOf(s *session, w ident.Writer, seq uint64) (signedBatch, error) {
+	if b, ok := s.batches[w]; ok && b.first <= seq && seq <= b.last() {
+		return b, nil
+	}
+	r.mu.RLock()
+	num := -1
+	for i, x := range r.writers {
+		if x == w {
+			num = i
+		}
+	}
+	r.mu.RUnlock()
+	var out signedBatch
+	if num < 0 {
+		return out, nil
+	}
+	rng := kv.Range{Prefix: r.keys.batches(uint32(num)), From: r.keys.batch(uint32(num), seq), Reverse: true}
+	var bad error
+	err := r.cfg.DB.ScanRange(rng, func(_ kv.Key, row []byte) bool {
+		d := decoder{b: bytes.Clone(row)}
+		if out, bad = d.signedBatch(); bad == nil && !d.end() {
+			bad = corruptRow("batch")
+		}
+		return false
+	})
+	if err = firstError(err, bad, func() error { return nil }); err != nil {
+		return out, err
+	}
+	if len(out.hashes) > 0 {
+		s.batches[w] = out
+	}
+	return out, nil
+}
+
+// parallel calls fn for 0 to n-1, on all processors if there is enough to do.
+func parallel(n int, fn func(int)) {
+	workers := min(runtime.GOMAXPROCS(0), n/16)
+	if workers < 2 {
+		for i := range n {
+			fn(i)
+		}
+		return
+	}
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < n; i += workers {
+				fn(i)
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,127 @@
+package namespace
+
+import (
+	"slices"
+
+	"github.com/shelffs/shelf/internal/namespace/merge"
+)
+
+// changes is what a writing transaction collects beside the decoded rows.
+type changes struct {
+	remote   bool
+	next     uint64 // sequence number of the next local write
+	written  []written
+	dotRows  map[Dot]dotChange
+	origins  map[NodeID]NodeID // rows of tableOrigin to write; zero: to delete
+	linkRows map[linkKey]bool  // rows of tableLinks to write or delete
+	queue    []*node           // touched since the last settle
+	changed  map[nameKey]bool  // names whose row or entries changed
+	attrs    map[NodeID]bool   // nodes whose attributes changed
+	policed  map[NodeID]bool   // nodes whose placement changed
+}
+
+// written is a local write of this transaction, in order of sequence.
+type written struct {
+	id regID
+	v  *merge.Version
+}
+
+type linkKey struct{ file, link NodeID }
+
+// dotChange is what becomes of a row of tableDots.
+type dotChange struct {
+	id    regID
+	order int
+	live  bool
+}
+
+func newChanges() *changes {
+	return &changes{dotRows: map[Dot]dotChange{}, origins: map[NodeID]NodeID{}, linkRows: map[linkKey]bool{},
+		changed: map[nameKey]bool{}, attrs: map[NodeID]bool{}, policed: map[NodeID]bool{}}
+}
+
+// held returns the register's present value.
+func (t *tx) held(id regID) merge.Register {
+	if id.inNode() {
+		return *register(&t.node(id.node).Node, id.kind)
+	}
+	return t.sub(id).reg
+}
+
+// replace gives a register a new value and keeps the index of live versions.
+func (t *tx) replace(id regID, now merge.Register) {
+	old := t.held(id)
+	for _, u := range old {
+		if !slices.Contains(now, u) {
+			t.state.dropDot(u.Dot)
+			if c, ok := t.dotRows[u.Dot]; ok && c.live {
+				delete(t.dotRows, u.Dot) // came and went within the transaction
+			} else {
+				t.dotRows[u.Dot] = dotChange{id, u.Class.Order(), false}
+			}
+		}
+	}
+	for _, v := range now {
+		if !slices.Contains(old, v) {
+			t.state.addDot(v.Dot)
+			t.dotRows[v.Dot] = dotChange{id, v.Class.Order(), true}
+		}
+	}
+	if !id.inNode() {
+		s := t.sub(id)
+		if id.kind == regPolicy && len(s.reg) == 0 {
+			t.state.policies++
+		}
+		s.reg, s.dirty = now, true
+	} else {
+		n := t.node(id.node)
+		*register(&n.Node, id.kind) = now
+		n.dirty = true
+		if id.kind == regBytes {
+			n.split = false
+		}
+		if id.kind == regPlace || id.kind == regBytes {
+			t.enqueue(n)
+			return
+		}
+	}
+	if id.kind == regPolicy {
+		t.policed[id.node] = true
+	} else {
+		t.attrs[id.node] = true
+	}
+}
+
+func (t *tx) enqueue(n *node) {
+	if !n.queued {
+		n.queued = true
+		t.queue = append(t.queue, n)
+	}
+}
+
+// write makes a local version that overwrites exactly cover (S2), and settles the view. v has
+// its class, stamp and value.
+func (t *tx) write(id regID, v *merge.Version, cover []*merge.Version) {
+	v.Dot = Dot{Writer: t.r.self, Seq: t.next}
+	t.next++
+	t.replace(id, t.held(id).Write(v, cover))
+	t.written = append(t.written, written{id, v})
+	t.settle()
+}
+
+// insert merges a version from elsewhere; the caller settles.
+func (t *tx) insert(id regID, v *merge.Version) {
+	if now, changed := t.held(id).Insert(v); changed {
+		t.replace(id, now)
+	}
+}
+
+// stamp is the stamp of an operation that covers what the nodes hold: the clock's, but above
+// everything there (the design's T).
+func (t *tx) stamp(nodes ...NodeID) merge.Stamp {
+	s := t.r.tick()
+	for _, n := range nodes {
+		s = max(s, t.node(n).Stamp()+1)
+	}
+	return s
+}
