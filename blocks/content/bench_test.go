@@ -22,10 +22,14 @@ func BenchmarkFromScratch(b *testing.B) {
 
 func BenchmarkSmallFile(b *testing.B) {
 	data := random(2, 4096)
-	m := newMemory()
+	m, s := newMemory(), testSealer()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Splice(b.Context(), empty(b, m), whole(data), drop); err != nil {
+		tree, err := Load(b.Context(), m, s, blocks.Content{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := Splice(b.Context(), tree, whole(data), drop); err != nil {
 			b.Fatal(err)
 		}
 	}

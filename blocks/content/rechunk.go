@@ -44,7 +44,7 @@ func (sp *splicer) chunkFrom(pos uint64) (uint64, error) {
 			sp.buf = sp.buf[:0]
 			return pos + n, sp.hole(n)
 		}
-		if !whole {
+		if !whole && len(sp.buf) >= chunker.Min { // most small files never need the chunker
 			if n := sp.env.chunker().Cut(sp.buf, scanned); n > 0 {
 				return sp.cut(n)
 			}

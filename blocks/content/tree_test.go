@@ -34,7 +34,7 @@ func TestRangeAndAt(t *testing.T) {
 			t.Fatal("pieces do not cover the file")
 		}
 		r := rand.New(rand.NewPCG(1, size))
-		for range 300 {
+		for range 60 {
 			off := r.Uint64N(tree.Size() + 100)
 			n := r.Uint64N(1 << r.IntN(64))
 			var got []Piece

@@ -85,7 +85,10 @@ func (s *Sealer) AppendSeal(dst []byte, typ Type, plain []byte) (blocks.Sealed, 
 
 // SealManifest makes the sealed block of a manifest.
 func (s *Sealer) SealManifest(m blocks.Manifest) (blocks.Sealed, error) {
-	return s.Seal(Manifest, m.Append(make([]byte, 0, m.EncodedLen())))
+	t := s.take()
+	defer s.give(t)
+	t.plain = m.Append(t.plain[:0])
+	return s.Seal(Manifest, t.plain)
 }
 
 func (s *Sealer) putHead(b []byte, typ Type, padded int) {
