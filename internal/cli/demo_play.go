@@ -189,7 +189,7 @@ func demoError(ctx context.Context, h *demoHome, doing string, err error) error 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 func countFiles(ctx context.Context, dir string) (n int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+	err = fs.WalkDir(os.DirFS(dir), ".", func(_ string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}

@@ -298,6 +298,9 @@ func (d *fakeDaemon) Invite(ctx context.Context, q controlapi.InviteRequest, hos
 		return controlapi.Joined{}, ctx.Err()
 	}
 	host.Failed("a device had the wrong token")
+	if os.Getenv("SHELF_FAKE_TREE") != "" { // then somebody really joins
+		_ = pause(ctx, 200*time.Millisecond)
+	}
 	ok, err := host.Ask(ctx, controlapi.Asker{ID: "k1", Name: "phone", Code: "123 456"})
 	if err != nil {
 		return controlapi.Joined{}, err
@@ -311,7 +314,11 @@ func (d *fakeDaemon) Invite(ctx context.Context, q controlapi.InviteRequest, hos
 func (d *fakeDaemon) Mount(_ context.Context, q controlapi.MountRequest) (controlapi.Mount, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := os.MkdirAll(q.Path, 0o700); err != nil {
+	if tree := os.Getenv("SHELF_FAKE_TREE"); tree != "" { // one namespace that all mounts show
+		if err := os.Symlink(tree, q.Path); err != nil {
+			return controlapi.Mount{}, err
+		}
+	} else if err := os.MkdirAll(q.Path, 0o700); err != nil {
 		return controlapi.Mount{}, err
 	}
 	d.mount = controlapi.Mount{Path: q.Path, Adapter: "fake"}
@@ -324,6 +331,9 @@ func (d *fakeDaemon) Unmount(_ context.Context, q controlapi.UnmountRequest) err
 	if fakeWants("busy") && !q.Force && d.mount.Path != "" {
 		return controlapi.WithHint(errs.E("mounthelper.Unmount", errs.Busy, d.mount.Path, errors.New("used by vim (process 99)")),
 			"end it, or: shelf down --force")
+	}
+	if os.Getenv("SHELF_FAKE_TREE") != "" && d.mount.Path != "" {
+		_ = os.Remove(d.mount.Path)
 	}
 	d.mount = controlapi.Mount{}
 	return d.start.Home.ClearMounted()

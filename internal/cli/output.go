@@ -83,4 +83,4 @@ func isTerminal(stream any) bool {
 }
 
 // asksPerson reports whether there is a person to answer questions.
-func (a *app) asksPerson() bool { return !a.json && isTerminal(a.Stdin) && isTerminal(a.Stderr) }
+func (a *app) asksPerson() bool { return !a.json && isTerminal(a.Stdin) }

@@ -146,27 +146,27 @@ func (a *app) confirmNow(ctx context.Context, phrase string) {
 	words := strings.Fields(phrase)
 	pick := rand.Perm(len(words))[:3]
 	slices.Sort(pick)
-	a.say("To be sure it is written down, three of its words please (Enter skips this).")
+	a.note("To be sure it is written down, three of its words please (Enter skips this).")
 	l := a.newLines()
 	for _, i := range pick {
 		for {
-			fmt.Fprintf(a.Stdout, "  word %d: ", i+1)
+			fmt.Fprintf(a.Stderr, "  word %d: ", i+1)
 			s, ok, err := l.next(ctx)
 			if err != nil || !ok || s == "" {
-				a.say("Skipped. Later:  %s recovery confirm\n", a.program())
+				a.note("Skipped. Later:  %s recovery confirm\n", a.program())
 				return
 			}
 			if strings.EqualFold(s, words[i]) {
 				break
 			}
-			a.say("  That is not word %d.", i+1)
+			a.note("  That is not word %d.", i+1)
 		}
 	}
 	c := client.New(a.home.Socket())
 	defer c.Close()
 	if err := c.ConfirmRecovery(ctx, phrase); err != nil {
-		a.say("The words are right, but that could not be recorded: %s\n", err)
+		a.note("The words are right, but that could not be recorded: %s\n", err)
 		return
 	}
-	a.say("All three are right.\n")
+	a.note("All three are right.\n")
 }

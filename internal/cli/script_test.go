@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -58,6 +60,10 @@ func TestScripts(t *testing.T) {
 			"json":  jsonField,
 			"crash": crash,
 			"mode":  mode,
+
+			"nothing": nothing,
+			"term":    sendTerm,
+			"waitfor": waitFor,
 		},
 	})
 }
@@ -152,4 +158,32 @@ func mode(ts *testscript.TestScript, _ bool, args []string) {
 	if got := fi.Mode().Perm().String(); got != args[0] {
 		ts.Fatalf("%s: mode %s, want %s", args[1], got, args[0])
 	}
+}
+
+// nothing DIR: the folder is empty.
+func nothing(ts *testscript.TestScript, _ bool, args []string) {
+	left, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(left) > 0 {
+		ts.Fatalf("%s: %v is left", args[0], left)
+	}
+}
+
+// waitFor up|answer: the home $WORK/h is mounted; the demo's last act is over.
+func waitFor(ts *testscript.TestScript, _ bool, args []string) {
+	files := map[string]string{"up": "h/mounted", "answer": "tree/answer from the desktop.txt"}
+	for range 500 {
+		if _, err := os.Stat(ts.MkAbs(files[args[0]])); err == nil {
+			time.Sleep(200 * time.Millisecond) // for what comes right after
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	ts.Fatalf("%s: not within ten seconds", args[0])
+}
+
+// sendTerm sends SIGTERM to the newest command in the background.
+func sendTerm(ts *testscript.TestScript, _ bool, _ []string) {
+	all := ts.BackgroundCmds()
+	ts.Check(all[len(all)-1].Process.Signal(syscall.SIGTERM))
 }
