@@ -28,7 +28,7 @@ func contract(t *testing.T) string {
 
 // The table of exit codes in the document is the one in the program.
 func TestContractExitCodes(t *testing.T) {
-	row := regexp.MustCompile("(?m)^\\| (\\d+) \\| (.*?) \\| ")
+	row := regexp.MustCompile(`(?m)^\| (\d+) \| (.*?) \| `)
 	word := regexp.MustCompile("`([a-z_]+)`")
 	seen := map[int]bool{}
 	for _, m := range row.FindAllStringSubmatch(contract(t), -1) {

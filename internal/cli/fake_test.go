@@ -371,7 +371,7 @@ func (d *fakeDaemon) ConfirmRecovery(_ context.Context, phrase string) error {
 }
 
 func (d *fakeDaemon) Stop(ctx context.Context, q controlapi.StopRequest) error {
-	if err := d.Unmount(ctx, controlapi.UnmountRequest{Force: q.Force}); err != nil {
+	if err := d.Unmount(ctx, controlapi.UnmountRequest(q)); err != nil {
 		return err
 	}
 	d.stop()

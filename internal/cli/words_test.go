@@ -17,7 +17,7 @@ func TestSafeText(t *testing.T) {
 		"\x1b[2Jgone":    `\x1b[2Jgone`,
 		"a\nb\tc\r":      `a\x0ab\x09c\x0d`,
 		"\xff\xfe":       `\xff\xfe`,
-		"right‮left":     `right\u202eleft`,
+		"right\u202eleft":     `right\u202eleft`,
 		"\u0085":         `\x85`,
 		"\uFFFD":         `\ufffd`,
 	} {
