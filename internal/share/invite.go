@@ -88,12 +88,14 @@ func (a *Account) NewInvite(ttl time.Duration, addrs []string) (Token, error) {
 	return t, nil
 }
 
-// CancelInvite makes an invitation that nobody has used worthless. Refused if there is none
+// CancelInvite makes an invitation that nobody has used worthless. NotExist if there is none
 // (TokenUnknown) or it was used (TokenUsed).
 func (a *Account) CancelInvite(t Token) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if _, err := a.openInvite(t.id()); err != nil {
+	if _, err := a.openInvite(t.id()); errs.Is(err, errs.Refused) {
+		return errs.E("share.CancelInvite", errs.NotExist, "", err)
+	} else if err != nil {
 		return err
 	}
 	return a.putInvite(t.id(), nil)

@@ -144,6 +144,7 @@ func TestTokenCancelled(t *testing.T) {
 		t.Fatal(m.joinErr)
 	}
 	wantReason(t, "used", a.CancelInvite(used), TokenUsed)
+	wantKind(t, "used", a.CancelInvite(used), errs.NotExist)
 	wantReason(t, "join", meet(t, a, joiner(t, newDB(t), tok, "nas", Options{}), never(t)).joinErr, TokenUnknown)
 	if a.Inviting() {
 		t.Error("still inviting")
