@@ -12,9 +12,9 @@ import (
 	"github.com/shelffs/shelf/internal/kv"
 )
 
-// Sync makes everything durable that was staged, put or owned before the call: first the
-// segments, then the index. Concurrent calls share one round. After an error of the disk all
-// later calls fail too, until the store is opened again and has looked at what is there.
+// Sync makes everything durable that was staged, put or owned before the call: segments and
+// index. Concurrent calls share one round. After an error of the disk all later calls fail
+// too, until the store is opened again and has looked at what is there.
 func (s *Store) Sync(ctx context.Context) error {
 	const op = "cache.Sync"
 	if err := s.check(ctx, op); err != nil {
@@ -26,6 +26,9 @@ func (s *Store) Sync(ctx context.Context) error {
 	return nil
 }
 
+// syncAll syncs segments and index at the same time. A row may so become durable before its
+// block, as it may at any time by the index's own doing: it is listed as unsynced until both
+// are, and Open believes no listed row without reading its block.
 func (s *Store) syncAll() error {
 	if e := s.failed.Load(); e != nil {
 		return e
@@ -34,7 +37,10 @@ func (s *Store) syncAll() error {
 	list := s.unsynced
 	s.unsynced = nil
 	s.mu.Unlock()
-	if err := s.segs.sync(); err != nil {
+	index := make(chan error, 1)
+	go func() { index <- s.db.Sync() }()
+	err, ierr := s.segs.sync(), <-index
+	if err != nil {
 		// A second sync may say yes after the system dropped the pages: never ask again.
 		e := &errs.Error{Op: "cache.Sync", Subject: "segment", Err: diskErr("", "", err)}
 		s.failed.CompareAndSwap(nil, e)
@@ -50,7 +56,7 @@ func (s *Store) syncAll() error {
 			return err // the rows stay listed: the next Open looks at them, in vain
 		}
 	}
-	return s.db.Sync()
+	return ierr
 }
 
 // group lets concurrent callers share rounds of work: a caller's round begins after its call.
