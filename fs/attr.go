@@ -48,6 +48,7 @@ type AttrChange struct {
 	Size     *int64
 	Atime    *time.Time
 	Mtime    *time.Time
+	AtimeNow bool // instead of Atime: the file counts as read now; kept only where that is cheap
 	// ClearSetID drops set-uid and set-gid (of executables) with the change, as a write
 	// or chown by somebody without privileges must.
 	ClearSetID bool

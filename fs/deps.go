@@ -2,7 +2,6 @@ package fs
 
 import (
 	"context"
-	"iter"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/namespace"
@@ -37,16 +36,16 @@ type Changes interface {
 	Next(ctx context.Context) ([]namespace.Change, error)
 }
 
-// Blocks brings sealed blocks, from this device or from another.
+// Blocks brings sealed blocks, from this device or from another; *fetch.Fetcher does.
 type Blocks interface {
 	// GetBlock brings a block somebody waits for. Offline, Timeout, Corrupt.
 	blocks.Getter
-	// ReadAhead says that a sequential reader will soon need ds. It never blocks. stop
+	// Ahead says that a sequential reader will soon need ds. It never blocks. cancel
 	// withdraws the wish as far as it is not fulfilled; calling it is optional.
-	ReadAhead(ds []blocks.Digest) (stop func())
+	Ahead(ds ...blocks.Digest) (cancel func())
 }
 
-// Store keeps the blocks of files that are being written.
+// Store keeps the blocks of files that are being written; *cache.Store does.
 type Store interface {
 	// Stage takes new blocks for node: kept, but neither durable before Sync nor for good
 	// before Settle. NoSpace.
@@ -54,11 +53,8 @@ type Store interface {
 	// Sync returns when everything staged before is durable; concurrent calls share work.
 	Sync(ctx context.Context) error
 	// Settle ends the writing of node: what was staged for it and is in keep stays until
-	// other devices hold it; the rest is free to go.
-	Settle(ctx context.Context, node [16]byte, keep []blocks.Digest) error
-	// Writing lists the nodes for which blocks were staged and not settled: after a crash
-	// New finds there what was interrupted.
-	Writing(ctx context.Context) iter.Seq2[[16]byte, error]
+	// other devices hold it; the rest is free to go. It does not wait for the disk.
+	Settle(node [16]byte, keep ...blocks.Digest) error
 }
 
 // Invalidator makes a kernel forget what another device has changed. FS calls it from one

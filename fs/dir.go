@@ -30,7 +30,8 @@ type Dirent struct {
 	Epoch uint64
 }
 
-// Offsets 1 and 2 come after "." and ".."; those of the namespace follow, shifted.
+// Offsets 1 and 2 come after "." and ".."; the others are the namespace's cookies, which
+// leave these to us.
 const firstEntry = 2
 
 const dirBatch = 256
@@ -66,11 +67,13 @@ func (d *Dir) Read(_ context.Context, offset uint64, fn func(Dirent) bool) error
 		if !fn(Dirent{Name: "..", Ino: d.parent(), Kind: namespace.Dir, Offset: firstEntry}) {
 			return nil
 		}
-		offset = firstEntry
+		offset = 0
+	} else if offset == firstEntry {
+		offset = 0
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for cookie := offset - firstEntry; ; {
+	for cookie := offset; ; {
 		batch, err := d.from(cookie)
 		if err != nil || len(batch) == 0 {
 			return err
@@ -78,7 +81,7 @@ func (d *Dir) Read(_ context.Context, offset uint64, fn func(Dirent) bool) error
 		for i := range batch {
 			e := &batch[i]
 			if !fn(Dirent{
-				Name: e.Name, Ino: d.fs.table.numberOf(e.ID), Kind: e.Kind, Offset: e.Cookie + firstEntry,
+				Name: e.Name, Ino: d.fs.table.numberOf(e.ID), Kind: e.Kind, Offset: e.Cookie,
 				Entry: &e.Entry, Epoch: d.epoch,
 			}) {
 				return nil

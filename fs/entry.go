@@ -28,13 +28,31 @@ func (fs *FS) attr(n *inode, e *namespace.Entry) Attr {
 	if a.GID == OwnerID {
 		a.GID = fs.cfg.GID
 	}
+	if e.Kind == namespace.File {
+		a.Ctime = changeTime(e)
+	}
 	if f := n.file; f != nil && e.Kind == namespace.File {
 		f.adopt(*e)
 		if a.Size = f.size; f.touched {
 			a.Mtime, a.Ctime = f.mtime, max(a.Ctime, f.ctime)
+			if f.atime != nil {
+				a.Atime = *f.atime
+			}
 		}
 	}
 	return a
+}
+
+// changeTime is the ctime of a file. The record of a write is made a moment after the
+// write; so that the ctime seen right after a write is the one seen later too (git compares
+// them), it is the write's own time, the mtime, as long as nothing else changed since and
+// nobody set the mtime to something else.
+func changeTime(e *namespace.Entry) int64 {
+	const delay, tick = int64(30 * time.Second), int64(2 * time.Millisecond) // stamps have milliseconds
+	if late := e.Ctime - e.Mtime; e.Ctime == e.Stamp.Nanos() && late > -tick && late < delay {
+		return e.Mtime
+	}
+	return e.Ctime
 }
 
 // entry is what the namespace shows of n now, or showed before its last name went. n.mu

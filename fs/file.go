@@ -31,6 +31,7 @@ type file struct {
 	base    []namespace.Dot // versions of entry that the first change since then had before it
 	mtime   int64           // of the last change, or as set since
 	ctime   int64
+	atime   *int64 // set since the first change that is not committed
 	changed int64 // clock at the last change, for the quiet second
 	since   int64 // clock at the first change that is not committed
 
@@ -115,6 +116,10 @@ func (fs *FS) load(ctx context.Context, n *inode) (*content.Tree, error) {
 	for {
 		n.mu.Lock()
 		f := n.file
+		if f == nil {
+			n.mu.Unlock()
+			return nil, closed("fs.Read")
+		}
 		t, c := f.tree, f.entry.Content
 		n.mu.Unlock()
 		if t != nil {

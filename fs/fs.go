@@ -2,23 +2,33 @@ package fs
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/seal"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
-// Config is what an FS is made of. Why, StatFS, Clock and Log may be left out.
+// Config is what an FS is made of. What has a comment of its own saying so, and Why,
+// StatFS, Clock and Log, may be left out.
 type Config struct {
 	Names   Namespace
 	Changes Changes // begun before New; FS reads it, the caller closes it after Close
 	Blocks  Blocks
 	Store   Store
 	Sealer  *seal.Sealer
+
+	// Interrupted lists the nodes for which blocks were staged and not settled when the
+	// process ended before (cache: Owners(Writing)). Nil: none.
+	Interrupted iter.Seq2[[16]byte, error]
+	// Damaged tells the store that a block of its failed to open; then it is asked for once
+	// more, from elsewhere. Needed only if the store leaves checking to us.
+	Damaged func(ctx context.Context, d blocks.Digest) error
 
 	UID, GID uint32 // shown for OwnerID; files created by UID and GID are stored as OwnerID
 
@@ -91,7 +101,7 @@ func New(ctx context.Context, cfg Config) (*FS, error) {
 	fs := &FS{cfg: cfg, log: cfg.Log}
 	fs.ctx, fs.stop = context.WithCancel(context.Background())
 	fs.table.init(namespace.Root)
-	fs.plain = newPlainCache(fs.ctx, cfg.Blocks, cfg.Sealer, cfg.Limits.Plain)
+	fs.plain = newPlainCache(fs.ctx, &cfg)
 	fs.saver = newSaver(fs)
 	if err := fs.recover(ctx); err != nil {
 		fs.stop()

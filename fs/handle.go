@@ -82,6 +82,10 @@ func (h *Handle) Flush(ctx context.Context) error {
 	}
 	h.n.mu.Lock()
 	f := h.n.file
+	if f == nil {
+		h.n.mu.Unlock()
+		return closed("fs.Flush")
+	}
 	failed := f.err != nil
 	if f.touched && h.n.gone == nil {
 		f.want = true
@@ -136,3 +140,6 @@ func (h *Handle) Close() {
 		h.fs.detach(n)
 	})
 }
+
+// closed is the answer to who uses a handle after Close.
+func closed(op string) error { return errs.E(op, errs.Closed, "", nil) }

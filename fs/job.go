@@ -222,9 +222,7 @@ func (s *saver) commit(j *job, syncErr error) {
 	if f.gen == j.gen {
 		mtime = f.mtime // may have been set since
 	}
-	done := fs.expect(changeKey{what: namespace.ContentChanged, node: n.node()})
-	e, err := fs.cfg.Names.Commit(n.node(), f.base, c, mtime)
-	done(err)
+	e, err := fs.record(f, c, mtime)
 	if err != nil {
 		j.err = err
 		return
@@ -246,6 +244,22 @@ func (s *saver) commit(j *job, syncErr error) {
 	}
 	close(f.done)
 	f.done = make(chan struct{})
+}
+
+// record commits c as the bytes of f, and the access time if one was set. n.mu is held.
+func (fs *FS) record(f *file, c blocks.Content, mtime int64) (namespace.Entry, error) {
+	id := f.n.node()
+	done := fs.expect(changeKey{what: namespace.ContentChanged, node: id}, changeKey{what: namespace.AttrChanged, node: id})
+	e, err := fs.cfg.Names.Commit(id, f.base, c, mtime)
+	if err == nil && f.atime != nil {
+		ch := namespace.AttrChange{Atime: f.atime}
+		f.atime = nil
+		if with, err := fs.cfg.Names.SetAttr(id, ch); err == nil { // worth no second attempt
+			e = with
+		}
+	}
+	done(err)
+	return e, err
 }
 
 // settleLoop gives blocks to the records that name them, once these are durable.
@@ -272,7 +286,7 @@ func (s *saver) settle(j *job) {
 	if j.several {
 		keep = s.stillNamed(j)
 	}
-	if err := s.fs.cfg.Store.Settle(s.fs.ctx, j.n.node(), keep); err != nil {
+	if err := s.fs.cfg.Store.Settle(j.n.node(), keep...); err != nil {
 		s.fs.log.Warn("blocks of a saved file were not settled", "err", err)
 	}
 }

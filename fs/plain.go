@@ -7,15 +7,15 @@ import (
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/seal"
+	"github.com/shelffs/shelf/internal/errs"
 )
 
 // plainCache keeps a bounded amount of opened blocks, least recently used out first, and
 // brings each block once for all who want it at the same time.
 type plainCache struct {
-	ctx    context.Context // outlives callers: who gives up must not spoil it for the next
-	get    blocks.Getter
-	sealer *seal.Sealer
-	limit  int64
+	ctx   context.Context // outlives callers: who gives up must not spoil it for the next
+	cfg   *Config
+	limit int64
 
 	mu    sync.Mutex
 	byKey map[blocks.Digest]*plain
@@ -35,8 +35,8 @@ type plain struct {
 	elem *list.Element
 }
 
-func newPlainCache(ctx context.Context, g blocks.Getter, s *seal.Sealer, limit int64) *plainCache {
-	return &plainCache{ctx: ctx, get: g, sealer: s, limit: limit, byKey: make(map[blocks.Digest]*plain)}
+func newPlainCache(ctx context.Context, cfg *Config) *plainCache {
+	return &plainCache{ctx: ctx, cfg: cfg, limit: cfg.Limits.Plain, byKey: make(map[blocks.Digest]*plain)}
 }
 
 // acquire returns the block of ref, perhaps still on its way: wait for ready. The caller
@@ -59,9 +59,9 @@ func (c *plainCache) acquire(ref blocks.Ref) *plain {
 
 // bring gets and opens the block; its own reference becomes the cache's.
 func (c *plainCache) bring(p *plain, length uint64) {
-	sealed, err := c.get.GetBlock(c.ctx, p.key)
-	if err == nil {
-		p.b, err = c.sealer.Open(seal.Data, sealed, length, c.buffer(length))
+	err := c.open(p, length)
+	if errs.Is(err, errs.Corrupt) && c.cfg.Damaged != nil && c.cfg.Damaged(c.ctx, p.key) == nil {
+		err = c.open(p, length)
 	}
 	p.err = err
 	close(p.ready)
@@ -81,6 +81,14 @@ func (c *plainCache) bring(p *plain, length uint64) {
 		c.size -= int64(cap(last.b))
 		c.drop(last)
 	}
+}
+
+func (c *plainCache) open(p *plain, length uint64) error {
+	sealed, err := c.cfg.Blocks.GetBlock(c.ctx, p.key)
+	if err == nil {
+		p.b, err = c.cfg.Sealer.Open(seal.Data, sealed, length, c.buffer(length))
+	}
+	return err
 }
 
 func (c *plainCache) release(p *plain) {

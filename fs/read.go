@@ -82,6 +82,10 @@ func (fs *FS) readAt(ctx context.Context, n *inode, off, count int64, ra *readAh
 		b := Bytes{cache: fs.plain}
 		n.mu.Lock()
 		f := n.file
+		if f == nil {
+			n.mu.Unlock()
+			return Bytes{}, closed("fs.Read")
+		}
 		if f.tree != t { // something changed since load
 			n.mu.Unlock()
 			continue

@@ -64,7 +64,7 @@ func (r *readAhead) ask(fs *FS, t *content.Tree, from, to int64) {
 	}
 	cancel := func() {}
 	if err == nil && len(ds) > 0 {
-		cancel = fs.cfg.Blocks.ReadAhead(ds)
+		cancel = fs.cfg.Blocks.Ahead(ds...)
 	}
 	for _, ref := range warm {
 		p := fs.plain.acquire(ref)

@@ -9,17 +9,23 @@ import (
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
-// recover settles what was being written when the process ended. Blocks whose record was
-// committed belong to it; those of writes that never got so far are free to go. Where it
-// cannot be told apart, blocks stay.
+// recover settles what was being written when the process ended: blocks that a record
+// names belong to it, those of a write that never got so far are free to go.
 func (fs *FS) recover(ctx context.Context) error {
-	for node, err := range fs.cfg.Store.Writing(ctx) {
+	if fs.cfg.Interrupted == nil {
+		return nil
+	}
+	var nodes []namespace.NodeID
+	for node, err := range fs.cfg.Interrupted {
 		if err != nil {
 			return err
 		}
-		keep, err := fs.named(ctx, node)
+		nodes = append(nodes, node)
+	}
+	for _, id := range nodes {
+		keep, err := fs.named(ctx, id)
 		if err == nil {
-			err = fs.cfg.Store.Settle(ctx, node, keep)
+			err = fs.cfg.Store.Settle(id, keep...)
 		}
 		if err != nil {
 			return err
@@ -28,21 +34,37 @@ func (fs *FS) recover(ctx context.Context) error {
 	return nil
 }
 
-// named lists the blocks of what a node shows.
+// named lists the blocks of what a node shows and of its conflict copies: the interrupted
+// write may have become one.
 func (fs *FS) named(ctx context.Context, id namespace.NodeID) ([]blocks.Digest, error) {
 	e, err := fs.cfg.Names.Get(id)
-	if errs.Is(err, errs.Stale) || err == nil && e.Kind != namespace.File {
+	if errs.Is(err, errs.Stale) || errs.Is(err, errs.NotExist) || err == nil && e.Kind != namespace.File {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	var ds []blocks.Digest
-	for d, err := range content.Digests(ctx, fs.cfg.Blocks, fs.cfg.Sealer, e.Content) {
-		if err != nil {
-			return nil, err
+	contents := []blocks.Content{e.Content}
+	for after := uint64(0); ; {
+		page, err := fs.cfg.Names.List(e.Parent, after, dirBatch)
+		if err != nil || len(page) == 0 {
+			break // the directory is gone: then so are the copies
 		}
-		ds = append(ds, d)
+		for i := range page {
+			if c := page[i].Conflict; c != nil && c.Of == id {
+				contents = append(contents, page[i].Content)
+			}
+		}
+		after = page[len(page)-1].Cookie
+	}
+	var ds []blocks.Digest
+	for _, c := range contents {
+		for d, err := range content.Digests(ctx, fs.cfg.Blocks, fs.cfg.Sealer, c) {
+			if err != nil {
+				return nil, err
+			}
+			ds = append(ds, d)
+		}
 	}
 	return ds, nil
 }

@@ -243,7 +243,7 @@ func (s *saver) abandon(id namespace.NodeID) { s.abandoned.put(id) }
 func (s *saver) abandonLoop() {
 	for ids := range s.abandoned.groups(s.fs.ctx) {
 		for _, id := range ids {
-			if err := s.fs.cfg.Store.Settle(s.fs.ctx, id, nil); err != nil {
+			if err := s.fs.cfg.Store.Settle(id); err != nil {
 				s.fs.log.Warn("blocks of a removed file were not freed", "err", err)
 			}
 		}

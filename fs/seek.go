@@ -7,13 +7,14 @@ import (
 )
 
 // Seek finds data (hole false) or a hole at or after off; the end of the file is a hole.
-// NoAttr never: an offset at or beyond the end, or no more data, is Range.
+// An offset at or beyond the end, or no more data, is Range.
 func (h *Handle) Seek(ctx context.Context, off int64, hole bool) (int64, error) {
 	const step = 1 << 30
 	for {
-		h.n.mu.Lock()
-		size := h.n.file.size
-		h.n.mu.Unlock()
+		size, err := h.size()
+		if err != nil {
+			return 0, err
+		}
 		if off < 0 || off >= size {
 			return 0, errs.E("fs.Seek", errs.Range, "", nil)
 		}
@@ -30,6 +31,15 @@ func (h *Handle) Seek(ctx context.Context, off int64, hole bool) (int64, error) 
 	}
 }
 
+func (h *Handle) size() (int64, error) {
+	h.n.mu.Lock()
+	defer h.n.mu.Unlock()
+	if h.n.file == nil {
+		return 0, closed("fs.Seek")
+	}
+	return h.n.file.size, nil
+}
+
 // seekIn looks in [off, off+n) and returns where to go on if nothing was found.
 func (h *Handle) seekIn(ctx context.Context, off, n int64, hole bool) (int64, bool, error) {
 	t, err := h.fs.load(ctx, h.n)
@@ -44,6 +54,10 @@ func (h *Handle) seekIn(ctx context.Context, off, n int64, hole bool) (int64, bo
 	var parts []extent
 	h.n.mu.Lock()
 	f := h.n.file
+	if f == nil {
+		h.n.mu.Unlock()
+		return 0, false, closed("fs.Seek")
+	}
 	f.dirty.visit(off, n, func(off, n int64, data []byte, zero bool) {
 		if data != nil || zero {
 			parts = append(parts, extent{off: off, n: n, hole: zero})

@@ -42,9 +42,12 @@ func (fs *FS) setEntry(n *inode, e namespace.Entry, c AttrChange) (namespace.Ent
 	}
 	if c.Mtime != nil {
 		ch.Mtime = nanos(*c.Mtime)
-		if f := n.file; f != nil && f.touched { // goes with the commit that is due anyway
-			f.mtime, f.ctime, ch.Mtime = *ch.Mtime, fs.now(), nil
-		}
+	}
+	if f := n.file; f != nil && f.touched { // times go with the commit that is due anyway
+		f.setTimes(&ch, fs.now())
+	} else if c.AtimeNow {
+		now := fs.now()
+		ch.Atime = &now
 	}
 	if c.ClearSetID && c.Mode == nil {
 		if m := withoutSetID(e); m != e.Mode {
@@ -62,6 +65,16 @@ func (fs *FS) setEntry(n *inode, e namespace.Entry, c AttrChange) (namespace.Ent
 	e, err := fs.cfg.Names.SetAttr(n.node(), ch)
 	done(err)
 	return e, err
+}
+
+// setTimes takes the times out of ch. n.mu is held.
+func (f *file) setTimes(ch *namespace.AttrChange, now int64) {
+	if ch.Mtime != nil {
+		f.mtime, f.ctime, ch.Mtime = *ch.Mtime, now, nil
+	}
+	if ch.Atime != nil {
+		f.atime, ch.Atime = ch.Atime, nil
+	}
 }
 
 func setLocal(e *namespace.Entry, ch namespace.AttrChange, now int64) {

@@ -49,6 +49,9 @@ func (h *Handle) write(off int64, p []byte, fl WriteFlags) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	f := n.file
+	if f == nil {
+		return closed("fs.Write")
+	}
 	if h.flags.Append && !fl.Cached && off != f.size {
 		// Another device made the file longer or shorter, and the kernel has not looked
 		// since: its pages are at the wrong place.
@@ -130,6 +133,9 @@ func (h *Handle) Fallocate(ctx context.Context, off, length int64, mode uint32) 
 	h.n.mu.Lock()
 	defer h.n.mu.Unlock()
 	f := h.n.file
+	if f == nil {
+		return closed(op)
+	}
 	end := off + length
 	if zero {
 		if n := min(end, f.size) - off; n > 0 {

@@ -32,7 +32,9 @@ func (r *raw) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.Attr
 		size := int64(v)
 		c.Size = &size
 	}
-	if v, ok := in.GetATime(); ok {
+	if in.Valid&fuse.FATTR_ATIME_NOW != 0 {
+		c.AtimeNow = true
+	} else if v, ok := in.GetATime(); ok {
 		c.Atime = &v
 	}
 	if v, ok := in.GetMTime(); ok {

@@ -1,0 +1,204 @@
+package fstest
+
+import (
+	"context"
+	"crypto/ed25519"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/blocks/seal"
+	"github.com/shelffs/shelf/cache"
+	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// device is one device's real parts: store, replica, filesystem. Devices of one test share
+// the read key and reach each other's blocks through peers.
+type device struct {
+	id      ident.DeviceID
+	db      *kv.DB
+	store   *cache.Store
+	names   *namespace.Replica
+	watcher *namespace.Watcher
+	fs      *fs.FS
+	blocks  *localBlocks
+}
+
+var (
+	testShare = ident.ShareID{1, 2, 3}
+	testKey   = [32]byte{4, 5, 6}
+	master    = [32]byte{7, 8, 9}
+)
+
+// deviceKey is the signing key of the n-th device of a test.
+func deviceKey(n byte) ed25519.PrivateKey {
+	return ed25519.NewKeyFromSeed(append(make([]byte, ed25519.SeedSize-1), n))
+}
+
+type setup struct {
+	n      byte // number of the device
+	limits fs.Limits
+	wrap   func(*fs.Config) // changes the parts before they are put together
+	log    io.Writer
+}
+
+// start opens the n-th device in dir.
+func start(dir string, s setup) (*device, error) {
+	log := slog.New(slog.DiscardHandler)
+	if s.log != nil {
+		log = slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	key := deviceKey(s.n)
+	d := &device{id: ident.DeviceIDOf(key)}
+	var err error
+	for _, sub := range []string{"meta", "cache"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if d.db, err = kv.Open(filepath.Join(dir, "meta"), master, kv.Options{}); err != nil {
+		return nil, err
+	}
+	sealer := seal.New(testShare, 1, testKey)
+	d.names, err = namespace.Open(namespace.Config{
+		DB: d.db, Share: testShare, Self: d.id, Key: key, Sealer: sealer, Log: log,
+		Known: func(ident.DeviceID) bool { return true },
+	})
+	if err != nil {
+		return nil, err
+	}
+	d.store, err = cache.Open(filepath.Join(dir, "cache"), master, cache.Options{Limit: 20 << 30, Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	d.blocks = &localBlocks{store: d.store}
+	d.watcher = d.names.Watch()
+	cfg := fs.Config{
+		Names: d.names, Changes: d.watcher, Blocks: d.blocks, Store: d.store, Sealer: sealer,
+		Interrupted: d.store.Owners(cache.Writing),
+		UID:         uint32(os.Getuid()), GID: uint32(os.Getgid()), Log: log, Limits: s.limits,
+		StatFS: func() fs.Usage { return fs.Usage{Total: 1 << 40, Free: 1 << 39, Avail: 1 << 39} },
+	}
+	if s.wrap != nil {
+		s.wrap(&cfg)
+	}
+	d.fs, err = fs.New(context.Background(), cfg)
+	return d, err
+}
+
+// stop ends the device as a daemon does.
+func (d *device) stop() error {
+	err := d.fs.Close(context.Background())
+	d.watcher.Close()
+	for _, e := range []error{d.names.Close(), d.store.Close(), d.db.Close()} {
+		if err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+func newDevice(t *testing.T, s setup) *device {
+	t.Helper()
+	d, err := start(t.TempDir(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+// localBlocks is the getter of a device: its own store, then its peers'.
+type localBlocks struct {
+	store *cache.Store
+
+	mu     sync.Mutex
+	peers  []*cache.Store
+	asked  int           // blocks that were asked of this getter
+	far    int           // of them, those that came from a peer
+	ahead  int           // blocks wished for in advance
+	refuse error         // instead of asking peers
+	gate   chan struct{} // asking peers waits for it
+}
+
+func (b *localBlocks) GetBlock(ctx context.Context, d blocks.Digest) (blocks.Sealed, error) {
+	got, err := b.store.GetBlock(ctx, d)
+	b.mu.Lock()
+	b.asked++
+	peers, refuse, gate := b.peers, b.refuse, b.gate
+	b.mu.Unlock()
+	if err == nil || !errs.Is(err, errs.NotExist) {
+		return got, err
+	}
+	if gate != nil {
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return blocks.Sealed{}, ctx.Err()
+		}
+	}
+	if refuse != nil {
+		return blocks.Sealed{}, refuse
+	}
+	for _, p := range peers {
+		if got, err := p.GetBlock(ctx, d); err == nil {
+			b.mu.Lock()
+			b.far++
+			b.mu.Unlock()
+			return got, b.store.PutBlock(ctx, got)
+		}
+	}
+	return blocks.Sealed{}, errs.E("test", errs.Offline, d.Short(), nil)
+}
+
+func (b *localBlocks) Ahead(ds ...blocks.Digest) func() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ahead += len(ds)
+	return func() {}
+}
+
+// pull brings a up to date with b, metadata only.
+func (a *device) pull(b *device) error {
+	ctx := context.Background()
+	if err := b.names.Sync(ctx); err != nil {
+		return err
+	}
+	delta, err := b.names.Since(ctx, a.names.Claims())
+	if err != nil {
+		return err
+	}
+	defer delta.Close()
+	for {
+		frame, err := delta.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := a.names.Apply(ctx, b.id, frame); err != nil {
+			return err
+		}
+	}
+	_, err = a.names.Complete(ctx, b.id, delta.Claims())
+	return err
+}
+
+// join lets two devices reach each other's blocks.
+func join(a, b *device) {
+	a.blocks.peers = append(a.blocks.peers, b.store)
+	b.blocks.peers = append(b.blocks.peers, a.store)
+}

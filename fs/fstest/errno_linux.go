@@ -1,0 +1,5 @@
+package fstest
+
+import "syscall"
+
+const errNoAttr = syscall.ENODATA
