@@ -23,12 +23,12 @@ type attempt struct {
 	begun     time.Time
 	est       int64 // bytes it is counted as, 0 for an urgent one
 	delivered int64 // the device's page at the beginning
-	overtaken bool  // given up for another attempt at the same device
+	raise     chan Priority
 }
 
 func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 	ctx, cancel := context.WithCancel(fl.ctx)
-	a := &attempt{dev: c.Source.Device(), prio: fl.prio, cancel: cancel, begun: time.Now()}
+	a := &attempt{dev: c.Source.Device(), prio: fl.prio, cancel: cancel, begun: time.Now(), raise: make(chan Priority, priorities)}
 	if !a.prio.Urgent() {
 		a.est = int64(f.book.size)
 	}
@@ -43,7 +43,7 @@ func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 // run makes the request, verifies what comes, hands it on and keeps it.
 func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source) {
 	defer a.cancel()
-	body, err := src.Fetch(ctx, Request{Digest: fl.digest, Priority: a.prio, Progress: &fl.progress})
+	body, err := src.Fetch(ctx, Request{Digest: fl.digest, Priority: a.prio, Progress: &fl.progress, Raise: a.raise})
 	b := blocks.Sealed{Digest: fl.digest, Bytes: body}
 	if err == nil {
 		err = b.Verify()
@@ -94,7 +94,7 @@ func (f *Fetcher) landed(fl *flight, a *attempt, b blocks.Sealed, err error) (fi
 				fl.place.remove()
 			}
 		}
-	case over || a.overtaken:
+	case over:
 	default:
 		f.failedLocked(fl, a, err, now)
 	}

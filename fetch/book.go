@@ -24,7 +24,7 @@ const (
 	banTime    = 10 * time.Minute
 	maxBans    = 4096
 	usualBlock = 256 << 10
-	minWindow  = 1 << 20                // bytes asked of one device that nobody waits for
+	minWindow  = 2                      // blocks asked of one device that nobody waits for
 	queueing   = 100 * time.Millisecond // how long a device's answers may queue on the way here
 	rateMemory = 5 * time.Second        // a peak of the rate counts that long
 )
@@ -39,7 +39,7 @@ type page struct {
 	delivered int64   // bytes, ever
 	rate      float64 // bytes/s: the peak seen lately
 	rateAt    time.Time
-	answer    time.Duration // smoothed time to a block
+	answer    time.Duration // smoothed time to a block that somebody waited for
 	hit       float64       // smoothed share of requests that brought the block, 0..1
 	lies      float64       // wrong answers, forgotten as right ones come
 }
@@ -55,9 +55,17 @@ func (b *book) page(dev ident.DeviceID) *page {
 
 // window is how many bytes may be asked of a device ahead of need: what its path carries in a round
 // trip, and a little that may queue. More would only lengthen the queue before something urgent.
-func (p *page) window(rtt time.Duration, ceiling int64) int64 {
-	w := int64(p.rate * (rtt + queueing).Seconds())
-	return min(max(w, minWindow), ceiling)
+func (b *book) window(c Candidate, ceiling int64) int64 {
+	w := int64(b.rate(c) * (c.RTT + queueing).Seconds())
+	return min(max(w, int64(minWindow*b.size)), ceiling)
+}
+
+// rate is what a device brings, in bytes/s, as measured or else as its path usually does.
+func (b *book) rate(c Candidate) float64 {
+	if r := b.page(c.Source.Device()).rate; r > 0 {
+		return r
+	}
+	return usual[min(c.Path, Unknown)]
 }
 
 // usual is what a path carries before anything has been measured, bytes/s.
@@ -68,15 +76,11 @@ var usual = [...]float64{Loopback: 500e6, LAN: 50e6, Direct: 5e6, Relay: 1e6, Un
 func (b *book) cost(c Candidate, g *group, p Priority) float64 {
 	dev := c.Source.Device()
 	pg := b.page(dev)
-	rate := pg.rate
-	if rate <= 0 {
-		rate = usual[min(c.Path, Unknown)]
-	}
 	queued := b.size
 	if !p.Urgent() {
 		queued += float64(pg.flying)
 	}
-	cost := c.RTT.Seconds() + queued/rate + float64(c.Path)*1e-3
+	cost := c.RTT.Seconds() + queued/b.rate(c) + float64(c.Path)*1e-3
 	if p.Urgent() && pg.answer > 0 {
 		cost = (cost + pg.answer.Seconds()) / 2
 	}
@@ -100,7 +104,9 @@ func (b *book) ended(a *attempt, n int, now time.Time) {
 	b.size += (float64(n) - b.size) / 16
 	p.delivered += int64(n)
 	took := now.Sub(a.begun)
-	p.answer = smooth(p.answer, took)
+	if a.prio <= ReadAhead {
+		p.answer = smooth(p.answer, took)
+	}
 	// What the device delivered while this request was under way, over that time: the rate of the
 	// path, if there was enough to do (as in BBR).
 	if took > 0 {

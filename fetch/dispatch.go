@@ -82,18 +82,17 @@ func (f *Fetcher) hasRoomLocked(p Priority, c Candidate) bool {
 	if p.Urgent() {
 		return true
 	}
-	pg := f.book.page(c.Source.Device())
-	w := pg.window(c.RTT, f.lim.PerSource)
+	w := f.book.window(c, f.lim.PerSource)
 	if p == ReadAhead {
 		w *= 2
 	}
-	return pg.flying < w
+	return f.book.page(c.Source.Device()).flying < w
 }
 
 // eligibleLocked reports whether a device may be asked now for a flight's block.
 func (f *Fetcher) eligibleLocked(fl *flight, dev ident.DeviceID, now time.Time) bool {
 	for _, a := range fl.attempts {
-		if a.dev == dev && !a.overtaken {
+		if a.dev == dev {
 			return false
 		}
 	}

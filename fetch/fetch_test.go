@@ -253,7 +253,7 @@ func TestOneFlightForAll(t *testing.T) {
 		wg.Wait()
 		a, _ := s.sources[0].count()
 		b, _ := s.sources[1].count()
-		if a+b > 2 { // one anew when the flight was raised to OnDemand
+		if a+b != 1 {
 			t.Errorf("%d requests for one block", a+b)
 		}
 	})
@@ -294,16 +294,23 @@ func TestUrgentOvertakesTenThousandPins(t *testing.T) {
 
 func TestUrgencyReachesTheSource(t *testing.T) {
 	play(t, 1, 1, 10, nil, func(t *testing.T, s *scene) {
-		s.sources[0].set(func() { s.sources[0].hang = true })
+		s.sources[0].delay = time.Second
 		w := s.Want(fetch.Background, s.blocks[0])
 		synctest.Wait()
-		s.sources[0].set(func() { s.sources[0].hang = false })
+		go func() { _, _ = s.Get(t.Context(), s.blocks[0], fetch.Pin) }()
+		synctest.Wait()
 		if _, err := s.GetBlock(t.Context(), s.blocks[0]); err != nil {
 			t.Fatal(err)
 		}
 		w.Cancel()
-		if asked := s.sources[0].asked; len(asked) != 2 || asked[0].Priority != fetch.Background || asked[1].Priority != fetch.OnDemand {
-			t.Errorf("asked %v", asked)
+		asked := s.sources[0].asked
+		if len(asked) != 1 || asked[0].Priority != fetch.Background {
+			t.Fatalf("asked %v", asked)
+		}
+		for _, want := range []fetch.Priority{fetch.Pin, fetch.OnDemand} {
+			if p := <-asked[0].Raise; p != want {
+				t.Errorf("raised to %v", p)
+			}
 		}
 	})
 }

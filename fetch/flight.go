@@ -106,25 +106,24 @@ func (f *Fetcher) joinLocked(d blocks.Digest, w waiter) (*flight, error) {
 	return fl, nil
 }
 
-// raiseLocked makes a flight more urgent. An attempt of which nothing has arrived yet may be far
-// back in a device's queue: it is made anew, so that the device hears of the urgency.
+// raiseLocked makes a flight more urgent, and tells the devices that are being asked.
 func (f *Fetcher) raiseLocked(fl *flight, p Priority) {
-	if p == OnDemand {
+	if p.Urgent() {
 		fl.urgent = time.Now()
 	}
 	fl.prio = p
-	switch {
-	case fl.over():
+	if fl.over() {
 		return
-	case fl.place != nil:
+	}
+	if fl.place != nil {
 		fl.place.remove()
 		f.queues[p].push(fl)
-	case len(fl.attempts) > 0 && fl.progress.Load() == 0:
-		for _, a := range fl.attempts {
-			a.overtaken = true
-			a.cancel()
+	}
+	for _, a := range fl.attempts {
+		if p < a.prio {
+			a.prio = p
+			a.raise <- p // has room for every priority
 		}
-		f.queues[p].push(fl)
 	}
 	f.armLocked(fl)
 }

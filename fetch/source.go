@@ -13,7 +13,8 @@ import (
 type Request struct {
 	Digest   blocks.Digest
 	Priority Priority
-	Progress *atomic.Uint64 // may be nil; grows by the bytes that arrive
+	Progress *atomic.Uint64  // may be nil; grows by the bytes that arrive
+	Raise    <-chan Priority // may be nil; tells that the request has become more urgent
 }
 
 // Source is one device that may be asked for blocks. It must be safe for concurrent use:

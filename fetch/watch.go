@@ -82,9 +82,14 @@ func (f *Fetcher) look(fl *flight) {
 	switch {
 	case parked:
 		f.unparkLocked(fl)
-	case still && fl.place == nil && len(fl.attempts) > 0:
+	case fl.place == nil && len(fl.attempts) > 0 && (still || f.slowLocked(fl, now)):
 		f.queues[fl.prio].push(fl) // a second attempt, at another device if there is one
 	}
 	f.dispatchLocked()
 	f.armLocked(fl)
+}
+
+// slowLocked reports whether the only attempt brings its bytes so slowly that a second may be quicker.
+func (f *Fetcher) slowLocked(fl *flight, now time.Time) bool {
+	return len(fl.attempts) == 1 && now.Sub(fl.attempts[0].begun) > maxHedge
 }

@@ -154,6 +154,33 @@ func TestUrgentOvertakesBulk(t *testing.T) {
 	})
 }
 
+// A question that becomes urgent overtakes the others of its own stream, and is not served twice.
+func TestRaisedQuestionOvertakes(t *testing.T) {
+	link := simnet.Link{Latency: 10 * time.Millisecond, Bandwidth: 1 << 20}
+	run(t, link, 200, 512<<10, exchange.Config{}, func(t *testing.T, w *two) {
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		for _, d := range w.digests[1:] {
+			wg.Go(func() { _, _ = w.get(ctx, d, fetch.Background) })
+		}
+		time.Sleep(time.Second)
+		raise := make(chan fetch.Priority, 1)
+		go func() { time.Sleep(time.Second); raise <- fetch.OnDemand }()
+		start := time.Now()
+		_, err := w.alice.Source(bob).Fetch(t.Context(), fetch.Request{Digest: w.digests[0], Priority: fetch.Background, Raise: raise})
+		// One second until it is raised, half a one for the block before it, half a one for itself.
+		if took := time.Since(start); err != nil || took > 2200*time.Millisecond {
+			t.Errorf("raised block took %v, %v", took, err)
+		}
+		cancel()
+		wg.Wait()
+		time.Sleep(3 * time.Second)
+		if n := w.bob.Totals().BlocksOut; n > 9 {
+			t.Errorf("%d blocks sent", n)
+		}
+	})
+}
+
 func TestCancelledQuestionsAreNotServed(t *testing.T) {
 	link := simnet.Link{Latency: time.Millisecond, Bandwidth: 1 << 20}
 	run(t, link, 100, 1<<20, exchange.Config{}, func(t *testing.T, w *two) {

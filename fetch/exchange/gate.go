@@ -23,11 +23,18 @@ type gate struct {
 
 func newGate() *gate { return &gate{changed: make(chan struct{})} }
 
-// enter says that an answer of this level is owed, leave that it is not any more.
-func (g *gate) enter(level int) { g.owed[level].Add(1) }
-
-func (g *gate) leave(level int) {
-	if g.owed[level].Add(-1) == 0 && level < levels-1 {
+// move says that an answer is owed at another level than before; -1 is not owed.
+func (g *gate) move(from, to int) {
+	if from == to {
+		return
+	}
+	if to >= 0 {
+		g.owed[to].Add(1)
+	}
+	if from >= 0 {
+		g.owed[from].Add(-1)
+	}
+	if from >= 0 && from < levels-1 || from >= 0 && to >= 0 {
 		g.mu.Lock()
 		close(g.changed)
 		g.changed = make(chan struct{})
@@ -44,13 +51,14 @@ func (g *gate) open(level int) bool {
 	return true
 }
 
-// wait returns when nothing more urgent is owed, or false when done is closed. Level -1 never waits.
-func (g *gate) wait(level int, done <-chan struct{}) bool {
-	for !g.open(level) {
+// wait returns when nothing more urgent is owed than the level, which may change meanwhile (with a
+// move), or false when done is closed. Level -1 never waits.
+func (g *gate) wait(level *atomic.Int32, done <-chan struct{}) bool {
+	for !g.open(int(level.Load())) {
 		g.mu.Lock()
 		changed := g.changed
 		g.mu.Unlock()
-		if g.open(level) { // paid off between the two looks
+		if g.open(int(level.Load())) { // changed between the two looks
 			return true
 		}
 		select {

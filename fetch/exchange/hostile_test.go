@@ -144,6 +144,7 @@ func TestQuestionsRoundTrip(t *testing.T) {
 	for _, q := range []question{
 		{kind: kindGet, id: 1, priority: fetch.Safety, digests: digests(blocks.Digest{1, 2})},
 		{kind: kindCancel, id: 1 << 31},
+		{kind: kindRaise, id: 2, priority: fetch.ReadAhead},
 		{kind: kindHave, id: 3, digests: make([]blocks.Digest, maxDigests)},
 		{kind: kindRelease, id: 4, nonce: [16]byte{9}, digests: []blocks.Digest{{1}, {2}}},
 	} {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/fetch"
 	"github.com/shelffs/shelf/internal/errs"
 )
 
@@ -58,7 +59,8 @@ func newLane(r *remote, s Stream, onDead func()) *lane {
 func (l *lane) start() bool { return l.r.x.spawn(l.writeLoop) && l.r.x.spawn(l.readLoop) }
 
 // ask sends a question and waits for its answer. When ctx ends first, the other side is told.
-func (l *lane) ask(ctx context.Context, q question, progress *atomic.Uint64) ([]byte, error) {
+// A priority that comes from raise is passed on too.
+func (l *lane) ask(ctx context.Context, q question, progress *atomic.Uint64, raise <-chan fetch.Priority) ([]byte, error) {
 	select {
 	case l.slots <- struct{}{}:
 	default:
@@ -85,20 +87,27 @@ func (l *lane) ask(ctx context.Context, q question, progress *atomic.Uint64) ([]
 	}
 	l.mu.Unlock()
 	l.wake()
-	select {
-	case res := <-c.result:
-		return res.body, res.err
-	case <-ctx.Done():
-		l.abandon(q.id, c)
-		return nil, ctx.Err()
+	for {
+		select {
+		case res := <-c.result:
+			return res.body, res.err
+		case p := <-raise:
+			l.amend(c, question{kind: kindRaise, id: q.id, priority: p})
+		case <-ctx.Done():
+			l.amend(c, question{kind: kindCancel, id: q.id})
+			return nil, ctx.Err()
+		}
 	}
 }
 
-func (l *lane) abandon(id uint32, c *call) {
+// amend sends a message about a call that is not answered yet.
+func (l *lane) amend(c *call, q question) {
 	l.mu.Lock()
-	if l.err == nil && l.calls[id] == c {
-		c.abandoned, c.progress = true, nil
-		l.out = question{kind: kindCancel, id: id}.appendTo(l.out)
+	if l.err == nil && l.calls[q.id] == c {
+		if q.kind == kindCancel {
+			c.abandoned, c.progress = true, nil
+		}
+		l.out = q.appendTo(l.out)
 	}
 	l.mu.Unlock()
 	l.wake()

@@ -14,19 +14,20 @@ import (
 //	question  u8 kind | u32 id | …                       answer  u8 status | u32 id | …
 //	  get       u8 priority | digest 32                    status 0: the block's bytes
 //	  cancel    –                                          none of its own
+//	  raise     u8 priority                                none of its own
 //	  have      n × digest 32                              status 0: n × u8 Class
 //	  release   nonce 16 | n × digest 32                   status 0: n × u8 (0 or 1)
 //
-// Each question but cancel is answered exactly once, in any order; status is an errs.Kind, and
+// Each question but cancel and raise, which speak of an earlier get, is answered exactly once, in any order; status is an errs.Kind, and
 // anything but 0 has no bytes after it. A cancelled question that was not served yet is
-// answered with Interrupted. The asker opens the streams, one for each lane of urgency: a
-// stream's first get says how its answers stand to those of the other streams, and the priorities
-// order what waits on one.
+// answered with Interrupted. The asker opens the streams, one for each lane of urgency. A
+// stream is as urgent as the most urgent block owed on it; the less urgent ones of a device stand back.
 const (
 	kindGet     = 1
 	kindCancel  = 2
 	kindHave    = 3
 	kindRelease = 4
+	kindRaise   = 5
 )
 
 const (
@@ -44,7 +45,7 @@ type question struct {
 	id       uint32
 	priority fetch.Priority
 	nonce    [nonceLen]byte
-	digests  []blocks.Digest // get: exactly one
+	digests  []blocks.Digest // get: exactly one; cancel, raise: none
 }
 
 // appendTo appends the frame.
@@ -53,7 +54,7 @@ func (q question) appendTo(b []byte) []byte {
 	b = append(b, 0, 0, 0, 0, q.kind)
 	b = binary.BigEndian.AppendUint32(b, q.id)
 	switch q.kind {
-	case kindGet:
+	case kindGet, kindRaise:
 		b = append(b, byte(q.priority))
 	case kindRelease:
 		b = append(b, q.nonce[:]...)
@@ -85,6 +86,12 @@ func parseQuestion(b []byte) (question, error) {
 		if len(b) != 0 {
 			return bad("length of cancel")
 		}
+		return q, nil
+	case kindRaise:
+		if len(b) != 1 {
+			return bad("length of raise")
+		}
+		q.priority = min(fetch.Priority(b[0]), fetch.Background)
 		return q, nil
 	case kindRelease:
 		if len(b) < nonceLen {

@@ -33,7 +33,7 @@ func (x *Exchange) serve(dev ident.DeviceID, s Stream) {
 	defer r.serving.Add(-1)
 	ctx, cancel := context.WithCancel(x.ctx)
 	defer cancel()
-	v := &service{x: x, r: r, s: s, ctx: ctx, cancel: cancel, turn: make(chan struct{}, 1), byID: map[uint32]*job{}}
+	v := &service{x: x, r: r, s: s, ctx: ctx, cancel: cancel, turn: make(chan struct{}, 1), byID: map[uint32]*job{}, settled: make(chan struct{})}
 	v.level.Store(-1)
 	err := v.readLoop()
 	v.end()

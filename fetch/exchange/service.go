@@ -3,17 +3,12 @@ package exchange
 import (
 	"container/heap"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/errs"
 )
-
-// piece is how much of a block is written at once, and so how long something urgent may have to
-// wait for something that is not. It fills one message of the multiplexer with its head.
-const piece = 64<<10 - 12
 
 // service is one stream that we serve.
 type service struct {
@@ -23,52 +18,47 @@ type service struct {
 	ctx    context.Context // ends with the stream
 	cancel context.CancelFunc
 	turn   chan struct{} // capacity 1: whoever put a token into it may write
-	level  atomic.Int32  // of all its blocks: what the first one asked for; -1: none yet, or no blocks
+	level  atomic.Int32  // of the most urgent block owed on this stream, -1: none. One level for all of
+	// them: a worker that waited at the gate for another answer of its own stream would wait for ever.
 
 	mu      sync.Mutex
 	queue   jobs
-	byID    map[uint32]*job // those in the queue
+	byID    map[uint32]*job // those not answered
+	blocks  [levels]int     // how many of them are blocks, by level
 	seq     uint64
-	running int // workers
-	owed    int // questions taken and not answered
+	busy    []*job        // those that workers have
+	settled chan struct{} // closed and replaced when a job is answered
+	running int           // workers
 	ended   bool
 }
 
 // job is one question to be answered.
 type job struct {
 	q     question
-	block bool // owed at the gate
+	level int // at the gate; -1: not a block
 	seq   uint64
-	index int // in the queue
+	index int // in the queue; -1: a worker has it
 }
 
 // take accepts one question; Protocol when the device asks too much at once.
 func (v *service) take(q question) error {
 	v.mu.Lock()
-	if q.kind == kindCancel {
-		j := v.byID[q.id]
-		if j != nil {
-			// Answered in its turn by a worker, which is cheap and keeps writing out of the reader.
-			j.q.kind = kindCancel
-			heap.Fix(&v.queue, j.index)
-		}
+	switch q.kind {
+	case kindCancel, kindRaise:
+		v.amendLocked(q)
 		v.mu.Unlock()
 		return nil
 	}
-	if v.owed >= maxQuestions || v.byID[q.id] != nil {
+	if len(v.byID) >= maxQuestions || v.byID[q.id] != nil {
 		v.mu.Unlock()
 		return errs.E("exchange.take", errs.Protocol, "too many questions, or an id twice", nil)
 	}
-	v.owed++
 	v.seq++
-	j := &job{q: q, seq: v.seq, block: q.kind == kindGet}
-	if j.block {
-		// One level for all: a worker that waited at the gate for another answer of its own
-		// stream would wait for ever.
-		v.level.CompareAndSwap(-1, int32(levelOf(q.priority)))
-		v.r.gate.enter(int(v.level.Load()))
-	}
+	j := &job{q: q, seq: v.seq, level: -1}
 	v.byID[q.id] = j
+	if q.kind == kindGet {
+		v.levelLocked(j, levelOf(q.priority))
+	}
 	heap.Push(&v.queue, j)
 	hire := v.running < workers
 	if hire {
@@ -81,6 +71,44 @@ func (v *service) take(q question) error {
 	return nil
 }
 
+// amendLocked changes an earlier question, if it is not answered yet.
+func (v *service) amendLocked(q question) {
+	j := v.byID[q.id]
+	switch {
+	case j == nil:
+	case q.kind == kindCancel && j.index >= 0:
+		// Answered in its turn by a worker, which is cheap and keeps writing out of the reader.
+		j.q.kind = kindCancel
+		heap.Fix(&v.queue, j.index)
+	case q.kind == kindRaise && j.q.kind == kindGet && q.priority < j.q.priority:
+		j.q.priority = q.priority
+		if j.index >= 0 {
+			heap.Fix(&v.queue, j.index)
+		}
+		v.levelLocked(j, levelOf(q.priority))
+	}
+}
+
+// levelLocked moves a job to another level of the gate, and the stream with it.
+func (v *service) levelLocked(j *job, to int) {
+	from := j.level
+	j.level = to
+	if from >= 0 {
+		v.blocks[from]--
+	}
+	if to >= 0 {
+		v.blocks[to]++
+	}
+	lowest := int32(-1)
+	for l := levels - 1; l >= 0; l-- {
+		if v.blocks[l] > 0 {
+			lowest = int32(l)
+		}
+	}
+	v.level.Store(lowest)
+	v.r.gate.move(from, to)
+}
+
 // work answers questions until there is none.
 func (v *service) work() {
 	for {
@@ -91,10 +119,19 @@ func (v *service) work() {
 			return
 		}
 		j := heap.Pop(&v.queue).(*job)
-		delete(v.byID, j.q.id)
+		v.busy = append(v.busy, j)
+		q := j.q
 		v.mu.Unlock()
-		err := v.answer(j.q)
-		v.settle(j)
+		err := v.answer(j, q)
+		v.mu.Lock()
+		v.busy = slices.DeleteFunc(v.busy, func(o *job) bool { return o == j })
+		if err == errYield && !v.ended {
+			heap.Push(&v.queue, j)
+			v.mu.Unlock()
+			continue
+		}
+		v.settleLocked(j)
+		v.mu.Unlock()
 		if err != nil {
 			v.cancel()
 			_ = v.s.Reset() // the reader ends with it
@@ -102,123 +139,64 @@ func (v *service) work() {
 	}
 }
 
-// settle notes that a job is answered, or never will be.
-func (v *service) settle(j *job) {
-	v.mu.Lock()
-	v.owed--
-	v.mu.Unlock()
-	if j.block {
-		v.r.gate.leave(int(v.level.Load()))
+// errYield is a worker's answer when something more urgent was asked while it read the store.
+var errYield = errs.E("exchange", errs.Busy, "", nil)
+
+// takeTurn waits until a job may write: after the one that is being written, and after the more urgent
+// blocks of the same stream. One of those in the queue is let go first by giving the worker up to it
+// (errYield), one that the other worker has by waiting for it. Whoever got the turn must end it.
+func (v *service) takeTurn(j *job) error {
+	for {
+		select {
+		case v.turn <- struct{}{}:
+		case <-v.ctx.Done():
+			return v.ctx.Err()
+		}
+		v.mu.Lock()
+		queued := v.queue.Len() > 0 && j.before(v.queue[0])
+		elsewhere := slices.ContainsFunc(v.busy, j.before)
+		settled := v.settled
+		v.mu.Unlock()
+		if !queued && !elsewhere {
+			return nil
+		}
+		v.endTurn()
+		if queued {
+			return errYield
+		}
+		select {
+		case <-settled:
+		case <-v.ctx.Done():
+			return v.ctx.Err()
+		}
 	}
+}
+
+func (v *service) endTurn() { <-v.turn }
+
+// before reports whether o must be answered before j. Only blocks stand back, and only for blocks.
+func (j *job) before(o *job) bool {
+	return j.level >= 0 && o.level >= 0 && o.q.priority < j.q.priority
+}
+
+// settleLocked notes that a job is answered, or never will be.
+func (v *service) settleLocked(j *job) {
+	delete(v.byID, j.q.id)
+	v.levelLocked(j, -1)
+	close(v.settled)
+	v.settled = make(chan struct{})
 }
 
 // end drops what is still queued, so that the gate does not wait for it.
 func (v *service) end() {
 	v.cancel()
 	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.ended = true
-	rest := v.queue
-	v.queue, v.byID = nil, nil
-	v.mu.Unlock()
-	for _, j := range rest {
-		v.settle(j)
+	for _, j := range v.queue {
+		v.settleLocked(j)
 	}
-}
-
-func (v *service) answer(q question) error {
-	switch q.kind {
-	case kindGet:
-		return v.answerGet(q)
-	case kindHave:
-		return v.answerHave(q)
-	case kindRelease:
-		return v.answerRelease(q)
-	}
-	return v.write(errs.Interrupted, q.id, nil)
-}
-
-// answerGet reads the block and sends it. Whatever the reason, a block that is not served is
-// answered in one way.
-func (v *service) answerGet(q question) error {
-	if !v.x.allowed(v.r.dev) {
-		return v.write(errs.NotExist, q.id, nil)
-	}
-	ctx, cancel := context.WithTimeout(v.ctx, loadTimeout)
-	b, err := v.x.cfg.Store.GetBlock(ctx, q.digests[0])
-	cancel()
-	if err != nil || len(b.Bytes) > blocks.MaxSealed {
-		if !errs.Is(err, errs.NotExist) {
-			v.x.log.Debug("exchange: block not served", "block", q.digests[0].Short(), "err", err)
-		}
-		return v.write(errs.NotExist, q.id, nil)
-	}
-	if err := v.write(0, q.id, b.Bytes); err != nil {
-		return err
-	}
-	v.r.tally.out(1, len(b.Bytes))
-	v.x.totals.out(1, len(b.Bytes))
-	return nil
-}
-
-func (v *service) answerHave(q question) error {
-	out := make([]byte, len(q.digests))
-	if k := v.x.cfg.Keeper; k != nil && v.x.allowed(v.r.dev) {
-		for i, c := range k.Classes(q.digests) {
-			out[i] = byte(c)
-		}
-	}
-	return v.write(0, q.id, out)
-}
-
-func (v *service) answerRelease(q question) error {
-	out := make([]byte, len(q.digests))
-	if k := v.x.cfg.Keeper; k != nil && v.x.allowed(v.r.dev) {
-		for i, yes := range k.Grant(v.r.dev, q.nonce, q.digests) {
-			if yes {
-				out[i] = 1
-			}
-		}
-	}
-	return v.write(0, q.id, out)
-}
-
-var scratch = sync.Pool{New: func() any { return new([piece]byte) }}
-
-// write sends one answer in pieces, and lets pass before each of them what is more urgent.
-func (v *service) write(status errs.Kind, id uint32, body []byte) error {
-	select {
-	case v.turn <- struct{}{}:
-	case <-v.ctx.Done():
-		return v.ctx.Err()
-	}
-	defer func() { <-v.turn }()
-	level := int(v.level.Load())
-	if len(body) > 0 && !v.r.gate.wait(level, v.ctx.Done()) {
-		return v.ctx.Err()
-	}
-	head := answerHead(status, id, len(body))
-	first := scratch.Get().(*[piece]byte)
-	n := copy(first[:], head[:])
-	took := copy(first[n:], body)
-	err := v.writePiece(first[:n+took])
-	scratch.Put(first)
-	for body = body[took:]; err == nil && len(body) > 0; {
-		if !v.r.gate.wait(level, v.ctx.Done()) {
-			return v.ctx.Err()
-		}
-		n := min(len(body), piece)
-		err = v.writePiece(body[:n])
-		body = body[n:]
-	}
-	return err
-}
-
-func (v *service) writePiece(b []byte) error {
-	if err := v.s.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return err
-	}
-	_, err := v.s.Write(b)
-	return err
+	v.queue = nil
 }
 
 // jobs is a heap: cancelled first (they cost nothing), then the most urgent, then the oldest.
@@ -240,7 +218,7 @@ func (h *jobs) Push(x any)   { j := x.(*job); j.index = len(*h); *h = append(*h,
 func (h *jobs) Pop() any {
 	old := *h
 	j := old[len(old)-1]
-	old[len(old)-1] = nil
+	old[len(old)-1], j.index = nil, -1
 	*h = old[:len(old)-1]
 	return j
 }

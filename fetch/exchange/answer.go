@@ -1,0 +1,107 @@
+package exchange
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// piece is how much of a block is written at once, and so how long something urgent may have to
+// wait for something that is not. It fills one message of the multiplexer with its head.
+const piece = 64<<10 - 12
+
+func (v *service) answer(j *job, q question) error {
+	switch q.kind {
+	case kindGet:
+		return v.answerGet(j, q)
+	case kindHave:
+		return v.answerHave(j, q)
+	case kindRelease:
+		return v.answerRelease(j, q)
+	}
+	return v.write(j, errs.Interrupted, nil)
+}
+
+// answerGet reads the block and sends it. Whatever the reason, a block that is not served is
+// answered in one way.
+func (v *service) answerGet(j *job, q question) error {
+	if !v.x.allowed(v.r.dev) {
+		return v.write(j, errs.NotExist, nil)
+	}
+	ctx, cancel := context.WithTimeout(v.ctx, loadTimeout)
+	b, err := v.x.cfg.Store.GetBlock(ctx, q.digests[0])
+	cancel()
+	if err != nil || len(b.Bytes) > blocks.MaxSealed {
+		if !errs.Is(err, errs.NotExist) {
+			v.x.log.Debug("exchange: block not served", "block", q.digests[0].Short(), "err", err)
+		}
+		return v.write(j, errs.NotExist, nil)
+	}
+	if err := v.write(j, 0, b.Bytes); err != nil {
+		return err
+	}
+	v.r.tally.out(1, len(b.Bytes))
+	v.x.totals.out(1, len(b.Bytes))
+	return nil
+}
+
+func (v *service) answerHave(j *job, q question) error {
+	out := make([]byte, len(q.digests))
+	if k := v.x.cfg.Keeper; k != nil && v.x.allowed(v.r.dev) {
+		for i, c := range k.Classes(q.digests) {
+			out[i] = byte(c)
+		}
+	}
+	return v.write(j, 0, out)
+}
+
+func (v *service) answerRelease(j *job, q question) error {
+	out := make([]byte, len(q.digests))
+	if k := v.x.cfg.Keeper; k != nil && v.x.allowed(v.r.dev) {
+		for i, yes := range k.Grant(v.r.dev, q.nonce, q.digests) {
+			if yes {
+				out[i] = 1
+			}
+		}
+	}
+	return v.write(j, 0, out)
+}
+
+var scratch = sync.Pool{New: func() any { return new([piece]byte) }}
+
+// write sends one answer in pieces, and lets pass before each of them what is more urgent.
+func (v *service) write(j *job, status errs.Kind, body []byte) error {
+	if err := v.takeTurn(j); err != nil {
+		return err
+	}
+	defer v.endTurn()
+	if len(body) > 0 && !v.r.gate.wait(&v.level, v.ctx.Done()) {
+		return v.ctx.Err()
+	}
+	head := answerHead(status, j.q.id, len(body))
+	first := scratch.Get().(*[piece]byte)
+	n := copy(first[:], head[:])
+	took := copy(first[n:], body)
+	err := v.writePiece(first[:n+took])
+	scratch.Put(first)
+	for body = body[took:]; err == nil && len(body) > 0; {
+		if !v.r.gate.wait(&v.level, v.ctx.Done()) {
+			return v.ctx.Err()
+		}
+		n := min(len(body), piece)
+		err = v.writePiece(body[:n])
+		body = body[n:]
+	}
+	return err
+}
+
+func (v *service) writePiece(b []byte) error {
+	if err := v.s.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	_, err := v.s.Write(b)
+	return err
+}
