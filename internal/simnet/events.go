@@ -12,17 +12,18 @@ type Event = struct {
 // both are guarded by Net.mu.
 type subscription struct {
 	host *Host
-	told map[ident.DeviceID]bool
+	told map[ident.DeviceID]uint64
 	kick chan struct{}
 	stop chan struct{}
 	out  chan Event
 }
 
-// Subscribe gives the changes of reachability; those reachable now come first. A slow reader finds
-// only the newest state of each device. stop closes the channel.
+// Subscribe gives the changes of reachability; those reachable now come first. A slow reader misses what
+// came and went, but never that streams were broken: a device that is there again is told as gone, then
+// as connected. stop closes the channel.
 func (h *Host) Subscribe() (events <-chan Event, stop func()) {
 	s := &subscription{
-		host: h, told: map[ident.DeviceID]bool{},
+		host: h, told: map[ident.DeviceID]uint64{},
 		kick: make(chan struct{}, 1), stop: make(chan struct{}), out: make(chan Event),
 	}
 	h.net.mu.Lock()
@@ -71,16 +72,20 @@ func (s *subscription) next() (Event, bool) {
 	n := s.host.net
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	now := map[ident.DeviceID]uint64{}
 	for _, d := range s.host.connectedLocked() {
-		if !s.told[d] {
-			s.told[d] = true
-			return Event{d, true}, true
-		}
+		now[d] = n.wayLocked(s.host.dev, d).breaks + 1
 	}
 	for d, was := range s.told {
-		if was && !n.reachableLocked(s.host.dev, d) {
-			s.told[d] = false
+		if now[d] != was {
+			delete(s.told, d)
 			return Event{d, false}, true
+		}
+	}
+	for _, d := range s.host.connectedLocked() {
+		if s.told[d] == 0 {
+			s.told[d] = now[d]
+			return Event{d, true}, true
 		}
 	}
 	return Event{}, false

@@ -37,6 +37,7 @@ type pair struct{ a, b ident.DeviceID }
 type way struct {
 	link    Link
 	cut     bool
+	breaks  uint64               // how often its streams were broken
 	streams map[*Stream]struct{} // one end of each, the opener's
 	free    [2]time.Time         // when the direction (0: from pair.a) has sent what it took
 }
@@ -77,10 +78,12 @@ func (n *Net) Partition(a, b ident.DeviceID) { n.setCut(a, b, true) }
 // Heal joins what Partition cut.
 func (n *Net) Heal(a, b ident.DeviceID) { n.setCut(a, b, false) }
 
-// Break resets every stream between two devices; new ones can be opened at once.
+// Break resets every stream between two devices, as a lost connection would; new ones can be opened
+// at once. Subscribers hear of a loss and a return.
 func (n *Net) Break(a, b ident.DeviceID) {
 	n.mu.Lock()
 	streams := n.wayLocked(a, b).take()
+	n.announceLocked()
 	n.mu.Unlock()
 	reset(streams)
 }
@@ -148,7 +151,9 @@ func (n *Net) announceLocked() {
 	}
 }
 
+// take breaks the link: it returns the streams to be reset.
 func (w *way) take() []*Stream {
+	w.breaks++
 	var out []*Stream
 	for s := range w.streams {
 		out = append(out, s)

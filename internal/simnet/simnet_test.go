@@ -125,10 +125,14 @@ func TestPartitionDownAndEvents(t *testing.T) {
 		expect(bob, true)
 		n.Down(bob)
 		n.Up(bob)
+		expect(bob, false) // too quick to be seen, but streams broke
+		expect(bob, true)
 		n.Down(carol)
 		expect(carol, false)
 		a, b = pairOf(t, n)
 		n.Break(alice, bob)
+		expect(bob, false)
+		expect(bob, true)
 		if _, err := b.Write([]byte{1}); !errs.Is(err, errs.Offline) {
 			t.Error(err)
 		}
