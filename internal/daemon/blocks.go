@@ -1,0 +1,149 @@
+package daemon
+
+import (
+	"context"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/blocks/content"
+	"github.com/shelffs/shelf/cache"
+	"github.com/shelffs/shelf/fetch"
+	"github.com/shelffs/shelf/fetch/exchange"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/placement"
+)
+
+type digest = blocks.Digest
+
+// at is the fetcher at one priority.
+type at struct {
+	f *fetch.Fetcher
+	p fetch.Priority
+}
+
+func (a at) GetBlock(ctx context.Context, d digest) (blocks.Sealed, error) {
+	return a.f.Get(ctx, d, a.p)
+}
+
+func priority(u placement.Urgency) fetch.Priority {
+	if u == placement.ForPin {
+		return fetch.Pin
+	}
+	return fetch.Safety
+}
+
+func (p *parts) digestsFor(ctx context.Context, c blocks.Content, u placement.Urgency) iter.Seq2[digest, error] {
+	return content.Digests(ctx, at{p.fetcher, priority(u)}, p.sealer, c)
+}
+
+func (p *parts) fetchFor(ctx context.Context, u placement.Urgency, ds iter.Seq[digest], each func(digest, error)) error {
+	return p.fetcher.FetchAll(ctx, priority(u), ds, each)
+}
+
+// keeper is the placement engine for the exchange, which is made before it.
+type keeper struct {
+	e atomic.Pointer[placement.Engine]
+}
+
+func (k *keeper) set(e *placement.Engine) { k.e.Store(e) }
+
+func (k *keeper) Classes(ds []digest) []exchange.Class {
+	if e := k.e.Load(); e != nil {
+		return e.Classes(ds)
+	}
+	return make([]exchange.Class, len(ds))
+}
+
+func (k *keeper) Grant(asker ident.DeviceID, nonce [16]byte, ds []digest) []bool {
+	if e := k.e.Load(); e != nil {
+		return e.Grant(asker, nonce, ds)
+	}
+	return make([]bool, len(ds))
+}
+
+// locator names all devices of the account as possible holders of any block; the fetcher ranks
+// them by what it measured.
+type locator struct {
+	host Network
+	x    *exchange.Exchange
+
+	mu      sync.Mutex
+	changed chan struct{}
+}
+
+func newLocator(h Network, x *exchange.Exchange) *locator {
+	return &locator{host: h, x: x, changed: make(chan struct{})}
+}
+
+var paths = map[string]fetch.Path{"loopback": fetch.Loopback, "lan": fetch.LAN, "direct": fetch.Direct, "relay": fetch.Relay}
+
+func (l *locator) Locate(digest) []fetch.Candidate {
+	var out []fetch.Candidate
+	for _, s := range l.host.Peers() {
+		path, ok := paths[s.Path]
+		if !ok {
+			path = fetch.Unknown
+		}
+		out = append(out, fetch.Candidate{Source: l.x.Source(s.Device), Connected: s.Connected, Path: path, RTT: s.RTT, LastSeen: s.LastSeen})
+	}
+	return out
+}
+
+func (l *locator) Changed() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.changed
+}
+
+func (l *locator) run(ctx context.Context) {
+	events, stop := l.host.Subscribe()
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case _, ok := <-events:
+			if !ok {
+				return
+			}
+			l.mu.Lock()
+			close(l.changed)
+			l.changed = make(chan struct{})
+			l.mu.Unlock()
+		}
+	}
+}
+
+// corruptLog remembers what failed its check, for `shelf status`.
+type corruptLog struct {
+	mu   sync.Mutex
+	here int
+	lies map[ident.DeviceID]int
+	last time.Time
+}
+
+// found counts a block of the local cache that failed its check; it is fetched again when it is wanted.
+func (c *corruptLog) found(digest, cache.Class) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.here++
+	c.last = time.Now()
+}
+
+// lied counts a block that another device sent and that failed its check.
+func (c *corruptLog) lied(r fetch.Report) {
+	if !errs.Is(r.Err, errs.Corrupt) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lies == nil {
+		c.lies = map[ident.DeviceID]int{}
+	}
+	c.lies[r.Device]++
+	c.last = time.Now()
+}

@@ -1,0 +1,150 @@
+// Package daemon puts the parts of Shelf together: it is the only package that knows them all.
+//
+// Run opens one home, serves the control API, mounts, keeps in step with the other devices,
+// and takes everything down again in an order that loses nothing.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/shelffs/shelf/internal/config"
+	"github.com/shelffs/shelf/internal/control"
+	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/mounthelper"
+)
+
+// stopTime bounds the end: flushing, unmounting, saying goodbye.
+const stopTime = 60 * time.Second
+
+// daemon is one running home. It implements control.Daemon.
+type daemon struct {
+	*parts
+	start   config.Start
+	began   time.Time
+	mounts  mounts
+	invites invites
+
+	stopOnce sync.Once
+	stopped  chan struct{} // closed when the control API asked to stop
+}
+
+var _ control.Daemon = (*daemon)(nil)
+
+// Run is the daemon of one home, whose lock the caller holds. It tells emit what happens, and
+// "ready" when it serves; it returns nil after an orderly end by ctx or the control API.
+func Run(ctx context.Context, s config.Start, log *slog.Logger, emit func(controlapi.StartEvent)) (err error) {
+	began := time.Now()
+	if s.Mountpoint != "" { // before an account is made for nothing
+		if s.Mountpoint, err = mounthelper.Prepare(ctx, s.Mountpoint); err != nil {
+			return err
+		}
+	}
+	emit(controlapi.ProgressEvent(controlapi.StartProgress{Stage: controlapi.StageUnlock}))
+	p, made, err := openParts(ctx, s, log, emit, overLibp2p)
+	if err != nil {
+		return err
+	}
+	d := newDaemon(p, s, began)
+	defer func() { err = errors.Join(err, d.shutdown()) }()
+
+	if made.joined {
+		if err := d.awaitNamespace(ctx, emit); err != nil {
+			return err
+		}
+	}
+	if s.Mountpoint != "" {
+		emit(controlapi.ProgressEvent(controlapi.StartProgress{Stage: controlapi.StageMount}))
+		if _, err := d.Mount(ctx, controlapi.MountRequest{Path: s.Mountpoint}); err != nil {
+			return err
+		}
+	}
+	ln, err := listen(s.Home, log)
+	if err != nil {
+		return err
+	}
+	serveCtx, endServe := context.WithCancel(context.WithoutCancel(ctx))
+	defer endServe()
+	served := make(chan error, 1)
+	go func() { served <- control.Serve(serveCtx, ln, d, log) }()
+
+	emit(controlapi.ReadyEvent(d.ready(made)))
+	select {
+	case <-ctx.Done():
+		log.Info("asked to end")
+	case <-d.stopped:
+		log.Info("stopped by the control API")
+	case err := <-d.failed:
+		log.Error("a part failed", "err", err)
+		return err
+	case err := <-served:
+		return err
+	}
+	endServe()
+	return <-served
+}
+
+func listen(h config.Home, log *slog.Logger) (net.Listener, error) {
+	path, err := h.MakeSocketPath()
+	if err != nil {
+		return nil, err
+	}
+	return control.Listen(path, log)
+}
+
+// shutdown takes everything down; what is unsaved is saved first.
+func (d *daemon) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	err := d.mounts.unmount(ctx, true)
+	return errors.Join(err, d.parts.close(ctx))
+}
+
+func (d *daemon) ready(made made) controlapi.Ready {
+	st, _ := d.Status(context.Background())
+	return controlapi.Ready{PID: os.Getpid(), Created: made.created, Joined: made.joined, Device: st.Device,
+		Mount: st.Mount, Files: st.Files, Bytes: st.Bytes, Warnings: st.Warnings}
+}
+
+// Stop implements control.Stopper.
+func (d *daemon) Stop(ctx context.Context, req controlapi.StopRequest) error {
+	if err := d.mounts.unmount(ctx, req.Force); err != nil {
+		return err
+	}
+	if err := d.fs.Sync(ctx); err != nil && !req.Force {
+		return err
+	}
+	d.stopOnce.Do(func() { close(d.stopped) })
+	return nil
+}
+
+// awaitNamespace returns when the inviting device has told everything it knew, or after a
+// while: the rest then comes in the background.
+func (d *daemon) awaitNamespace(ctx context.Context, emit func(controlapi.StartEvent)) error {
+	const patience = 60 * time.Second
+	limit := time.After(patience)
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		emit(controlapi.ProgressEvent(controlapi.StartProgress{Stage: controlapi.StageNamespace, Files: int64(d.names.Stat().Files)}))
+		select {
+		case <-d.replicator.Completed():
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-limit:
+			d.warn("The inviting device did not send the namespace within a minute; it comes as soon as a device is connected.")
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// offline is the error for what needs another device when there is none.
+func offline(op, what string) error { return errs.E(op, errs.Offline, what, nil) }

@@ -1,0 +1,73 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"github.com/shelffs/shelf/internal/config"
+	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/p2p"
+	"github.com/shelffs/shelf/internal/share"
+)
+
+// joinProtocol is the only one that strangers may speak, and only while an invitation is open.
+const joinProtocol = "/shelf/join/1"
+
+// nobody is the directory of a device that has no account yet.
+type nobody struct{}
+
+func (nobody) Allowed(ident.TransportKey) bool { return false }
+func (nobody) Peers() []p2p.Peer               { return nil }
+
+// join makes this home a device of the account that invited it.
+func (p *parts) join(ctx context.Context, s config.Start, emit func(controlapi.StartEvent)) (*share.Account, error) {
+	token, err := share.ParseToken(s.Token)
+	if err != nil {
+		return nil, tokenError(err)
+	}
+	j, err := share.NewJoiner(p.meta, token, s.Name, share.Options{Log: p.log})
+	if err != nil {
+		return nil, tokenError(err)
+	}
+	emit(controlapi.ProgressEvent(controlapi.StartProgress{Stage: controlapi.StageConnect}))
+	listen := s.Listen
+	if len(listen) == 0 {
+		listen = p2p.Listen(0)
+	}
+	host, err := newHost(ctx, j.TransportKey(), listen, nobody{}, nil, p.log)
+	if err != nil {
+		return nil, err
+	}
+	defer host.Close()
+	dial, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	stream, err := host.OpenGuest(dial, token.Inviter, token.Addrs, joinProtocol)
+	if err != nil {
+		return nil, controlapi.WithHint(errs.E("daemon.join", errs.Offline, "the inviting device", err),
+			"is it on, connected, and is `shelf invite` still waiting there?")
+	}
+	a, err := j.Join(ctx, stream, func(code string) {
+		emit(controlapi.CodeEvent(controlapi.JoinCode{Code: code}))
+		emit(controlapi.ProgressEvent(controlapi.StartProgress{Stage: controlapi.StageApproval}))
+	})
+	if err != nil {
+		return nil, tokenError(err)
+	}
+	// Where the inviter was found, it is to be found again.
+	for _, dev := range a.Devices() {
+		if dev.Transport == token.Inviter {
+			addrBook{p.meta}.Store(dev.ID, token.Addrs)
+		}
+	}
+	return a, nil
+}
+
+// tokenError makes a refusal by the protocol one that people understand as such.
+func tokenError(err error) error {
+	if errs.Is(err, errs.Refused) || errs.Is(err, errs.Invalid) || errs.Is(err, errs.Unsupported) {
+		return controlapi.E(controlapi.KindToken, "make a new one on a device of the account: shelf invite", "%s", controlapi.Describe(err))
+	}
+	return err
+}

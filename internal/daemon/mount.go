@@ -1,0 +1,116 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+
+	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/mounthelper"
+)
+
+// adapter is the only one so far.
+const adapter = "fuse"
+
+// server is a live mount; *fusefs.Server is one.
+type server interface {
+	Unmount(ctx context.Context, lazy bool) error
+	Done() <-chan struct{}
+}
+
+// mounts is the place where the namespace is shown, if it is.
+type mounts struct {
+	d *daemon
+
+	mu     sync.Mutex
+	server server
+	path   string
+}
+
+// Mount implements control.Mounter.
+func (d *daemon) Mount(ctx context.Context, req controlapi.MountRequest) (controlapi.Mount, error) {
+	m := &d.mounts
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.server != nil {
+		if same, err := mounthelper.Clean(req.Path); err == nil && same == m.path {
+			return controlapi.Mount{Path: m.path, Adapter: adapter}, nil
+		}
+		return controlapi.Mount{}, controlapi.E("busy", "unmount it first: shelf down", "already mounted at %s", m.path)
+	}
+	if last := d.home.LastMounted(); last != "" && last != req.Path {
+		mend(ctx, last)
+	}
+	path, err := mounthelper.Prepare(ctx, req.Path)
+	if err != nil {
+		return controlapi.Mount{}, err
+	}
+	if err := d.home.SetMounted(path); err != nil {
+		return controlapi.Mount{}, err
+	}
+	s, err := serve(ctx, path, d.fs, d.log)
+	if err != nil {
+		_ = d.home.ClearMounted()
+		return controlapi.Mount{}, controlapi.WithHint(err, "see what is missing: shelf doctor")
+	}
+	m.server, m.path = s, path
+	go d.watchMount(s)
+	return controlapi.Mount{Path: path, Adapter: adapter}, nil
+}
+
+// mend removes a mount of ours that a crash left at another place than the one wanted now.
+func mend(ctx context.Context, path string) {
+	if state, err := mounthelper.Look(ctx, path); err == nil && state == mounthelper.Stale {
+		_ = mounthelper.Unmount(ctx, path, true)
+	}
+}
+
+// watchMount notices a mount that somebody else took away (umount, a shutdown).
+func (d *daemon) watchMount(s server) {
+	<-s.Done()
+	m := &d.mounts
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.server == s {
+		m.server, m.path = nil, ""
+		_ = d.home.ClearMounted()
+	}
+}
+
+// Unmount implements control.Mounter.
+func (d *daemon) Unmount(ctx context.Context, req controlapi.UnmountRequest) error {
+	return d.mounts.unmount(ctx, req.Force)
+}
+
+// unmount saves everything and takes the mount away; without force a mount in use stays.
+func (m *mounts) unmount(ctx context.Context, force bool) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.server == nil {
+		return nil
+	}
+	if err := m.d.fs.Sync(ctx); err != nil && !force {
+		return err
+	}
+	err := m.server.Unmount(ctx, false)
+	if err != nil && force {
+		err = m.server.Unmount(ctx, true)
+	}
+	if errs.Is(err, errs.Busy) {
+		return controlapi.E("busy", "close them, or use --force", "%s is in use by %s", m.path, mounthelper.Describe(mounthelper.Holders(m.path)))
+	}
+	if err != nil {
+		return err
+	}
+	m.server, m.path = nil, ""
+	return m.d.home.ClearMounted()
+}
+
+func (m *mounts) where() controlapi.Mount {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.server == nil {
+		return controlapi.Mount{}
+	}
+	return controlapi.Mount{Path: m.path, Adapter: adapter}
+}

@@ -1,0 +1,224 @@
+package daemon
+
+import (
+	"context"
+	"crypto/ed25519"
+	"log/slog"
+	"time"
+
+	"github.com/shelffs/shelf/internal/config"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/p2p"
+	"github.com/shelffs/shelf/internal/share"
+	"github.com/shelffs/shelf/internal/wire"
+)
+
+// Network is the devices of the account as this one reaches them: *p2p.Host, or one in memory
+// for tests.
+type Network interface {
+	Open(ctx context.Context, dev ident.DeviceID, protocol string) (wire.Stream, error)
+	Handle(protocol string, h func(dev ident.DeviceID, s wire.Stream))
+	HandleGuest(protocol string, h func(transport ident.TransportKey, s wire.Stream))
+	GuestsOpen(open bool)
+	Subscribe() (events <-chan p2p.Event, stop func())
+	Peers() []p2p.PeerState
+	Refresh()
+	Addrs() []string
+	AddAddrs(dev ident.DeviceID, addrs []string)
+	Close() error
+}
+
+// Via opens the network of an account.
+type Via func(ctx context.Context, a *share.Account, db *kv.DB, s config.Start, log *slog.Logger) (Network, error)
+
+// Tables of the meta store that belong to the network.
+const (
+	tableAddrs  = 'A' // device → CBOR array of multiaddrs, best first
+	tableListen = 'L' // → CBOR array of multiaddrs we listened on last: others look for us there
+	tableSeen   = 'S' // device → unix milliseconds of the last contact
+)
+
+// directory is the account as the gate sees it.
+type directory struct{ a *share.Account }
+
+func (d directory) Allowed(t ident.TransportKey) bool { _, ok := d.a.Allowed(t); return ok }
+
+func (d directory) Peers() []p2p.Peer {
+	var out []p2p.Peer
+	self := d.a.Self().ID
+	for _, dev := range d.a.Devices() {
+		if dev.ID != self && !dev.Revoked {
+			out = append(out, p2p.Peer{Device: dev.ID, Transport: dev.Transport})
+		}
+	}
+	return out
+}
+
+// addrBook keeps addresses in the meta store.
+type addrBook struct{ db *kv.DB }
+
+func (b addrBook) key(dev ident.DeviceID) kv.Key { return b.db.Key(tableAddrs, kv.Plain(dev[:])) }
+
+func (b addrBook) Load(dev ident.DeviceID) []string {
+	var out []string
+	if v, err := b.db.Get(b.key(dev)); err == nil {
+		_ = wire.Unmarshal(v, &out) // a row that cannot be read is as good as none
+	}
+	return out
+}
+
+func (b addrBook) Store(dev ident.DeviceID, addrs []string) {
+	_ = put(b.db, b.key(dev), wire.Marshal(addrs))
+}
+
+func put(db *kv.DB, k kv.Key, v []byte) error {
+	b := db.Batch()
+	if err := b.Set(k, v); err != nil {
+		b.Close()
+		return err
+	}
+	return b.Commit(kv.NoSync)
+}
+
+// overLibp2p starts the host on the addresses of the start, else on those of last time, so that
+// others find us where we were.
+func overLibp2p(ctx context.Context, a *share.Account, db *kv.DB, s config.Start, log *slog.Logger) (Network, error) {
+	listen := s.Listen
+	key := db.Key(tableListen)
+	if len(listen) == 0 {
+		if v, err := db.Get(key); err == nil {
+			_ = wire.Unmarshal(v, &listen)
+		}
+	}
+	if len(listen) == 0 {
+		listen = p2p.Listen(0)
+	}
+	host, err := newHost(ctx, a.TransportKey(), listen, directory{a}, addrBook{db}, log)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.Listen) == 0 {
+		if err := put(db, key, wire.Marshal(host.Listening())); err != nil {
+			_ = host.Close()
+			return nil, err
+		}
+	}
+	return host, nil
+}
+
+func newHost(ctx context.Context, key ed25519.PrivateKey, listen []string, dir p2p.Directory, book p2p.AddrBook, log *slog.Logger) (*p2p.Host, error) {
+	return p2p.New(ctx, p2p.Config{TransportKey: key, Listen: listen, MDNS: true, Directory: dir, AddrBook: book, Log: log})
+}
+
+// followMembers tells the gate and the names of conflict copies who belongs to us now.
+func (p *parts) followMembers(ctx context.Context) {
+	for {
+		changed := p.account.Changed()
+		p.host.Refresh()
+		p.names.NamesChanged()
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}
+
+// addrsProtocol is one frame: where devices may be found, as far as the sender knows. So two
+// devices that never met find each other through a third.
+const addrsProtocol = "/shelf/addrs/1"
+
+type deviceAddrs struct {
+	Device []byte   `cbor:"1,keyasint"`
+	Addrs  []string `cbor:"2,keyasint"`
+}
+
+const (
+	maxAddrs     = 16
+	addrsFrame   = 64 << 10
+	addrsTimeout = 10 * time.Second
+)
+
+// tellAddresses says our addresses to every device that connects, and those of the others to all
+// who are connected already when somebody new comes.
+func (p *parts) tellAddresses(ctx context.Context) {
+	p.host.Handle(addrsProtocol, p.hearAddresses)
+	events, stop := p.host.Subscribe()
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case ev, ok := <-events:
+			if !ok {
+				return
+			}
+			p.noteSeen(ev.Device)
+			if !ev.Connected {
+				continue
+			}
+			for _, peer := range p.host.Peers() {
+				if peer.Connected {
+					p.sendAddresses(ctx, peer.Device)
+				}
+			}
+		}
+	}
+}
+
+func (p *parts) sendAddresses(ctx context.Context, to ident.DeviceID) {
+	self := p.self()
+	list := []deviceAddrs{{Device: self[:], Addrs: first(p.host.Addrs(), maxAddrs)}}
+	for _, dev := range p.account.Devices() {
+		if a := (addrBook{p.meta}).Load(dev.ID); len(a) > 0 && dev.ID != to && !dev.Revoked {
+			list = append(list, deviceAddrs{Device: dev.ID[:], Addrs: first(a, maxAddrs)})
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, addrsTimeout)
+	defer cancel()
+	s, err := p.host.Open(ctx, to, addrsProtocol)
+	if err != nil {
+		return
+	}
+	defer s.Close()
+	_ = s.SetDeadline(time.Now().Add(addrsTimeout))
+	_ = wire.WriteFrame(s, wire.Marshal(list))
+}
+
+func (p *parts) hearAddresses(from ident.DeviceID, s wire.Stream) {
+	defer s.Close()
+	_ = s.SetDeadline(time.Now().Add(addrsTimeout))
+	f, err := wire.ReadFrame(s, addrsFrame)
+	var list []deviceAddrs
+	if err != nil || wire.Unmarshal(f, &list) != nil {
+		p.log.Debug("addresses refused", "device", from.Short())
+		return
+	}
+	for _, l := range list {
+		if len(l.Device) != 32 || len(l.Addrs) > maxAddrs {
+			return
+		}
+		if dev := ident.DeviceID(l.Device); dev != p.self() && p.account.Member(dev) {
+			p.host.AddAddrs(dev, l.Addrs)
+		}
+	}
+}
+
+func first[T any](list []T, n int) []T { return list[:min(n, len(list))] }
+
+func (p *parts) seenKey(dev ident.DeviceID) kv.Key { return p.meta.Key(tableSeen, kv.Plain(dev[:])) }
+
+// noteSeen remembers over restarts when a device was last connected.
+func (p *parts) noteSeen(dev ident.DeviceID) {
+	_ = put(p.meta, p.seenKey(dev), wire.Marshal(time.Now().UnixMilli()))
+}
+
+func (p *parts) lastSeen(dev ident.DeviceID) *time.Time {
+	v, err := p.meta.Get(p.seenKey(dev))
+	var ms int64
+	if err != nil || wire.Unmarshal(v, &ms) != nil {
+		return nil
+	}
+	return new(time.UnixMilli(ms))
+}

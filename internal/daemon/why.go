@@ -1,0 +1,81 @@
+package daemon
+
+import (
+	"context"
+	"strings"
+
+	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// Why implements control.Reporter.
+func (d *daemon) Why(ctx context.Context, path string) (controlapi.Why, error) {
+	e, err := d.resolve(path)
+	if err != nil {
+		return controlapi.Why{}, err
+	}
+	w := controlapi.Why{Path: path, Here: true, Holders: []controlapi.Copy{}, Hints: []string{}}
+	for _, f := range d.placement.Files(e.ID) {
+		plain, complete, ds := d.local(ctx, f.Content)
+		w.Missing += int64(f.Content.Size) - plain
+		for _, g := range ds {
+			w.Waiting = w.Waiting || !complete && d.fetcher.Why(g) != ""
+		}
+		if complete || !w.Here {
+			continue
+		}
+		w.Here = false // the first file that is not here explains
+		w.Reason, w.Holders, w.Hints = d.explain(ctx, f, plain, ds)
+	}
+	return w, nil
+}
+
+// whyNode is the reason in one sentence, for the extended attribute: "" when all is here.
+func (p *parts) whyNode(ctx context.Context, id namespace.NodeID) string {
+	for _, f := range p.placement.Files(id) {
+		if plain, complete, ds := p.local(ctx, f.Content); !complete {
+			reason, _, _ := p.explain(ctx, f, plain, ds)
+			return reason
+		}
+	}
+	return ""
+}
+
+// explain says why a file is not (all) here, who has it, and what a person can do.
+func (p *parts) explain(ctx context.Context, f namespace.Entry, plain int64, ds []digest) (reason string, holders []controlapi.Copy, hints []string) {
+	holders = p.copies(ctx, f, plain, false, ds)
+	var near, away []string
+	for _, c := range holders {
+		switch {
+		case c.Self:
+		case c.Connected:
+			near = append(near, c.Name)
+		default:
+			away = append(away, c.Name)
+		}
+	}
+	some := "is not on this device"
+	if plain > 0 {
+		some = "is only partly on this device"
+	}
+	waits := ""
+	for _, d := range ds {
+		if w := p.fetcher.Why(d); w != "" {
+			waits = "; " + w
+			break
+		}
+	}
+	switch {
+	case len(near) > 0:
+		return "it " + some + "; it comes from " + list(near) + " when it is opened" + waits, holders, []string{"to keep it here: shelf pin"}
+	case len(away) > 0:
+		return "it " + some + "; " + list(away) + " has it, and is not connected", holders, []string{"switch on " + list(away) + ", or bring it to the same network"}
+	}
+	writer := p.account.Name(f.Writer)
+	if f.Writer == p.self() {
+		return "it " + some + ", and no connected device has it" + waits, holders, []string{"switch on the other devices"}
+	}
+	return "it " + some + "; " + writer + " wrote it, and no connected device has it" + waits, holders, []string{"switch on " + writer}
+}
+
+func list(names []string) string { return strings.Join(names, " or ") }

@@ -1,0 +1,252 @@
+package placement
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/cache"
+	"github.com/shelffs/shelf/fetch/exchange"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace"
+	"github.com/shelffs/shelf/internal/wire"
+)
+
+// Names is the namespace as placement needs it; *namespace.Replica is one.
+type Names interface {
+	Get(id namespace.NodeID) (namespace.Entry, error)
+	List(dir namespace.NodeID, after uint64, n int) ([]namespace.DirEntry, error)
+	Contents(id namespace.NodeID) ([]blocks.Content, error)
+	Placement(id namespace.NodeID, dev ident.DeviceID) (effective, own namespace.Placement, err error)
+	SetPlacement(id namespace.NodeID, dev ident.DeviceID, p namespace.Placement) error
+	Watch() *namespace.Watcher
+}
+
+// Peers asks other devices about blocks; *exchange.Exchange is one.
+type Peers interface {
+	Have(ctx context.Context, dev ident.DeviceID, ds []blocks.Digest) ([]exchange.Class, error)
+	Release(ctx context.Context, dev ident.DeviceID, nonce [16]byte, ds []blocks.Digest) ([]bool, error)
+}
+
+// Network opens streams to devices and takes theirs.
+type Network interface {
+	Open(ctx context.Context, dev ident.DeviceID, protocol string) (wire.Stream, error)
+	Handle(protocol string, h func(dev ident.DeviceID, s wire.Stream))
+}
+
+// Urgency is how soon blocks are wanted.
+type Urgency uint8
+
+const (
+	ForPin    Urgency = iota // a person asked to keep them here
+	ForSafety                // another device asked us to hold them
+)
+
+// Config makes an Engine.
+type Config struct {
+	Self    ident.DeviceID
+	DB      *kv.DB
+	Names   Names
+	Store   *cache.Store
+	Peers   Peers
+	Network Network
+	// Digests lists every block of a content, manifests included, fetching those manifests
+	// that are not here.
+	Digests func(ctx context.Context, c blocks.Content, u Urgency) iter.Seq2[blocks.Digest, error]
+	// Fetch brings blocks into the store, and calls each for every one.
+	Fetch func(ctx context.Context, u Urgency, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error
+	Log   *slog.Logger
+}
+
+// Event tells that a device became reachable or unreachable.
+type Event = struct {
+	Device    ident.DeviceID
+	Connected bool
+}
+
+// Engine carries out placements and lets go of blocks that other devices keep.
+type Engine struct {
+	cfg       Config
+	ledger    *ledger
+	listeners listeners
+	leaving   leaving
+	pins      *pins
+	wake      chan struct{} // capacity 1: the release loop has work
+
+	mu        sync.Mutex
+	connected map[ident.DeviceID]context.CancelFunc
+	release   map[namespace.NodeID]bool // nodes whose blocks somebody else may keep by now
+	everyNode bool                      // as if all were in release
+	written   map[namespace.NodeID]time.Time
+	wg        sync.WaitGroup
+}
+
+// New makes an engine and registers its protocols; Run does the work.
+func New(cfg Config) (*Engine, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	l, err := openLedger(cfg.DB)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{cfg: cfg, ledger: l, wake: make(chan struct{}, 1), connected: map[ident.DeviceID]context.CancelFunc{},
+		release: map[namespace.NodeID]bool{}, written: map[namespace.NodeID]time.Time{}}
+	e.pins = newPins(e)
+	cfg.Network.Handle(KeepProtocol, e.hear)
+	cfg.Network.Handle(HoldProtocol, e.answerHold)
+	return e, nil
+}
+
+// Run works until ctx ends and then waits for what it began.
+func (e *Engine) Run(ctx context.Context, events <-chan Event) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer e.wg.Wait()
+	defer cancel()
+	w := e.cfg.Names.Watch()
+	defer w.Close()
+	e.wg.Go(func() { e.pins.run(ctx) })
+	e.wg.Go(func() { e.releaseLoop(ctx) })
+	e.wg.Go(func() { e.watch(ctx, w) })
+	e.pins.resume()
+	e.tryAllReleases()
+	for {
+		select {
+		case <-ctx.Done():
+			return e.ledger.flush()
+		case ev, ok := <-events:
+			if !ok {
+				return e.ledger.flush()
+			}
+			e.peer(ctx, ev)
+		}
+	}
+}
+
+// peer begins or ends announcing to a device.
+func (e *Engine) peer(ctx context.Context, ev Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !ev.Connected {
+		if cancel := e.connected[ev.Device]; cancel != nil {
+			cancel()
+			delete(e.connected, ev.Device)
+		}
+		return
+	}
+	if e.connected[ev.Device] != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	e.connected[ev.Device] = cancel
+	e.wg.Go(func() {
+		for ctx.Err() == nil {
+			err := e.announce(ctx, ev.Device)
+			e.cfg.Log.Debug("announcing ended", "device", ev.Device.Short(), "err", err)
+			sleep(ctx, time.Second)
+		}
+	})
+	e.pins.retry() // somebody new may have what was missing
+}
+
+// online lists the connected devices.
+func (e *Engine) online() []ident.DeviceID {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var out []ident.DeviceID
+	for d := range e.connected {
+		out = append(out, d)
+	}
+	return out
+}
+
+// Keepers lists the devices that said they keep a content whole, given the versions that
+// show it; those that are away are among them.
+func (e *Engine) Keepers(dots []namespace.Dot) []ident.DeviceID { return e.ledger.keepers(dots) }
+
+// watch follows the namespace: contents that came or went, placements that changed.
+func (e *Engine) watch(ctx context.Context, w *namespace.Watcher) {
+	for {
+		changes, err := w.Next(ctx)
+		if err != nil {
+			return
+		}
+		for _, c := range changes {
+			switch c.What {
+			case namespace.ContentChanged:
+				e.contentChanged(c)
+			case namespace.PlacementChanged:
+				e.pins.placementChanged(c.Node)
+			case namespace.NameChanged:
+				if !c.Node.IsZero() {
+					e.pins.moved(c.Node)
+				}
+				if !c.Old.IsZero() && c.Old != c.Node {
+					e.contentChanged(namespace.Change{Node: c.Old, Remote: c.Remote})
+				}
+			case namespace.Overflow:
+				e.pins.rescan()
+				e.tryAllReleases()
+			}
+		}
+	}
+}
+
+func (e *Engine) contentChanged(c namespace.Change) {
+	if c.Node.IsDir() {
+		return
+	}
+	e.adopt(c.Node)
+	e.pins.consider(c.Node)
+	if c.Remote {
+		e.tryRelease(c.Node) // blocks of versions that are gone need not be kept
+		return
+	}
+	e.mu.Lock()
+	e.written[c.Node] = time.Now()
+	e.mu.Unlock()
+	e.poke()
+}
+
+// adopt keeps the blocks of a conflict copy that became a file of its own: they were kept for
+// the file it split off from, which needs them no more.
+func (e *Engine) adopt(n namespace.NodeID) {
+	ent, err := e.cfg.Names.Get(n)
+	if err != nil || ent.Conflict == nil || ent.Kind != namespace.File || e.class(ent.Content.Root) == cache.None {
+		return
+	}
+	var mine []blocks.Digest
+	for d, err := range e.cfg.Digests(context.Background(), ent.Content, ForSafety) {
+		if err != nil {
+			return
+		}
+		if e.class(d) == cache.Staged {
+			mine = append(mine, d)
+		}
+	}
+	if err := e.cfg.Store.Own(cache.Owner{Kind: cache.Written, Node: n}, mine...); err != nil {
+		e.cfg.Log.Warn("conflict copy not kept", "err", err)
+	}
+}
+
+func (e *Engine) poke() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// gone reports whether err says that a node is no longer shown.
+func gone(err error) bool { return errs.Is(err, errs.Stale) || errs.Is(err, errs.NotExist) }
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}

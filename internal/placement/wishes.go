@@ -1,0 +1,256 @@
+package placement
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/cache"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// Progress of a Pin. Totals grow until all is known.
+type Progress struct {
+	Files, TotalFiles   int64
+	Blocks, TotalBlocks int64
+	Bytes               int64 // sealed bytes that arrived
+}
+
+// Files lists the regular files at and below n.
+func (e *Engine) Files(n namespace.NodeID) []namespace.Entry {
+	var out []namespace.Entry
+	e.pins.below(n, func(n namespace.NodeID) {
+		if n.IsDir() {
+			return
+		}
+		if ent, err := e.cfg.Names.Get(n); err == nil && ent.Kind == namespace.File {
+			out = append(out, ent)
+		}
+	})
+	return out
+}
+
+// Pin makes n, and everything that is or comes below it, stay on this device. With wait it
+// returns when everything is here: Offline, Timeout, NoSpace … say what could not be had, and
+// the wish stands all the same. NoSpace also when the cache's limit leaves no room for it:
+// then nothing was changed.
+func (e *Engine) Pin(ctx context.Context, n namespace.NodeID, wait bool, progress func(Progress)) error {
+	files := e.Files(n)
+	if err := e.room(files); err != nil {
+		return err
+	}
+	if err := e.clearBelow(n); err != nil {
+		return err
+	}
+	if err := e.cfg.Names.SetPlacement(n, e.cfg.Self, namespace.Pinned); err != nil {
+		return err
+	}
+	e.pins.placementChanged(n)
+	if !wait {
+		return nil
+	}
+	return e.pins.wait(ctx, files, progress)
+}
+
+// room checks the limit before anything is promised.
+func (e *Engine) room(files []namespace.Entry) error {
+	var need int64
+	for _, f := range files {
+		if !e.pins.done(job{f.ID, ForPin}, f.Content) {
+			need += int64(f.Content.Size)
+		}
+	}
+	s := e.cfg.Store.Stats()
+	if free := s.Limit - s.Pinned - s.Staged; need > free {
+		return errs.E("placement.Pin", errs.NoSpace, "the cache's limit", nil)
+	}
+	return nil
+}
+
+// clearBelow takes back what nodes below n say of their own, so that the new wish holds for all.
+func (e *Engine) clearBelow(n namespace.NodeID) error {
+	var first error
+	e.pins.below(n, func(m namespace.NodeID) {
+		if m == n || first != nil {
+			return
+		}
+		if _, own, err := e.cfg.Names.Placement(m, e.cfg.Self); err == nil && own != namespace.Inherited {
+			first = e.cfg.Names.SetPlacement(m, e.cfg.Self, namespace.Inherited)
+		}
+	})
+	return first
+}
+
+// Unpin takes a pin back: of n itself, of what is below it, and against a pinned folder above.
+// The blocks become cache as soon as another device keeps them.
+func (e *Engine) Unpin(n namespace.NodeID) error {
+	if err := e.clearBelow(n); err != nil {
+		return err
+	}
+	if err := e.setUnlessInherited(n, namespace.Automatic); err != nil {
+		return err
+	}
+	e.pins.placementChanged(n)
+	return nil
+}
+
+// setUnlessInherited gives n the placement p, by saying nothing where that is enough.
+func (e *Engine) setUnlessInherited(n namespace.NodeID, p namespace.Placement) error {
+	if err := e.cfg.Names.SetPlacement(n, e.cfg.Self, namespace.Inherited); err != nil {
+		return err
+	}
+	eff, _, err := e.cfg.Names.Placement(n, e.cfg.Self)
+	if err != nil || eff != namespace.Pinned {
+		return err
+	}
+	return e.cfg.Names.SetPlacement(n, e.cfg.Self, p)
+}
+
+// wait returns when every file is here and kept, or with the first reason why one is not.
+func (p *pins) wait(ctx context.Context, files []namespace.Entry, report func(Progress)) error {
+	base := p.progressOf(files)
+	for {
+		p.mu.Lock()
+		changed := p.changed
+		p.mu.Unlock()
+		left, err := p.left(files)
+		if report != nil {
+			now := p.progressOf(files)
+			report(Progress{Files: int64(len(files) - left), TotalFiles: int64(len(files)),
+				Blocks: now.blocks - base.blocks, TotalBlocks: now.total, Bytes: now.bytes - base.bytes})
+		}
+		if left == 0 || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return errs.E("placement.Pin", errs.Other, "", ctx.Err())
+		case <-changed:
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// left counts the files that are not here yet; err is why one that is no longer being tried is not.
+func (p *pins) left(files []namespace.Entry) (n int, err error) {
+	for _, f := range files {
+		j := job{f.ID, ForPin}
+		ent, gerr := p.e.cfg.Names.Get(f.ID)
+		if gone(gerr) || gerr == nil && p.done(j, ent.Content) {
+			continue
+		}
+		n++
+		p.mu.Lock()
+		if e := p.failed[j]; e != nil && !p.queued[j] && !p.busy[j] {
+			err = e
+		}
+		p.mu.Unlock()
+	}
+	return n, err
+}
+
+func (p *pins) progressOf(files []namespace.Entry) (sum moved) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, f := range files {
+		m := p.progress[job{f.ID, ForPin}]
+		sum = moved{sum.blocks + m.blocks, sum.bytes + m.bytes, sum.total + m.total}
+	}
+	return sum
+}
+
+// Freed says what became of one file's local blocks.
+type Freed struct {
+	Blocks, Bytes         int64
+	KeptBlocks, KeptBytes int64
+}
+
+// Free drops the local blocks of a file, all or none: only when for each of them another
+// device that is connected now grants that it keeps it. Refused: nobody does; Offline: nobody
+// is connected; Busy: it has changes that are not committed yet.
+func (e *Engine) Free(ctx context.Context, ent namespace.Entry) (Freed, error) {
+	const op = "placement.Free"
+	var here []blocks.Digest
+	for d, err := range e.cfg.Digests(ctx, ent.Content, ForSafety) {
+		if err != nil { // a manifest that nobody can bring: then nothing below it is here either
+			break
+		}
+		if e.class(d) != cache.None {
+			here = append(here, d)
+		}
+	}
+	here = unique(here)
+	f := Freed{}
+	if len(here) > 0 {
+		devs := e.online()
+		if len(devs) == 0 {
+			return e.refuse(here), errs.E(op, errs.Offline, ent.Name, nil)
+		}
+		granted := map[blocks.Digest]bool{}
+		rest, err := e.askLeave(ctx, devs, here, func(ds []blocks.Digest) error {
+			for _, d := range ds {
+				granted[d] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return f, err
+		}
+		if len(rest) > 0 {
+			return e.refuse(here), errs.E(op, errs.Refused, ent.Name, nil)
+		}
+	}
+	return e.drop(ctx, ent, here)
+}
+
+// drop lets go of blocks whose release has been granted just now.
+func (e *Engine) drop(ctx context.Context, ent namespace.Entry, here []blocks.Digest) (Freed, error) {
+	var f Freed
+	if err := e.setUnlessInherited(ent.ID, namespace.Cloud); err != nil {
+		return f, err
+	}
+	e.keepNow(ent.ID, ent.Versions, false)
+	for _, k := range []cache.Kind{cache.Written, cache.Pin, cache.Hold} {
+		if err := e.cfg.Store.DisownAll(cache.Owner{Kind: k, Node: ent.ID}); err != nil {
+			return f, err
+		}
+	}
+	for _, why := range []Urgency{ForPin, ForSafety} {
+		if err := e.pins.setDone(job{ent.ID, why}, nil); err != nil {
+			return f, err
+		}
+	}
+	for _, d := range here {
+		n := e.size(d)
+		if err := e.cfg.Store.Drop(ctx, d); err != nil {
+			return f, err
+		}
+		if e.class(d) == cache.None {
+			f.Blocks++
+			f.Bytes += n
+		} else { // another file here keeps the same block
+			f.KeptBlocks++
+			f.KeptBytes += n
+		}
+	}
+	return f, nil
+}
+
+func (e *Engine) refuse(here []blocks.Digest) (f Freed) {
+	for _, d := range here {
+		f.KeptBlocks++
+		f.KeptBytes += e.size(d)
+	}
+	return f
+}
+
+func unique(ds []blocks.Digest) []blocks.Digest {
+	set := map[blocks.Digest]bool{}
+	for _, d := range ds {
+		set[d] = true
+	}
+	return slices.Collect(maps.Keys(set))
+}

@@ -1,0 +1,87 @@
+package replicate
+
+import (
+	"io"
+	"time"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+	"github.com/shelffs/shelf/internal/share"
+	"github.com/shelffs/shelf/internal/wire"
+)
+
+// The first byte of a frame says what it is.
+const (
+	msgHello    = 'H' // CBOR hello
+	msgMembers  = 'M' // CBOR array of membership entries
+	msgRecords  = 'R' // a frame of namespace.Delta
+	msgComplete = 'C' // namespace.EncodeClaims
+	msgAck      = 'A' // namespace.EncodeClaims
+)
+
+// maxFrame is a frame of records and its first byte; membership entries are sent in frames
+// of at most as much.
+const maxFrame = namespace.MaxFrame + 1
+
+// writeTime is how long a frame may take to leave: a peer that reads nothing for so long is gone.
+const writeTime = 30 * time.Second
+
+// hello is what the receiver says first.
+type hello struct {
+	Heads   [][]byte `cbor:"1,keyasint"` // of the membership logs, 32 bytes each
+	Records []byte   `cbor:"2,keyasint"` // namespace.Hello
+}
+
+func encodeHello(heads []share.Hash, h namespace.Hello) []byte {
+	m := hello{Records: h.Encode()}
+	for i := range heads {
+		m.Heads = append(m.Heads, heads[i][:])
+	}
+	return wire.Marshal(m)
+}
+
+func parseHello(b []byte) ([]share.Hash, namespace.Hello, error) {
+	var m hello
+	if err := wire.Unmarshal(b, &m); err != nil {
+		return nil, namespace.Hello{}, err
+	}
+	var heads []share.Hash
+	for _, h := range m.Heads {
+		if len(h) != len(share.Hash{}) {
+			return nil, namespace.Hello{}, errs.E("replicate.parseHello", errs.Protocol, "head", nil)
+		}
+		heads = append(heads, share.Hash(h))
+	}
+	h, err := namespace.ParseHello(m.Records)
+	return heads, h, err
+}
+
+func send(s wire.Stream, kind byte, body []byte) error {
+	_ = s.SetWriteDeadline(time.Now().Add(writeTime))
+	return wire.WriteFrame(s, []byte{kind}, body)
+}
+
+func receive(r io.Reader) (kind byte, body []byte, err error) {
+	f, err := wire.ReadFrame(r, maxFrame)
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(f) == 0 {
+		return 0, nil, errs.E("replicate.receive", errs.Protocol, "empty frame", nil)
+	}
+	return f[0], f[1:], nil
+}
+
+// inGroups cuts entries into runs that fit a frame.
+func inGroups(entries [][]byte) [][][]byte {
+	const room = namespace.MaxFrame / 2
+	var groups [][][]byte
+	size := room
+	for _, e := range entries {
+		if size += len(e) + 8; size > room {
+			groups, size = append(groups, nil), len(e)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], e)
+	}
+	return groups
+}
