@@ -58,3 +58,17 @@ type Locator interface {
 	// Changed returns a channel that is closed when a device connects or disconnects next.
 	Changed() <-chan struct{}
 }
+
+var pathNames = [...]string{Loopback: "loopback", LAN: "lan", Direct: "direct", Relay: "relay", Unknown: ""}
+
+func (p Path) String() string { return pathNames[min(p, Unknown)] }
+
+// PathNamed is the inverse of Path.String; Unknown for any other name.
+func PathNamed(name string) Path {
+	for p, n := range pathNames {
+		if n == name {
+			return Path(p)
+		}
+	}
+	return Unknown
+}
