@@ -13,16 +13,9 @@ import (
 )
 
 func FuzzEntry(f *testing.F) {
-	a, _ := create(f, "laptop", Options{})
-	b := join(f, a, "nas", Options{})
-	if err := b.Rename(a.Self().ID, "x"); err != nil {
-		f.Fatal(err)
-	}
-	if err := b.Revoke(a.Self().ID); err != nil {
-		f.Fatal(err)
-	}
-	for _, raw := range b.EntriesSince(nil) {
-		f.Add(raw)
+	_, entries := loadGolden(f)
+	for _, e := range entries {
+		f.Add(e.raw)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		e, err := parseEntry(raw)
@@ -40,9 +33,9 @@ func FuzzEntry(f *testing.F) {
 
 // FuzzPayload skips the signature, which a fuzzer cannot make.
 func FuzzPayload(f *testing.F) {
-	a, _ := create(f, "laptop", Options{})
-	for _, n := range append(a.now.Load().account.nodes, a.now.Load().share.nodes...) {
-		f.Add(uint8(n.log), uint8(n.kind), wire.Marshal(n.data))
+	_, entries := loadGolden(f)
+	for _, e := range entries {
+		f.Add(uint8(e.log), uint8(e.kind), wire.Marshal(e.data))
 	}
 	f.Fuzz(func(t *testing.T, l, k uint8, data []byte) {
 		p, _, err := parsePayload(logKind(l), kind(k), data)
@@ -106,9 +99,11 @@ func FuzzJoin(f *testing.F) {
 
 // FuzzMerge feeds changed copies of good entries, in any order, to a member.
 func FuzzMerge(f *testing.F) {
-	a, _ := create(f, "laptop", Options{})
-	join(f, a, "nas", Options{})
-	all := a.EntriesSince(nil)
+	_, golden := loadGolden(f)
+	var all [][]byte
+	for _, e := range golden {
+		all = append(all, e.raw)
+	}
 	f.Add([]byte{0, 1, 2, 3}, uint16(0), byte(0))
 	f.Add([]byte{3, 2, 1, 0, 0}, uint16(99), byte(1))
 	f.Fuzz(func(t *testing.T, order []byte, at uint16, flip byte) {

@@ -22,29 +22,38 @@ type golden struct {
 	Entries []string `json:"entries"`
 }
 
-func TestGoldenAccount(t *testing.T) {
+// loadGolden reads the golden account and its entries.
+func loadGolden(t testing.TB) (g golden, entries []*entry) {
+	t.Helper()
 	b, err := os.ReadFile("testdata/account-v1.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var g golden
 	if err := json.Unmarshal(b, &g); err != nil {
 		t.Fatal(err)
 	}
+	for _, s := range g.Entries {
+		raw, err := hex.DecodeString(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := parseEntry(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, e)
+	}
+	return g, entries
+}
+
+func TestGoldenAccount(t *testing.T) {
+	g, entries := loadGolden(t)
 	unhex := func(s string) []byte {
 		b, err := hex.DecodeString(s)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return b
-	}
-	var entries []*entry
-	for _, s := range g.Entries {
-		e, err := parseEntry(unhex(s))
-		if err != nil {
-			t.Fatal(err)
-		}
-		entries = append(entries, e)
 	}
 	r, err := parsePhrase(g.Phrase)
 	if err != nil {
