@@ -32,8 +32,8 @@ type file struct {
 	mtime   int64           // of the last change, or as set since
 	ctime   int64
 	atime   *int64 // set since the first change that is not committed
-	changed int64 // clock at the last change, for the quiet second
-	since   int64 // clock at the first change that is not committed
+	changed int64  // clock at the last change, for the quiet second
+	since   int64  // clock at the first change that is not committed
 
 	gen    uint64 // counts changes
 	saved  uint64 // gen of the last commit

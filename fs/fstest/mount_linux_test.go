@@ -1,0 +1,51 @@
+package fstest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/hanwen/go-fuse/v2/posixtest"
+)
+
+func TestMount(t *testing.T) {
+	c := mounted(t)
+	n := 0
+	Run(t, func(t *testing.T) Sys {
+		n++
+		dir := filepath.Join(c.mnt, fmt.Sprint("test", n))
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return OS(dir)
+	})
+}
+
+// TestPosix runs the library's own suite, whole. FcntlFlockLocksFile alone is left out, as
+// in the library's own TestAll: it wants two locks of one process to conflict, which POSIX
+// forbids and no filesystem of Linux does.
+func TestPosix(t *testing.T) {
+	c := mounted(t)
+	var names []string
+	for name := range posixtest.All {
+		if name == "FcntlFlockLocksFile" {
+			continue
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(c.mnt, name)
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			posixtest.All[name](t, dir)
+			if t.Skipped() {
+				t.Fatal("skipped")
+			}
+		})
+	}
+}

@@ -1,0 +1,248 @@
+package fstest
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/pprof"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shelffs/shelf/fs/fusefs"
+	"github.com/shelffs/shelf/internal/namespace"
+	"github.com/shelffs/shelf/mounthelper"
+)
+
+// A process must not use a mount that it serves. So the tests run in one process and the
+// mounts in a child: this test binary again, told so by the environment. The child obeys
+// lines on its standard input, and answers each with one line.
+const serveEnv = "SHELF_FSTEST_SERVE"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(serveEnv); dir != "" {
+		if p := os.Getenv(serveEnv + "_PROFILE"); p != "" {
+			f, err := os.Create(p)
+			if err == nil {
+				err = pprof.StartCPUProfile(f)
+			}
+			if err != nil {
+				panic(err)
+			}
+			defer pprof.StopCPUProfile()
+		}
+		if err := serve(dir); err != nil {
+			fmt.Fprintln(os.Stderr, "serve:", err)
+			pprof.StopCPUProfile()
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// server is the child.
+type server struct {
+	dir   string
+	here  *device // the one that is mounted
+	there *device // another one, which changes things
+	mount *fusefs.Server
+}
+
+// serve mounts the device in dir/state at dir/mnt, beside a second device.
+func serve(dir string) error {
+	s := &server{dir: dir}
+	var err error
+	if s.here, err = start(filepath.Join(dir, "state"), setup{n: 1}); err != nil {
+		return err
+	}
+	if s.there, err = start(filepath.Join(dir, "other"), setup{n: 2}); err != nil {
+		return err
+	}
+	join(s.here, s.there)
+	ctx := context.Background()
+	mnt, err := mounthelper.Prepare(ctx, filepath.Join(dir, "mnt"))
+	if err != nil {
+		return err
+	}
+	if s.mount, err = fusefs.Mount(ctx, mnt, s.here.fs, fusefs.Options{}); err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+		var args []string
+		if err := json.Unmarshal(in.Bytes(), &args); err != nil {
+			return err
+		}
+		out, err := s.do(args)
+		if err != nil {
+			out = "error: " + strings.ReplaceAll(err.Error(), "\n", " ")
+		}
+		fmt.Println(out)
+		if args[0] == "quit" {
+			return nil
+		}
+	}
+	return nil
+}
+
+// do obeys one command.
+func (s *server) do(args []string) (string, error) {
+	other := Core(s.there.fs, self(), "")
+	switch args[0] {
+	case "quit":
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := s.mount.Unmount(ctx, false); err != nil {
+			if err := s.mount.Unmount(ctx, true); err != nil {
+				return "", err
+			}
+		}
+		if err := s.here.stop(); err != nil {
+			return "", err
+		}
+		return "ok", s.there.stop()
+	case "fetch": // the other device learns what was done here
+		if err := s.here.fs.Sync(context.Background()); err != nil {
+			return "", err
+		}
+		return "ok", s.there.pull(s.here)
+	case "push": // … and the other way round
+		if err := s.there.fs.Sync(context.Background()); err != nil {
+			return "", err
+		}
+		return "ok", s.here.pull(s.there)
+	case "write":
+		f, err := other.Open(args[1], os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+		if err != nil {
+			return "", err
+		}
+		_, err = f.Pwrite([]byte(args[2]), 0)
+		f.Close()
+		return "ok", err
+	case "mkdir":
+		return "ok", other.Mkdir(args[1], 0o755)
+	case "unlink":
+		return "ok", other.Unlink(args[1])
+	case "rmdir":
+		return "ok", other.Rmdir(args[1])
+	case "rename":
+		return "ok", other.Rename(args[1], args[2], Replace)
+	case "chmod":
+		return "ok", other.Chmod(args[1], 0o600)
+	case "read":
+		f, err := other.Open(args[1], os.O_RDONLY, 0)
+		if err != nil {
+			return "", err
+		}
+		defer f.Close()
+		buf := make([]byte, 1000)
+		n, err := f.Pread(buf, 0)
+		return string(buf[:n]), err
+	case "cut": // blocks of the other device can no longer be had
+		gate := make(chan struct{})
+		if len(args) > 1 && args[1] == "off" {
+			gate = nil
+		}
+		s.here.blocks.mu.Lock()
+		s.here.blocks.gate = gate
+		s.here.blocks.mu.Unlock()
+		return "ok", nil
+	case "inodes":
+		return fmt.Sprint(s.here.fs.Known()), nil
+	case "kill": // an entry here, by a command and not through the mount
+		e, err := s.here.names.Resolve(args[1])
+		if err == nil {
+			_, err = s.here.names.Remove(e.Parent, e.Name, e.Kind == namespace.Dir)
+		}
+		return "ok", err
+	}
+	return "", fmt.Errorf("unknown command %q", args[0])
+}
+
+// child is the server as the tests see it.
+type child struct {
+	t    testing.TB
+	dir  string
+	mnt  string
+	cmd  *exec.Cmd
+	in   *json.Encoder
+	out  *bufio.Reader
+	done bool
+}
+
+// mounted starts a child with an empty tree.
+func mounted(t testing.TB) *child {
+	t.Helper()
+	if _, err := os.Stat("/dev/fuse"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("no /dev/fuse")
+		}
+		t.Skip("no /dev/fuse")
+	}
+	return mountedAt(t, t.TempDir())
+}
+
+func mountedAt(t testing.TB, dir string) *child {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &child{t: t, dir: dir, mnt: filepath.Join(dir, "mnt"), cmd: exec.Command(self)}
+	c.cmd.Env = append(os.Environ(), serveEnv+"="+dir)
+	c.cmd.Stderr = os.Stderr
+	w, err := c.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.in, c.out = json.NewEncoder(w), bufio.NewReader(r)
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.quit)
+	if line, err := c.out.ReadString('\n'); line != "ready\n" {
+		t.Fatalf("the child says %q, %v", line, err)
+	}
+	return c
+}
+
+// ask sends a command and returns the answer.
+func (c *child) ask(args ...string) string {
+	c.t.Helper()
+	if err := c.in.Encode(args); err != nil {
+		c.t.Fatal(err)
+	}
+	line, err := c.out.ReadString('\n')
+	if line = strings.TrimSuffix(line, "\n"); err != nil || strings.HasPrefix(line, "error:") {
+		c.t.Fatalf("%q: %s %v", args, line, err)
+	}
+	return line
+}
+
+// quit ends the child; it must have unmounted.
+func (c *child) quit() {
+	if c.done {
+		return
+	}
+	c.done = true
+	c.ask("quit")
+	if err := c.cmd.Wait(); err != nil {
+		c.t.Error(err)
+	}
+}
+
+// kill ends the child as a crash does.
+func (c *child) kill() {
+	c.done = true
+	c.cmd.Process.Kill()
+	c.cmd.Wait()
+}
