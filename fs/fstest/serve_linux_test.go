@@ -106,6 +106,8 @@ func (s *server) do(args []string) (string, error) {
 			return "", err
 		}
 		return "ok", s.there.stop()
+	case "unmount":
+		return "ok", s.mount.Unmount(context.Background(), false)
 	case "fetch": // the other device learns what was done here
 		if err := s.here.fs.Sync(context.Background()); err != nil {
 			return "", err
