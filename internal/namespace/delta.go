@@ -54,7 +54,7 @@ func (r *Replica) snapshot(theirs Claims) (*Delta, error) {
 		_ = snap.Close()
 		return nil, err
 	}
-	return &Delta{r: r, snap: snap, t: t, theirs: theirs, claims: r.Claims()}, nil
+	return &Delta{r: r, snap: snap, t: t, theirs: theirs, claims: r.Claims(), page: MaxRecords}, nil
 }
 
 // Delta is what one peer lacks, as frames: first the batches that are new to it, then live
@@ -69,6 +69,7 @@ type Delta struct {
 	stop    func()
 	left    *item // did not fit the last frame
 	records int
+	page    int // records per frame
 	err     error
 }
 
@@ -82,7 +83,7 @@ type item struct {
 
 // Next returns the next frame, at most MaxFrame bytes, memory of its own; io.EOF at the end.
 func (d *Delta) Next() ([]byte, error) {
-	var w frameWriter
+	w := frameWriter{limit: d.page}
 	for d.err == nil {
 		it := d.left
 		if it == nil {

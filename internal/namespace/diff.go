@@ -17,12 +17,8 @@ func (t *tx) diff() []Change {
 		d.nameRow(k)
 	}
 	for _, n := range t.nodes {
-		if now := n.sum(); n.was.placed && now.placed && !n.ID.IsDir() {
-			if n.was.bytes != now.bytes {
-				d.add(Change{What: ContentChanged, Node: n.ID})
-			} else if n.dirty {
-				d.add(Change{What: AttrChanged, Node: n.ID})
-			}
+		if n.dirty && !n.ID.IsDir() {
+			d.bytes(n)
 		}
 	}
 	for id := range t.attrs {
@@ -46,6 +42,30 @@ func (d *differ) add(c Change) {
 	if k := c.key(); !d.seen[k] {
 		d.seen[k] = true
 		d.out = append(d.out, c)
+	}
+}
+
+// bytes compares what a file shows. A conflict copy that becomes a file of its own, or stops
+// being one, keeps its id.
+func (d *differ) bytes(n *node) {
+	now := n.sum()
+	switch {
+	case n.was.placed && now.placed:
+		if n.was.bytes != now.bytes {
+			d.add(Change{What: ContentChanged, Node: n.ID})
+		} else {
+			d.add(Change{What: AttrChanged, Node: n.ID})
+		}
+	case n.was.placed != now.placed && d.now.state.copies+d.old.state.copies > 0:
+		was, ok1 := d.old.entryOf(n.ID)
+		now, ok2 := d.now.entryOf(n.ID)
+		if ok1 && ok2 {
+			if was.Content != now.Content {
+				d.add(Change{What: ContentChanged, Node: n.ID})
+			} else {
+				d.add(Change{What: AttrChanged, Node: n.ID})
+			}
+		}
 	}
 }
 
@@ -105,17 +125,17 @@ func (d *differ) layout(k nameKey) {
 		dir  NodeID
 		name string
 	}
-	was, now := map[at]NodeID{}, map[at]NodeID{}
-	gather := func(t *tx, into map[at]NodeID) (merged []NodeID) {
+	names := map[at]bool{}
+	gather := func(t *tx) (merged []NodeID) {
 		if k.parent != Root && !t.node(k.parent).placed {
 			return nil
 		}
 		f := t.folder(k.parent)
+		names[at{f.id, k.name}] = true
 		for _, raw := range append([]string{k.name}, t.derivedFrom(f, k.name)...) {
 			g := t.group(f, raw)
 			for _, s := range g.All() {
-				e := t.entry(f, s)
-				into[at{f.id, s.Name}] = e.ID
+				names[at{f.id, s.Name}] = true
 				if len(s.Members) > 1 {
 					merged = s.Members
 				}
@@ -123,20 +143,27 @@ func (d *differ) layout(k nameKey) {
 		}
 		return merged
 	}
-	before, after := gather(d.old, was), gather(d.now, now)
-	for a, id := range was {
-		if now[a] != id {
-			d.add(Change{What: NameChanged, Parent: a.dir, Name: a.name, Node: now[a], Old: id})
-		}
-	}
-	for a, id := range now {
-		if was[a].IsZero() {
-			d.add(Change{What: NameChanged, Parent: a.dir, Name: a.name, Node: id})
+	before, after := gather(d.old), gather(d.now)
+	for a := range names {
+		if was, now := d.old.shows(a.dir, a.name), d.now.shows(a.dir, a.name); was != now {
+			d.add(Change{What: NameChanged, Parent: a.dir, Name: a.name, Node: now, Old: was})
 		}
 	}
 	if len(before) != len(after) {
 		d.reshaped(append(before, after...))
 	}
+}
+
+// shows is the id that dir shows under a name, zero for nothing.
+func (t *tx) shows(dir NodeID, name string) NodeID {
+	if dir != Root && !t.node(dir).placed {
+		return NodeID{}
+	}
+	f := t.folder(dir)
+	if s := t.find(f, name); s != nil {
+		return t.entry(f, s).ID
+	}
+	return NodeID{}
 }
 
 // reshaped tells of every name in directories that are now merged with others, or no longer.
@@ -149,11 +176,7 @@ func (d *differ) reshaped(members []NodeID) {
 				return false
 			}
 			for _, p := range parents {
-				c := Change{What: NameChanged, Parent: p, Name: row.name}
-				if s := d.now.find(d.now.folder(p), row.name); s != nil {
-					c.Node = s.ID
-				}
-				d.add(c)
+				d.add(Change{What: NameChanged, Parent: p, Name: row.name, Node: d.now.shows(p, row.name), Old: d.old.shows(p, row.name)})
 			}
 			return len(d.out) < maxWaiting // more become an Overflow anyway
 		}))

@@ -45,6 +45,7 @@ type frameWriter struct {
 	writers          []byte
 	index            map[ident.Writer]int
 	nb, nr           int
+	limit            int // records
 }
 
 func (w *frameWriter) size() int { return len(w.batches) + len(w.records) + len(w.writers) + 64 }
@@ -66,7 +67,7 @@ func (w *frameWriter) addBatch(b *signedBatch, hashes bool) bool {
 }
 
 func (w *frameWriter) addRecord(by ident.Writer, rec []byte) bool {
-	if !w.empty() && (w.size()+len(rec)+50 > MaxFrame || w.nr == MaxRecords) {
+	if !w.empty() && (w.size()+len(rec)+50 > MaxFrame || w.nr == w.limit) {
 		return false
 	}
 	i, ok := w.index[by]

@@ -88,9 +88,9 @@ func (t *tx) place(n *node) {
 	i, _ := slices.BinarySearchFunc(row.nodes, n.ID, NodeID.Compare)
 	row.nodes = slices.Insert(row.nodes, i, n.ID)
 	t.renamed(n, row, before)
-	d := t.dir(n.at.parent)
+	p, d := t.node(n.at.parent), t.dir(n.at.parent) // p as it was before d changes
 	d.kids++
-	if p := t.node(n.at.parent); d.kids == 1 && p.ID != Root && len(p.P) > 0 && !p.placed {
+	if d.kids == 1 && p.ID != Root && len(p.P) > 0 && !p.placed {
 		t.place(p)
 	}
 }
@@ -102,9 +102,9 @@ func (t *tx) unplace(n *node) {
 	before := row.dirs()
 	row.nodes = slices.DeleteFunc(row.nodes, func(x NodeID) bool { return x == n.ID })
 	t.renamed(n, row, before)
-	d := t.dir(n.at.parent)
+	p, d := t.node(n.at.parent), t.dir(n.at.parent)
 	d.kids--
-	if p := t.node(n.at.parent); d.kids == 0 && p.placed && !p.Alive() {
+	if d.kids == 0 && p.placed && !p.Alive() {
 		t.unplace(p)
 	}
 }
@@ -138,11 +138,20 @@ func (t *tx) index(n *node) {
 	for _, id := range now.copies {
 		t.origins[id] = n.ID
 	}
-	if old.link != now.link && !old.link.IsZero() {
-		t.linkRows[linkKey{old.link, n.ID}] = false
-	}
-	if !now.link.IsZero() {
-		t.linkRows[linkKey{now.link, n.ID}] = now.placed
+	if old.link != now.link || old.placed != now.placed {
+		if !old.link.IsZero() {
+			t.linkRows[linkKey{old.link, n.ID}] = false
+			t.attrs[old.link] = true // its link count
+		}
+		if !now.link.IsZero() {
+			t.linkRows[linkKey{now.link, n.ID}] = now.placed
+			t.attrs[now.link] = true
+		}
+		for _, l := range t.linksTo(n.ID) { // they show something else now
+			if x := t.node(l); x.placed {
+				t.changed[x.at] = true
+			}
+		}
 	}
 	if of := t.origin(n.ID); !of.IsZero() { // whether the copy is virtual depends on n
 		if o := t.node(of); o.placed {

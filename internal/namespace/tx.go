@@ -243,7 +243,7 @@ func (t *tx) linksTo(id NodeID) []NodeID {
 			return true
 		}))
 	}
-	if t.changes == nil {
+	if t.changes == nil || len(t.linkRows) == 0 {
 		return out
 	}
 	for k, there := range t.linkRows {
