@@ -3,6 +3,9 @@ package archtest
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
 	"os/exec"
 	"slices"
@@ -36,18 +39,19 @@ var rules = map[string]rule{
 	"internal/namespace/merge":    {"state and record to state, pure", "blocks internal/ident internal/errs"},
 	"internal/share":              {"membership logs, keys, invitations", "internal/ident internal/kdf internal/kv internal/wire internal/errs"},
 	"internal/replicate":          {"records between devices", "internal/namespace internal/namespace/merge internal/share internal/ident internal/kdf internal/wire internal/errs"},
-	"internal/placement":          {"what is kept where", "internal/namespace internal/namespace/merge blocks internal/ident internal/kv internal/wire internal/errs"},
+	"internal/placement":          {"what is kept where", "internal/namespace internal/namespace/merge blocks cache fetch/exchange internal/ident internal/kv internal/wire internal/errs"},
 	"internal/p2p":                {"the only importer of libp2p", "internal/ident internal/wire internal/errs"},
 	"fetch":                       {"wanted blocks: what first, from whom", "blocks internal/ident internal/errs"},
 	"fetch/exchange":              {"asking devices for blocks and serving ours", "fetch blocks internal/ident internal/wire internal/errs"},
 	"fs":                          {"the platform-neutral filesystem", "blocks blocks/content blocks/chunker blocks/seal internal/namespace internal/namespace/merge internal/ident internal/errs"},
-	"fs/fusefs":                   {"the go-fuse adapter", "fs internal/errs"},
-	"fs/fstest":                   {"one conformance suite over every adapter", "fs fs/fusefs internal/errs"},
+	"fs/fusefs":                   {"the go-fuse adapter", "fs mounthelper internal/namespace internal/errs"},
+	"fs/fstest":                   {"one conformance suite over every adapter", "fs fs/fusefs internal/namespace internal/errs"},
 	"mounthelper":                 {"mount, unmount, mend, what is missing", "internal/errs"},
+	"mounthelper/probe":           {"what mounting needs on this machine", "internal/errs"},
 	"internal/control":            {"the local API, serving side", "internal/control/controlapi internal/errs"},
 	"internal/control/controlapi": {"the local API's types", "internal/errs"},
 	"internal/control/client":     {"the local API, asking side", "internal/control/controlapi internal/errs"},
-	"internal/cli":                {"one file per command", "internal/control/controlapi internal/control/client internal/config mounthelper internal/errs"},
+	"internal/cli":                {"one file per command", "internal/control/controlapi internal/control/client internal/config mounthelper/probe internal/errs"},
 	"internal/simnet":             {"an in-memory network", "internal/ident internal/wire internal/errs"},
 	"internal/scenario":           {"scripts with many devices", "*"},
 	"internal/bench":              {"the table of figures, measured over real processes", "*"},
@@ -136,6 +140,37 @@ func TestNoInit(t *testing.T) {
 	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 		if line != "" && !strings.Contains(line, "/cmd/") {
 			t.Errorf("init outside cmd: %s", line)
+		}
+	}
+}
+
+// Four packages keep rows in one store, the home's: no two may use the same table.
+func TestTablesOfTheStoreAreDisjoint(t *testing.T) {
+	users := map[string]string{}
+	for _, dir := range []string{"namespace", "share", "placement", "daemon"} {
+		pkgs, err := parser.ParseDir(token.NewFileSet(), "../"+dir, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, p := range pkgs {
+			ast.Inspect(p, func(x ast.Node) bool {
+				v, ok := x.(*ast.ValueSpec)
+				if !ok || len(v.Values) != 1 || !strings.HasPrefix(v.Names[0].Name, "table") {
+					return true
+				}
+				if lit, ok := v.Values[0].(*ast.BasicLit); ok && lit.Kind == token.CHAR {
+					n++
+					if by := users[lit.Value]; by != "" {
+						t.Errorf("table %s is used by %s and by %s.%s", lit.Value, by, dir, v.Names[0].Name)
+					}
+					users[lit.Value] = dir + "." + v.Names[0].Name
+				}
+				return true
+			})
+		}
+		if n == 0 {
+			t.Errorf("no table constants found in %s: this test looks for nothing", dir)
 		}
 	}
 }

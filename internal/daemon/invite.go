@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/shelffs/shelf/internal/control"
@@ -17,7 +18,6 @@ import (
 type invites struct {
 	d *daemon
 
-	once sync.Once
 	mu   sync.Mutex
 	open map[*invitation]bool
 }
@@ -31,8 +31,7 @@ type invitation struct {
 // Invite implements control.Inviter.
 func (d *daemon) Invite(ctx context.Context, req controlapi.InviteRequest, host control.InviteHost) (controlapi.Joined, error) {
 	v := &d.invites
-	v.once.Do(func() { d.host.HandleGuest(joinProtocol, v.serve) })
-	token, err := d.account.NewInvite(req.TTL, d.host.Addrs())
+	token, err := d.account.NewInvite(req.TTL, inToken(d.host.Addrs()))
 	if err != nil {
 		return controlapi.Joined{}, err
 	}
@@ -55,6 +54,22 @@ func (d *daemon) Invite(ctx context.Context, req controlapi.InviteRequest, host 
 		}
 		return controlapi.Joined{}, ctx.Err()
 	}
+}
+
+// inToken shortens addresses for a token, which names the peer once for all of them.
+func inToken(addrs []string) []string {
+	var out []string
+	for _, a := range addrs {
+		a, _, _ = strings.Cut(a, "/p2p/")
+		out = append(out, a)
+	}
+	return out
+}
+
+// resume lets a device that was admitted before a restart finish its join.
+func (v *invites) resume() {
+	v.d.host.HandleGuest(share.JoinProtocol, v.serve)
+	v.d.host.GuestsOpen(v.d.account.Inviting())
 }
 
 func (v *invites) add(in *invitation) {

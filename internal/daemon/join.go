@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/shelffs/shelf/internal/config"
@@ -11,9 +12,6 @@ import (
 	"github.com/shelffs/shelf/internal/p2p"
 	"github.com/shelffs/shelf/internal/share"
 )
-
-// joinProtocol is the only one that strangers may speak, and only while an invitation is open.
-const joinProtocol = "/shelf/join/1"
 
 // nobody is the directory of a device that has no account yet.
 type nobody struct{}
@@ -43,7 +41,7 @@ func (p *parts) join(ctx context.Context, s config.Start, emit func(controlapi.S
 	defer host.Close()
 	dial, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	stream, err := host.OpenGuest(dial, token.Inviter, token.Addrs, joinProtocol)
+	stream, err := host.OpenGuest(dial, token.Inviter, token.Addrs, share.JoinProtocol)
 	if err != nil {
 		return nil, controlapi.WithHint(errs.E("daemon.join", errs.Offline, "the inviting device", err),
 			"is it on, connected, and is `shelf invite` still waiting there?")
@@ -66,7 +64,8 @@ func (p *parts) join(ctx context.Context, s config.Start, emit func(controlapi.S
 
 // tokenError makes a refusal by the protocol one that people understand as such.
 func tokenError(err error) error {
-	if errs.Is(err, errs.Refused) || errs.Is(err, errs.Invalid) || errs.Is(err, errs.Unsupported) {
+	var reason share.Reason
+	if errors.As(err, &reason) || errs.Is(err, errs.Invalid) || errs.Is(err, errs.Unsupported) {
 		return controlapi.E(controlapi.KindToken, "make a new one on a device of the account: shelf invite", "%s", controlapi.Describe(err))
 	}
 	return err

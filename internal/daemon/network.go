@@ -34,9 +34,9 @@ type Via func(ctx context.Context, a *share.Account, db *kv.DB, s config.Start, 
 
 // Tables of the meta store that belong to the network.
 const (
-	tableAddrs  = 'A' // device → CBOR array of multiaddrs, best first
-	tableListen = 'L' // → CBOR array of multiaddrs we listened on last: others look for us there
-	tableSeen   = 'S' // device → unix milliseconds of the last contact
+	tableAddrs  = '4' // device → CBOR array of multiaddrs, best first
+	tableListen = '5' // → CBOR array of multiaddrs we listened on last: others look for us there
+	tableSeen   = '6' // device → unix milliseconds of the last contact
 )
 
 // directory is the account as the gate sees it.

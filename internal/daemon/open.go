@@ -31,6 +31,7 @@ func Open(ctx context.Context, s config.Start, log *slog.Logger, via Via) (Devic
 func newDaemon(p *parts, s config.Start, began time.Time) *daemon {
 	d := &daemon{parts: p, start: s, began: began, stopped: make(chan struct{})}
 	d.mounts.d, d.invites.d = d, d
+	d.invites.resume()
 	return d
 }
 

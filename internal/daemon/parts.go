@@ -152,7 +152,7 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 	p.onClose(func(context.Context) error { return p.cache.Close() })
 	p.names, err = namespace.Open(namespace.Config{
 		DB: p.meta, Share: p.account.ShareID(), Self: p.account.Self().ID, Key: p.account.SigningKey(),
-		Sealer: p.sealer, Known: p.account.Member, Names: p.account.Name, Log: p.log,
+		Sealer: p.sealer, Known: func(dev ident.DeviceID) bool { _, ok := p.account.Device(dev); return ok }, Names: p.account.Name, Log: p.log,
 	})
 	if err != nil {
 		return err

@@ -11,7 +11,7 @@ import (
 )
 
 // tableConfirmed holds when somebody proved to have the recovery phrase, in unix milliseconds.
-const tableConfirmed = 'C'
+const tableConfirmed = '7'
 
 // confirmed is nil until somebody has.
 func (p *parts) confirmed() (*time.Time, error) {

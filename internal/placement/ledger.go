@@ -2,6 +2,8 @@ package placement
 
 import (
 	"bytes"
+	"encoding/binary"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -16,10 +18,14 @@ import (
 )
 
 // table of the ledger's rows: device, writer → a bitmap of sequence numbers.
-const tableLedger = 'K'
+const tableLedger = '1'
 
-// maxBitmap bounds a bitmap from another device.
-const maxBitmap = 1 << 20
+// Bounds of a set from another device: its encoding in bytes, and the sequence numbers in it,
+// which bound the memory that a few bytes can ask for.
+const (
+	maxBitmap = 1 << 20
+	maxSeq    = 1 << 32
+)
 
 // keptDots is what one device keeps whole: for each writer the sequence numbers of the content
 // versions (their dots). Ten million files of a full holder are a few run containers.
@@ -87,29 +93,67 @@ func parseLedgerKey(k kv.Key) (dev ident.DeviceID, w ident.Writer, ok bool) {
 	return dev, w, true
 }
 
-// parseBitmap reads a bitmap that may come from another device.
+// parseBitmap is the inverse of encodeBitmap; the bytes may come from another device.
 func parseBitmap(b []byte) (*roaring64.Bitmap, error) {
+	bad := func(why string) (*roaring64.Bitmap, error) {
+		return nil, errs.E("placement.parseBitmap", errs.Protocol, why, nil)
+	}
 	if len(b) > maxBitmap {
-		return nil, errs.E("placement.parseBitmap", errs.Protocol, "bitmap too long", nil)
+		return bad("too long")
 	}
 	m := roaring64.New()
-	r := bytes.NewReader(b)
-	if _, err := m.ReadFrom(r); err != nil || r.Len() != 0 {
-		return nil, errs.E("placement.parseBitmap", errs.Protocol, "bitmap", err)
-	}
-	if err := m.Validate(); err != nil {
-		return nil, errs.E("placement.parseBitmap", errs.Protocol, "bitmap", err)
+	for next := uint64(0); len(b) > 0; {
+		gap, n := binary.Uvarint(b)
+		if n <= 0 {
+			return bad("gap")
+		}
+		length, k := binary.Uvarint(b[n:])
+		if k <= 0 || length == 0 {
+			return bad("length")
+		}
+		b = b[n+k:]
+		if gap > maxSeq || length > maxSeq || next+gap+length > maxSeq {
+			return bad("out of bounds")
+		}
+		m.AddRange(next+gap, next+gap+length)
+		next += gap + length
 	}
 	return m, nil
 }
 
+// encodeBitmap writes a set as its runs: for each, the gap since the last run's end and its length, as
+// varints. (The library's own format is not made to be read from strangers.)
 func encodeBitmap(m *roaring64.Bitmap) []byte {
-	m.RunOptimize()
-	b, err := m.ToBytes()
-	if err != nil { // a bytes.Buffer does not fail
-		panic("placement: " + err.Error())
+	var out []byte
+	end := uint64(0)
+	for from, to := range runs(m) {
+		out = binary.AppendUvarint(binary.AppendUvarint(out, from-end), to-from)
+		end = to
 	}
-	return b
+	return out
+}
+
+// runs iterates over the half-open ranges of a set, in order.
+func runs(m *roaring64.Bitmap) iter.Seq2[uint64, uint64] {
+	return func(yield func(from, to uint64) bool) {
+		it := m.Iterator()
+		if !it.HasNext() {
+			return
+		}
+		from := it.Next()
+		to := from + 1
+		for it.HasNext() {
+			v := it.Next()
+			if v != to {
+				if !yield(from, to) {
+					return
+				}
+				from = v
+			}
+			to = v + 1
+		}
+		yield(from, to)
+	}
 }
 
 // device returns dev's part, made when missing; l.mu is held or l is not shared yet.

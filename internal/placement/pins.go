@@ -19,8 +19,8 @@ import (
 // Tables: the nodes that this device pins of its own accord, and the content that is here
 // whole for each pinned or held file.
 const (
-	tableRoots = 'R' // node → empty
-	tableDone  = 'D' // node, urgency → content
+	tableRoots = '2' // node → empty
+	tableDone  = '3' // node, urgency → content
 )
 
 const (
