@@ -20,7 +20,7 @@ func (d *device) refused(about string, args ...string) {
 
 func TestTokens(t *testing.T) {
 	a, b, c := newDevice(t, "a").up(), newDevice(t, "b"), newDevice(t, "c")
-	c.refused("token", "join", "shelf-join-nonsense")
+	c.refused("invitation", "join", "shelf-join-nonsense")
 	a.admit(b)
 	out := a.must("devices", "--json")
 	if !strings.Contains(out, `"b"`) {
@@ -51,7 +51,7 @@ func TestMountpoints(t *testing.T) {
 	a.must("up", a.mnt) // again is harmless
 	b := newDevice(t, "b")
 	b.refused("mount", "up", a.mnt) // busy with another device's mount
-	a.refused("running", "up", a.mnt, "--foreground")
+	a.refused("runs already", "up", a.mnt, "--foreground")
 	a.kill() // leaves a stale mount behind
 	a.up()
 	a.write("after", []byte("mended"))
