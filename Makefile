@@ -28,7 +28,7 @@ demo: run
 
 build: ## build bin/shelf
 	@mkdir -p $(BIN)
-	$(GO) build $(VCS) -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/shelf ./cmd/shelf
+	$(GO) build $(VCS) -ldflags '$(LDFLAGS)' -o $(BIN)/shelf ./cmd/shelf
 
 install: build ## put shelf into ~/.local/bin (or PREFIX/bin)
 	install -d $(or $(PREFIX),$(HOME)/.local)/bin

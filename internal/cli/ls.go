@@ -15,7 +15,7 @@ func (a *app) lsCmd() *cobra.Command {
 		Use:   "ls [PATH]",
 		Short: "List a folder with what is here of it",
 		Long: `List a folder (the root of the share if none is given): how much of each file is on this
-device, and its placement. PATH is inside the mount, or begins with / at the root of the share.`,
+device, and its placement (in brackets: inherited). PATH is inside the mount, or begins with / at the root of the share.`,
 		Args: argCount(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, st, err := a.connect(cmd.Context())

@@ -169,12 +169,12 @@ func nothing(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// waitFor up|answer: the home $WORK/h is mounted; the demo's last act is over.
+// waitFor up|begun|answer: the home $WORK/h is mounted; the demo has begun, or its last act is over.
 func waitFor(ts *testscript.TestScript, _ bool, args []string) {
-	files := map[string]string{"up": "h/mounted", "answer": "tree/answer from the desktop.txt"}
+	files := map[string]string{"up": "h/mounted", "begun": "tmp/shelf-demo-*/laptop", "answer": "tree/answer from the desktop.txt"}
 	for range 500 {
-		if _, err := os.Stat(ts.MkAbs(files[args[0]])); err == nil {
-			time.Sleep(200 * time.Millisecond) // for what comes right after
+		if found, _ := filepath.Glob(ts.MkAbs(files[args[0]])); len(found) > 0 {
+			time.Sleep(100 * time.Millisecond) // for what comes right after
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
