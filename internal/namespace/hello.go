@@ -1,6 +1,7 @@
 package namespace
 
 import (
+	"bytes"
 	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
@@ -77,7 +78,9 @@ func ParseHello(b []byte) (Hello, error) {
 		return Hello{}, errs.E(op, errs.Protocol, "order", nil)
 	}
 	var err error
-	h.Claims, err = claimsFromWire(w.Claims)
+	if h.Claims, err = claimsFromWire(w.Claims); err == nil && w.Version == helloVersion && !bytes.Equal(h.Encode(), b) {
+		err = errs.E(op, errs.Protocol, "form", nil)
+	}
 	return h, err
 }
 
@@ -90,7 +93,11 @@ func ParseClaims(b []byte) (Claims, error) {
 	if err := wire.Unmarshal(b, &w); err != nil {
 		return Claims{}, err
 	}
-	return claimsFromWire(w)
+	c, err := claimsFromWire(w)
+	if err == nil && !bytes.Equal(EncodeClaims(c), b) {
+		err = errs.E("namespace.ParseClaims", errs.Protocol, "form", nil)
+	}
+	return c, err
 }
 
 func claimsToWire(c Claims) claimWire {
@@ -108,10 +115,19 @@ func claimsFromWire(w claimWire) (Claims, error) {
 	vector, ok1 := dotsFromWire(w.Vector)
 	dots, ok2 := dotsFromWire(w.Dots)
 	c := Claims{Vector: vector, Dots: dots}
-	if !ok1 || !ok2 || len(vector) > maxWriters || !(merge.Past{Vector: vector}).Valid() || !slices.IsSortedFunc(dots, Dot.Compare) {
+	if !ok1 || !ok2 || len(vector) > maxWriters || !(merge.Past{Vector: vector}).Valid() || !ascending(dots) {
 		return Claims{}, errs.E("namespace.ParseClaims", errs.Protocol, "claims", nil)
 	}
 	return c, nil
+}
+
+func ascending(ds []Dot) bool {
+	for i := 1; i < len(ds); i++ {
+		if ds[i-1].Compare(ds[i]) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func dotsFromWire(ws []dotWire) (out []Dot, ok bool) {
