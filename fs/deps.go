@@ -57,9 +57,9 @@ type Store interface {
 	Settle(node [16]byte, keep ...blocks.Digest) error
 }
 
-// Invalidator makes a kernel forget what another device has changed. FS calls it from one
-// goroutine of its own and holds no lock meanwhile, so it may block. NotExist means that
-// the kernel knew nothing of it.
+// Invalidator makes a kernel forget what another device has changed. FS calls it from
+// goroutines of its own and holds no lock meanwhile, so it may block; calls about one inode
+// come one after the other. NotExist means that the kernel knew nothing of it.
 type Invalidator interface {
 	// Inode drops an inode's attributes, and with data its cached bytes.
 	Inode(ino Ino, data bool) error

@@ -69,33 +69,27 @@ func (fs *FS) refresh(n *inode) {
 
 // invalidate tells the kernel about an inode, if it has it.
 func (fs *FS) invalidate(id namespace.NodeID, data bool) {
-	inv := fs.inval.Load()
-	if inv == nil {
-		return
+	if ino, ok := fs.table.isKnown(id); ok {
+		fs.tell(ino, func(k Invalidator) error { return k.Inode(ino, data) }, func() bool {
+			_, ok := fs.table.isKnown(id)
+			return ok
+		})
 	}
-	ino, ok := fs.table.isKnown(id)
-	if !ok {
-		return
-	}
-	fs.insist(id, func() error { return (*inv).Inode(ino, data) })
 }
 
 // renamed tells the kernel that a name means something else.
 func (fs *FS) renamed(c *namespace.Change) {
-	inv := fs.inval.Load()
-	if inv == nil {
-		return
-	}
 	dir, ok := fs.table.isKnown(c.Parent)
 	if !ok {
 		return
 	}
+	name := c.Name
+	tell := func(k Invalidator) error { return k.Entry(dir, name) }
 	if old, ok := fs.table.isKnown(c.Old); ok && c.Node.IsZero() && fs.removed(c.Old) {
-		fs.heard((*inv).Gone(dir, old, c.Name))
-	} else {
-		fs.heard((*inv).Entry(dir, c.Name))
+		tell = func(k Invalidator) error { return k.Gone(dir, old, name) }
 	}
-	fs.heard((*inv).Inode(dir, false)) // its times
+	fs.tell(dir, tell, nil)
+	fs.invalidate(c.Parent, false) // its times
 	if !c.Node.IsZero() {
 		fs.invalidate(c.Node, false) // its link count
 	}
@@ -107,39 +101,47 @@ func (fs *FS) removed(id namespace.NodeID) bool {
 	return errs.Is(err, errs.Stale)
 }
 
-// tell has the kernel forget an inode, from a goroutine of its own.
-func (fs *FS) tell(i Ino) {
-	if inv := fs.inval.Load(); inv != nil {
-		fs.wg.Go(func() { fs.heard((*inv).Inode(i, true)) })
-	}
-}
-
 // An answer that mentions an inode may still be on its way to the kernel, which then does
 // not know yet what it is told to forget: it is told again, soon and a little later.
 var again = []time.Duration{2 * time.Millisecond, 20 * time.Millisecond, 200 * time.Millisecond}
 
-func (fs *FS) insist(id namespace.NodeID, tell func() error) {
-	err := tell()
-	if !errs.Is(err, errs.NotExist) {
-		fs.heard(err)
+// tell puts a notification into the lane of inode i. With still, it is repeated while the
+// kernel does not know what it is about though it was told of it.
+func (fs *FS) tell(i Ino, fn func(Invalidator) error, still func() bool) {
+	inv := fs.inval.Load()
+	if inv == nil {
 		return
 	}
-	fs.wg.Go(func() {
-		for _, d := range again {
-			select {
-			case <-time.After(d):
-			case <-fs.ctx.Done():
-				return
-			}
-			if _, ok := fs.table.isKnown(id); !ok {
-				return
-			}
-			if err := tell(); !errs.Is(err, errs.NotExist) {
-				fs.heard(err)
-				return
-			}
+	fs.lanes.put(i, fs.wg.Go, func() {
+		err := fn(*inv)
+		if still == nil || !errs.Is(err, errs.NotExist) {
+			fs.heard(err)
+			return
 		}
+		fs.wg.Go(func() { fs.insist(*inv, fn, still) })
 	})
+}
+
+func (fs *FS) insist(k Invalidator, fn func(Invalidator) error, still func() bool) {
+	for _, d := range again {
+		select {
+		case <-time.After(d):
+		case <-fs.ctx.Done():
+			return
+		}
+		if !still() {
+			return
+		}
+		if err := fn(k); !errs.Is(err, errs.NotExist) {
+			fs.heard(err)
+			return
+		}
+	}
+}
+
+// tellBytes has the kernel forget the cached bytes of an inode.
+func (fs *FS) tellBytes(i Ino) {
+	fs.tell(i, func(k Invalidator) error { return k.Inode(i, true) }, nil)
 }
 
 // heard notes an unexpected answer of the kernel.
@@ -152,19 +154,15 @@ func (fs *FS) heard(err error) {
 // forgetAll takes back everything the kernel holds: some changes were not told apart.
 // What it remembers not to exist is taken back by its short life.
 func (fs *FS) forgetAll() {
-	inv := fs.inval.Load()
-	if inv == nil {
-		return
-	}
 	for ino, id := range fs.table.all() {
 		if n := fs.table.findPinned(id); n != nil {
 			fs.refresh(n)
 			fs.table.unpin(n)
 		}
-		fs.heard((*inv).Inode(ino, true))
+		fs.tellBytes(ino)
 		if e, err := fs.cfg.Names.Get(id); err == nil && id != namespace.Root {
 			if dir, ok := fs.table.isKnown(e.Parent); ok {
-				fs.heard((*inv).Entry(dir, e.Name))
+				fs.tell(dir, func(k Invalidator) error { return k.Entry(dir, e.Name) }, nil)
 			}
 		}
 	}

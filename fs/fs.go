@@ -73,6 +73,7 @@ type FS struct {
 	mem   memory
 	saver *saver
 	own   ownChanges
+	lanes lanes
 
 	epoch atomic.Uint64 // counts batches of changes: an answer that saw two is not cached
 	inval atomic.Pointer[Invalidator]
@@ -130,6 +131,23 @@ func (fs *FS) Sync(ctx context.Context) error {
 		return errs.E("fs.Sync", errs.Other, "", err)
 	}
 	return fs.cfg.Names.Sync(ctx)
+}
+
+// Stats are numbers to look at from outside.
+type Stats struct {
+	Inodes       int    // held in memory: known to a kernel, open or unsaved
+	UnsavedFiles int    // with changes that are not committed
+	UnsavedBytes int64  // memory that these changes take
+	PlainBytes   int64  // memory of the cache of opened blocks
+	Foreign      uint64 // batches of changes that did not come from here
+}
+
+// Stats returns the present numbers.
+func (fs *FS) Stats() Stats {
+	files, bytes := fs.Unsaved()
+	return Stats{
+		Inodes: fs.table.size(), UnsavedFiles: files, UnsavedBytes: bytes, PlainBytes: fs.plain.held(), Foreign: fs.epoch.Load(),
+	}
 }
 
 // Unsaved counts the files, and their bytes in memory, that are not committed yet.

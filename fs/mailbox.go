@@ -38,13 +38,18 @@ func (m mailbox[T]) groups(ctx context.Context) iter.Seq[[]T] {
 				return
 			case <-m.wake:
 			}
-			m.mu.Lock()
-			all := *m.box
-			*m.box = nil
-			m.mu.Unlock()
-			if len(all) > 0 && !yield(all) {
+			if all := m.take(); len(all) > 0 && !yield(all) {
 				return
 			}
 		}
 	}
+}
+
+// take returns what waits now.
+func (m mailbox[T]) take() []T {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := *m.box
+	*m.box = nil
+	return all
 }

@@ -127,3 +127,9 @@ func (c *plainCache) holds(d blocks.Digest) bool {
 	defer c.mu.Unlock()
 	return c.byKey[d] != nil
 }
+
+func (c *plainCache) held() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.size
+}

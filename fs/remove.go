@@ -21,9 +21,9 @@ func (fs *FS) remove(dir Ino, name string, wantDir bool) error {
 	if err != nil {
 		return err
 	}
-	release := fs.hold(d.node(), name)
+	release, keys := fs.hold(d.node(), name)
 	defer release(nil)
-	done := fs.expect(nameKey(d.node(), name))
+	done := fs.expect(keys...)
 	e, err := fs.cfg.Names.Remove(d.node(), name, wantDir)
 	done(err)
 	if err != nil {
@@ -35,14 +35,19 @@ func (fs *FS) remove(dir Ino, name string, wantDir bool) error {
 
 // hold locks the inode that dir shows under name, if it is in use, so that no commit can
 // come between its removal and the note of it: a commit would bring the file back. The
-// function it returns unlocks; the first call that passes what was removed notes it.
-func (fs *FS) hold(dir namespace.NodeID, name string) func(removed *namespace.Entry) {
+// function it returns unlocks; the first call that passes what was removed notes it. The
+// keys are what the removal changes.
+func (fs *FS) hold(dir namespace.NodeID, name string) (release func(removed *namespace.Entry), keys []changeKey) {
 	var n *inode
+	keys = []changeKey{nameKey(dir, name)}
 	if e, err := fs.cfg.Names.Lookup(dir, name); err == nil {
 		n = fs.table.findPinned(e.ID)
+		if e.Nlink > 1 { // the other names show a smaller link count
+			keys = append(keys, changeKey{what: namespace.AttrChanged, node: e.ID})
+		}
 	}
 	if n == nil {
-		return func(*namespace.Entry) {}
+		return func(*namespace.Entry) {}, keys
 	}
 	n.mu.Lock()
 	return func(removed *namespace.Entry) {
@@ -55,7 +60,7 @@ func (fs *FS) hold(dir namespace.NodeID, name string) func(removed *namespace.En
 		n.mu.Unlock()
 		fs.table.unpin(n)
 		n = nil
-	}
+	}, keys
 }
 
 // vanish notes that n's last name is gone. n.mu is held.
@@ -86,12 +91,12 @@ func (fs *FS) Rename(ctx context.Context, srcDir Ino, src string, dstDir Ino, ds
 			return err
 		}
 	}
-	release := func(*namespace.Entry) {}
+	release, keys := func(*namespace.Entry) {}, []changeKey{nameKey(to, dst)}
 	if fl == namespace.RenameReplace {
-		release = fs.hold(to, dst)
+		release, keys = fs.hold(to, dst)
 	}
 	defer release(nil)
-	done := fs.expect(nameKey(from, src), nameKey(to, dst))
+	done := fs.expect(append(keys, nameKey(from, src))...)
 	_, replaced, err := fs.cfg.Names.Rename(from, src, to, dst, fl)
 	done(err)
 	if err != nil {

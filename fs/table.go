@@ -206,6 +206,3 @@ func (t *table) size() int {
 	defer t.mu.Unlock()
 	return len(t.byIno)
 }
-
-// Known is the number of inodes held in memory, for tests and for a look from outside.
-func (fs *FS) Known() int { return fs.table.size() }

@@ -56,7 +56,7 @@ func (h *Handle) write(off int64, p []byte, fl WriteFlags) error {
 		// Another device made the file longer or shorter, and the kernel has not looked
 		// since: its pages are at the wrong place.
 		off = f.size
-		fs.tell(n.ino)
+		fs.tellBytes(n.ino)
 	}
 	if off > f.size {
 		f.dirty.zero(f.size, off-f.size)

@@ -155,7 +155,9 @@ func (s *server) do(args []string) (string, error) {
 		s.here.blocks.mu.Unlock()
 		return "ok", nil
 	case "inodes":
-		return fmt.Sprint(s.here.fs.Known()), nil
+		return fmt.Sprint(s.here.fs.Stats().Inodes), nil
+	case "foreign":
+		return fmt.Sprint(s.here.fs.Stats().Foreign), nil
 	case "kill": // an entry here, by a command and not through the mount
 		e, err := s.here.names.Resolve(args[1])
 		if err == nil {

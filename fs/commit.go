@@ -1,0 +1,149 @@
+package fs
+
+import (
+	"time"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/blocks/content"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// gather is how long a group waits for more files when nobody waits for it.
+const gather = 4 * time.Millisecond
+
+// commitLoop writes the records of files whose blocks are staged.
+func (s *saver) commitLoop() {
+	for group := range s.toCommit.groups(s.fs.ctx) {
+		if s.waiting.Load() == 0 {
+			time.Sleep(gather)
+			group = append(group, s.toCommit.take()...)
+		}
+		err := s.fs.cfg.Store.Sync(s.fs.ctx)
+		for _, j := range group {
+			s.commit(j, err)
+		}
+		s.toSettle.put(group...)
+	}
+}
+
+// commit writes one record; syncErr says that the blocks are not durable.
+func (s *saver) commit(j *job, syncErr error) {
+	fs, n, f := s.fs, j.n, j.f
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if syncErr != nil {
+		j.err = syncErr
+		return
+	}
+	if n.gone != nil {
+		return
+	}
+	c, mtime := f.tree.Content(), j.mtime
+	if f.gen == j.gen {
+		mtime = f.mtime // may have been set since
+	}
+	e, err := fs.record(f, c, mtime)
+	if err != nil {
+		j.err = err
+		return
+	}
+	j.before, j.after, j.keep, j.several = f.entry.Content, c, f.emitted, f.splices > 1
+	f.emitted, f.splices, f.err, f.saved = nil, 0, nil, j.gen
+	shown := e.Content == c
+	if f.gen == j.gen {
+		f.touched, f.base = false, nil
+		s.clean(n)
+		if f.entry = e; !shown {
+			f.tree, f.size = nil, int64(e.Content.Size)
+		}
+	} else if f.entry = e; shown {
+		f.base, f.since = e.Versions, fs.now()
+	}
+	if !shown { // another device's version is newer: ours is the conflict copy
+		fs.tellBytes(n.ino)
+	}
+	close(f.done)
+	f.done = make(chan struct{})
+}
+
+// record commits c as the bytes of f, and the access time if one was set. n.mu is held.
+func (fs *FS) record(f *file, c blocks.Content, mtime int64) (namespace.Entry, error) {
+	id := f.n.node()
+	done := fs.expect(changeKey{what: namespace.ContentChanged, node: id}, changeKey{what: namespace.AttrChanged, node: id})
+	e, err := fs.cfg.Names.Commit(id, f.base, c, mtime)
+	if err == nil && f.atime != nil {
+		ch := namespace.AttrChange{Atime: f.atime}
+		f.atime = nil
+		if with, err := fs.cfg.Names.SetAttr(id, ch); err == nil { // worth no second attempt
+			e = with
+		}
+	}
+	done(err)
+	return e, err
+}
+
+// settleLoop gives blocks to the records that name them, once these are durable.
+func (s *saver) settleLoop() {
+	for group := range s.toSettle.groups(s.fs.ctx) {
+		err := s.fs.cfg.Names.Sync(s.fs.ctx)
+		for _, j := range group {
+			if err == nil && j.keep != nil {
+				s.settle(j)
+			}
+			j.n.mu.Lock()
+			if j.err != nil {
+				s.fail(j, j.err)
+			} else {
+				s.finish(j)
+			}
+			j.n.mu.Unlock()
+		}
+	}
+}
+
+func (s *saver) settle(j *job) {
+	keep := j.keep
+	if j.several {
+		keep = s.stillNamed(j)
+	}
+	if err := s.fs.cfg.Store.Settle(j.n.node(), keep...); err != nil {
+		s.fs.log.Warn("blocks of a saved file were not settled", "err", err)
+	}
+}
+
+// stillNamed drops from keep what an early sealing made and a later one replaced.
+func (s *saver) stillNamed(j *job) []blocks.Digest {
+	made := digestSet(j.keep)
+	var keep []blocks.Digest
+	for d, err := range content.Diff(s.fs.ctx, s.fs.cfg.Blocks, s.fs.cfg.Sealer, j.before, j.after) {
+		if err != nil {
+			return j.keep // better too much
+		}
+		if _, ok := made[d]; ok {
+			keep = append(keep, d)
+			delete(made, d)
+		}
+	}
+	return keep
+}
+
+func digestSet(ds []blocks.Digest) map[blocks.Digest]struct{} {
+	m := make(map[blocks.Digest]struct{}, len(ds))
+	for _, d := range ds {
+		m[d] = struct{}{}
+	}
+	return m
+}
+
+// abandon frees what was staged for a node that will never be committed.
+func (s *saver) abandon(id namespace.NodeID) { s.abandoned.put(id) }
+
+func (s *saver) abandonLoop() {
+	for ids := range s.abandoned.groups(s.fs.ctx) {
+		for _, id := range ids {
+			if err := s.fs.cfg.Store.Settle(id); err != nil {
+				s.fs.log.Warn("blocks of a removed file were not freed", "err", err)
+			}
+		}
+	}
+}

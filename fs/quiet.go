@@ -1,0 +1,51 @@
+package fs
+
+import (
+	"time"
+)
+
+// quietLoop commits files that are held open but rest.
+func (s *saver) quietLoop() {
+	for {
+		select {
+		case <-s.fs.ctx.Done():
+			return
+		case <-s.quiet:
+		}
+		for t := time.NewTicker(max(s.fs.cfg.Limits.Quiet/4, time.Millisecond)); ; {
+			select {
+			case <-s.fs.ctx.Done():
+				t.Stop()
+				return
+			case <-t.C:
+			}
+			if !s.lookForQuiet() {
+				t.Stop()
+				break
+			}
+		}
+	}
+}
+
+// busyFor is after how many quiet times a file that never rests is committed all the same.
+const busyFor = 10
+
+// lookForQuiet reports whether any file has changes.
+func (s *saver) lookForQuiet() bool {
+	s.mu.Lock()
+	all := make([]*inode, 0, len(s.listed))
+	for n := range s.listed {
+		all = append(all, n)
+	}
+	s.mu.Unlock()
+	now, quiet := s.fs.now(), int64(s.fs.cfg.Limits.Quiet)
+	for _, n := range all {
+		n.mu.Lock()
+		if f := n.file; f != nil && f.touched && n.gone == nil && (now-f.changed >= quiet || now-f.since >= busyFor*quiet) {
+			f.want = true
+			s.enqueue(n, false)
+		}
+		n.mu.Unlock()
+	}
+	return len(all) > 0
+}
