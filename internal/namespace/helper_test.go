@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand"
+	randv2 "math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -53,14 +54,21 @@ func newWorld(t testing.TB, seed int64, n int) *world {
 }
 
 func (w *world) add(name string) *device {
-	seed := make([]byte, ed25519.SeedSize)
-	copy(seed, name)
-	d := &device{t: w.t, key: ed25519.NewKeyFromSeed(seed), name: name, disk: vfs.NewMem(), world: w}
+	d := &device{t: w.t, name: name, disk: vfs.NewMem(), world: w}
+	seedKey(d, name)
 	w.devices = append(w.devices, d)
 	d.open()
 	w.t.Cleanup(func() { d.close() })
 	return d
 }
+
+func seedKey(d *device, name string) {
+	seed := make([]byte, ed25519.SeedSize)
+	copy(seed, name)
+	d.key = ed25519.NewKeyFromSeed(seed)
+}
+
+func randV2(seed int64) *randv2.Rand { return randv2.New(randv2.NewPCG(uint64(seed), 1)) }
 
 func (d *device) id() ident.DeviceID { return ident.DeviceIDOf(d.key) }
 
