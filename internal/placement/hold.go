@@ -27,6 +27,7 @@ func (e *Engine) HoldElsewhere(ctx context.Context) ([]ident.DeviceID, error) {
 		}
 		e.tryRelease(n)
 	}
+	e.cfg.Log.Debug("only here so far", "files", len(nodes))
 	if len(nodes) == 0 {
 		return nil, nil
 	}
@@ -107,6 +108,7 @@ func (e *Engine) hold(nodes []namespace.NodeID) holdReply {
 	if err := e.room(files); err != nil {
 		return holdReply{Reason: "the cache of that device has no room left: raise its limit, or pin less there"}
 	}
+	e.cfg.Log.Debug("holding for another device", "files", len(files))
 	for _, f := range files {
 		e.pins.add(job{f.ID, ForSafety})
 	}

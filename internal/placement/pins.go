@@ -392,6 +392,7 @@ func (p *pins) bring(ctx context.Context, j job) error {
 	if err := p.setDone(j, &ent.Content); err != nil {
 		return err
 	}
+	p.e.cfg.Log.Debug("brought here", "why", j.why, "blocks", len(all), "missing", len(missing))
 	p.e.keepNow(j.node, ent.Versions, true)
 	if now, err := cfg.Names.Get(j.node); err == nil && now.Content != ent.Content {
 		p.add(j)

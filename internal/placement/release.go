@@ -261,13 +261,14 @@ func (e *Engine) relieve(ctx context.Context, n namespace.NodeID) error {
 				return err
 			}
 		}
-		_, err = e.askLeave(ctx, devs, live, func(granted []blocks.Digest) error {
+		rest, err := e.askLeave(ctx, devs, live, func(granted []blocks.Digest) error {
 			let = true
 			return e.cfg.Store.Disown(owner, granted...)
 		})
 		if err != nil {
 			return err
 		}
+		e.cfg.Log.Debug("asked to be relieved", "kind", k, "devices", len(devs), "blocks", len(live), "refused", len(rest))
 	}
 	if let {
 		if err := e.announceOwn(n); err != nil && !gone(err) {

@@ -66,7 +66,7 @@ func (d *device) cleanup() {
 	_ = exec.Command("fusermount3", "-uzq", d.mnt).Run()
 	if d.t.Failed() {
 		if b, err := os.ReadFile(filepath.Join(d.home, "shelf.log")); err == nil {
-			d.t.Logf("log of %s (last 4 KiB):\n%s", d.name, b[max(0, len(b)-4096):])
+			d.t.Logf("end of the log of %s:\n%s", d.name, tailOf(b))
 		}
 	}
 }
@@ -237,4 +237,15 @@ func eventually(t testing.TB, limit time.Duration, what string, ok func() bool) 
 			t.Fatalf("not within %v: %s", limit, what)
 		}
 	}
+}
+
+// tailOf is the end of a log without the store's own chatter.
+func tailOf(log []byte) []byte {
+	var out []byte
+	for line := range bytes.Lines(log) {
+		if !bytes.Contains(line, []byte("kv: engine")) {
+			out = append(out, line...)
+		}
+	}
+	return out[max(0, len(out)-4096):]
 }
