@@ -31,8 +31,9 @@ func nodesOf(t testing.TB, r *Replica) map[NodeID]*merge.Node {
 
 // tree is a whole view as a test sees it.
 type tree struct {
-	kids map[NodeID]map[string]Entry
-	ids  map[NodeID]Entry // by id, of conflict copies too; of files by their first name
+	kids  map[NodeID]map[string]Entry
+	twins uint64
+	ids   map[NodeID]Entry // by id, of conflict copies too; of files by their first name
 }
 
 // checkView compares the incremental view with the pure one, entry by entry, and every way of
@@ -41,7 +42,7 @@ func checkView(t testing.TB, r *Replica) tree {
 	t.Helper()
 	nodes := nodesOf(t, r)
 	pure := merge.Build(nodes, r.names)
-	v := tree{map[NodeID]map[string]Entry{}, map[NodeID]Entry{}}
+	v := tree{kids: map[NodeID]map[string]Entry{}, ids: map[NodeID]Entry{}}
 	x := r.reader(r.cfg.DB)
 	var walk func(f folder)
 	walk = func(f folder) {
@@ -77,6 +78,7 @@ func checkView(t testing.TB, r *Replica) tree {
 		}
 		for _, s := range pure.Kids[f.id] {
 			e := want[s.Name]
+			v.twins += uint64(len(s.Twins))
 			if s.ID == e.ID {
 				v.ids[s.ID] = e
 				if g, err := r.Get(s.ID); err != nil || !reflect.DeepEqual(g, e) {

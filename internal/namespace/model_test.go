@@ -25,6 +25,7 @@ type play struct {
 	rng   *rand.Rand
 	cfg   playConfig
 	log   []string
+	met   map[string]int
 	next  int              // next content
 	alive map[int]string   // contents that must not get lost
 	gone  map[Dot]bool     // versions that a user saw and removed
@@ -60,14 +61,21 @@ func TestModel(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	met := map[string]int{}
 	for seed := from; seed < from+runs; seed++ {
 		cfg := playConfig{dirs: seed%3 == 0, bias: seed%2 == 0, links: seed%4 == 1, restart: seed%5 == 0}
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { runPlay(t, int64(seed), cfg) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { runPlay(t, int64(seed), cfg, met) })
+	}
+	t.Log("steps at which there were:", met)
+	for _, what := range []string{"merged directories", "cuts", "removed directories shown", "virtual copies", "displaced files", "twins", "hard links"} {
+		if met[what] == 0 && !testing.Short() {
+			t.Errorf("the plays never led to %s", what)
+		}
 	}
 }
 
-func runPlay(t testing.TB, seed int64, cfg playConfig) {
-	p := &play{t: t, rng: rand.New(rand.NewSource(seed)), cfg: cfg, next: 10, alive: map[int]string{}, gone: map[Dot]bool{}, old: map[int][][]byte{}}
+func runPlay(t testing.TB, seed int64, cfg playConfig, met map[string]int) {
+	p := &play{t: t, met: met, rng: rand.New(rand.NewSource(seed)), cfg: cfg, next: 10, alive: map[int]string{}, gone: map[Dot]bool{}, old: map[int][][]byte{}}
 	p.w = newWorld(t, seed, 2+p.rng.Intn(3))
 	defer func() {
 		if x := recover(); x != nil {
@@ -76,6 +84,9 @@ func runPlay(t testing.TB, seed int64, cfg playConfig) {
 	}()
 	for _, d := range p.w.devices {
 		d.skew = []time.Duration{0, 0, -50 * time.Millisecond, time.Hour, 20 * 365 * 24 * time.Hour}[p.rng.Intn(5)]
+	}
+	if cfg.dirs { // a common tree to fight over
+		p.plant()
 	}
 	steps := 30 + p.rng.Intn(60)
 	talk := 10 + p.rng.Intn(40)
@@ -98,6 +109,20 @@ func runPlay(t testing.TB, seed int64, cfg playConfig) {
 		}
 	}
 	p.finish()
+}
+
+// plant makes directories that everybody has.
+func (p *play) plant() {
+	r := p.w.devices[0].Replica
+	dirs := []NodeID{Root}
+	for i := range 6 {
+		d := mkdir(p.t, r, dirs[p.rng.Intn(len(dirs))], fmt.Sprint("d", i))
+		dirs = append(dirs, d.ID)
+		p.next++
+		mkfile(p.t, r, d.ID, "f", p.next)
+		p.alive[p.next] = "planted"
+	}
+	p.w.heal()
 }
 
 // deliver lets one device pull from another, wholly or in part; sometimes old frames come again.
@@ -149,7 +174,20 @@ func (p *play) shown(d *device) tree {
 			p.t.Log(strings.Join(p.log, "\n"))
 		}
 	}()
-	return checkView(p.t, d.Replica)
+	v := checkView(p.t, d.Replica)
+	s := d.state
+	for what, n := range map[string]uint64{"merged directories": s.dirDups, "cuts": uint64(len(s.cuts)), "removed directories shown": s.zombies,
+		"virtual copies": s.copies, "twins": v.twins, "hard links": s.links} {
+		if n > 0 {
+			p.met[what]++
+		}
+	}
+	for _, e := range v.ids {
+		if e.Conflict != nil && e.Conflict.Of.IsZero() {
+			p.met["displaced files"]++
+		}
+	}
+	return v
 }
 
 // step is one operation of a user on one device.
