@@ -37,13 +37,14 @@ func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 	fl.attempts = append(fl.attempts, a)
 	delete(f.parked, fl)
 	f.armLocked(fl)
-	f.wg.Go(func() { f.run(ctx, fl, a, c.Source) })
+	r := Request{Digest: fl.digest, Priority: fl.prio, Progress: &fl.progress, Raise: a.raise}
+	f.wg.Go(func() { f.run(ctx, fl, a, c.Source, r) })
 }
 
 // run makes the request, verifies what comes, hands it on and keeps it.
-func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source) {
+func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r Request) {
 	defer a.cancel()
-	body, err := src.Fetch(ctx, Request{Digest: fl.digest, Priority: a.prio, Progress: &fl.progress, Raise: a.raise})
+	body, err := src.Fetch(ctx, r)
 	b := blocks.Sealed{Digest: fl.digest, Bytes: body}
 	if err == nil {
 		err = b.Verify()

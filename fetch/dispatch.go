@@ -126,7 +126,11 @@ func (f *Fetcher) hopeLocked(fl *flight, now time.Time) bool {
 	if now.Sub(fl.alone) >= f.lim.Grace {
 		return false
 	}
-	for _, c := range f.cfg.Locator.Locate(fl.digest) {
+	all := f.cfg.Locator.Locate(fl.digest)
+	if len(all) == 0 {
+		return now.Sub(f.start) < f.lim.Grace
+	}
+	for _, c := range all {
 		dev := c.Source.Device()
 		if t := fl.tried[dev]; (t != nil && t.final) || f.book.isBanned(dev, fl.digest, now) {
 			continue

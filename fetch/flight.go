@@ -30,7 +30,7 @@ type flight struct {
 	place    *element // in a queue
 	attempts []*attempt
 	tried    map[ident.DeviceID]*trial
-	alone    time.Time   // since when no device could be asked; zero: one could
+	alone    time.Time   // since when nobody could be asked while no device came or went; zero: somebody could
 	timer    *time.Timer // hedge, deadline, end of grace
 	seen     uint64      // progress at the timer's last look
 	moved    time.Time   // when progress was last seen

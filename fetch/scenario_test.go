@@ -226,6 +226,32 @@ func TestAnUnreliableLine(t *testing.T) {
 	})
 }
 
+// Grace is counted anew for each loss, for blocks too that wait in a queue all the time.
+func TestPinsOutliveManyLosses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(2, simnet.Link{Latency: 5 * time.Millisecond, Bandwidth: 4 << 20})
+		synctest.Wait()
+		all := w.put(200, 256<<10, 1)
+		done := make(chan struct{})
+		go func() {
+			for range 8 {
+				time.Sleep(1500 * time.Millisecond)
+				w.net.Down(w.places[1].id)
+				time.Sleep(1500 * time.Millisecond)
+				w.net.Up(w.places[1].id)
+			}
+			close(done)
+		}()
+		_ = w.places[0].FetchAll(t.Context(), fetch.Pin, slices.Values(all), func(_ blocks.Digest, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		<-done
+		w.close()
+	})
+}
+
 func TestWhyTellsWhatIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(3, simnet.Link{Latency: time.Millisecond})

@@ -22,6 +22,7 @@ func (f *Fetcher) watch() {
 			for _, t := range fl.tried {
 				t.again, t.tries = time.Time{}, 0
 			}
+			fl.alone = time.Time{}
 			f.unparkLocked(fl)
 		}
 		f.dispatchLocked()

@@ -20,7 +20,7 @@ import (
 // back it dials too, and mDNS tells of it.
 const (
 	firstPause = 100 * time.Millisecond
-	nearPause  = time.Second // the longest pause within eager of the loss
+	nearPause  = 400 * time.Millisecond // the longest pause within eager of the loss
 	eager      = time.Minute
 	farPause   = time.Minute // the longest pause after that
 )
