@@ -69,7 +69,7 @@ func (s *saver) commit(j *job, syncErr error) {
 // record commits c as the bytes of f, and the access time if one was set. n.mu is held.
 func (fs *FS) record(f *file, c blocks.Content, mtime int64) (namespace.Entry, error) {
 	id := f.n.node()
-	done := fs.expect(changeKey{what: namespace.ContentChanged, node: id}, changeKey{what: namespace.AttrChanged, node: id})
+	done := fs.expect(changeKey{what: namespace.ContentChanged, node: id}, attrKey(id))
 	e, err := fs.cfg.Names.Commit(id, f.base, c, mtime)
 	if err == nil && f.atime != nil {
 		ch := namespace.AttrChange{Atime: f.atime}

@@ -107,7 +107,7 @@ func (fs *FS) Link(ctx context.Context, i Ino, dir Ino, name string) (Answer, er
 	if nameless {
 		return fs.linkNameless(ctx, n, d.node(), name)
 	}
-	done := fs.expect(nameKey(d.node(), name), changeKey{what: namespace.AttrChanged, node: n.node()})
+	done := fs.expect(nameKey(d.node(), name), attrKey(n.node()))
 	e, err := fs.cfg.Names.Link(n.node(), d.node(), name)
 	done(err)
 	if err != nil {

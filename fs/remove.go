@@ -43,7 +43,7 @@ func (fs *FS) hold(dir namespace.NodeID, name string) (release func(removed *nam
 	if e, err := fs.cfg.Names.Lookup(dir, name); err == nil {
 		n = fs.table.findPinned(e.ID)
 		if e.Nlink > 1 { // the other names show a smaller link count
-			keys = append(keys, changeKey{what: namespace.AttrChanged, node: e.ID})
+			keys = append(keys, attrKey(e.ID))
 		}
 	}
 	if n == nil {
@@ -86,17 +86,30 @@ func (fs *FS) Rename(ctx context.Context, srcDir Ino, src string, dstDir Ino, ds
 		return err
 	}
 	from, to := sd.node(), dd.node()
-	if fl == namespace.RenameReplace {
-		if err := fs.saveBefore(ctx, from, src, to, dst); err != nil {
+	e, err := fs.cfg.Names.Lookup(from, src)
+	if err != nil {
+		return err
+	}
+	keys := []changeKey{nameKey(from, src), attrKey(e.ID)} // the ctime moves
+	release := func(*namespace.Entry) {}
+	switch fl {
+	case namespace.RenameReplace:
+		if err := fs.saveBefore(ctx, &e, to, dst); err != nil {
 			return err
 		}
-	}
-	release, keys := func(*namespace.Entry) {}, []changeKey{nameKey(to, dst)}
-	if fl == namespace.RenameReplace {
-		release, keys = fs.hold(to, dst)
+		var more []changeKey
+		release, more = fs.hold(to, dst)
+		keys = append(keys, more...)
+	case namespace.RenameExchange:
+		if x, err := fs.cfg.Names.Lookup(to, dst); err == nil {
+			keys = append(keys, attrKey(x.ID))
+		}
+		fallthrough
+	default:
+		keys = append(keys, nameKey(to, dst))
 	}
 	defer release(nil)
-	done := fs.expect(append(keys, nameKey(from, src))...)
+	done := fs.expect(keys...)
 	_, replaced, err := fs.cfg.Names.Rename(from, src, to, dst, fl)
 	done(err)
 	if err != nil {
@@ -106,11 +119,11 @@ func (fs *FS) Rename(ctx context.Context, srcDir Ino, src string, dstDir Ino, ds
 	return nil
 }
 
-// saveBefore commits the file at (from, src) if it has changes and (to, dst) exists.
-func (fs *FS) saveBefore(ctx context.Context, from namespace.NodeID, src string, to namespace.NodeID, dst string) error {
-	e, err := fs.cfg.Names.Lookup(from, src)
-	if err != nil || e.Kind != namespace.File {
-		return err
+// saveBefore commits the file e, about to be renamed, if it has changes and (to, dst)
+// exists.
+func (fs *FS) saveBefore(ctx context.Context, e *namespace.Entry, to namespace.NodeID, dst string) error {
+	if e.Kind != namespace.File {
+		return nil
 	}
 	n := fs.table.findPinned(e.ID)
 	if n == nil {

@@ -61,7 +61,7 @@ func (fs *FS) setEntry(n *inode, e namespace.Entry, c AttrChange) (namespace.Ent
 		setLocal(n.gone, ch, fs.now())
 		return *n.gone, nil
 	}
-	done := fs.expect(changeKey{what: namespace.AttrChanged, node: n.node()})
+	done := fs.expect(attrKey(n.node()))
 	e, err := fs.cfg.Names.SetAttr(n.node(), ch)
 	done(err)
 	return e, err

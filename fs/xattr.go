@@ -63,7 +63,7 @@ func (fs *FS) Setxattr(_ context.Context, i Ino, name string, value []byte, flag
 	case fs.isGone(n):
 		return errs.E("fs.Setxattr", errs.Stale, "", nil)
 	}
-	done := fs.expect(changeKey{what: namespace.AttrChanged, node: n.node()})
+	done := fs.expect(attrKey(n.node()))
 	err = fs.cfg.Names.SetXattr(n.node(), name, value, flag)
 	done(err)
 	return err
@@ -96,7 +96,7 @@ func (fs *FS) Removexattr(_ context.Context, i Ino, name string) error {
 	case fs.isGone(n):
 		return errs.E("fs.Removexattr", errs.NoAttr, "", nil)
 	}
-	done := fs.expect(changeKey{what: namespace.AttrChanged, node: n.node()})
+	done := fs.expect(attrKey(n.node()))
 	err = fs.cfg.Names.RemoveXattr(n.node(), name)
 	done(err)
 	return err

@@ -154,6 +154,7 @@ func (b *localBlocks) GetBlock(ctx context.Context, d blocks.Digest) (blocks.Sea
 	}
 	for _, p := range peers {
 		if got, err := p.GetBlock(ctx, d); err == nil {
+
 			b.mu.Lock()
 			b.far++
 			b.mu.Unlock()
