@@ -13,6 +13,7 @@ import (
 const (
 	retryDelay = 100 * time.Millisecond
 	maxRetry   = time.Second
+	maxTries   = 5 // while no device comes or goes
 )
 
 // attempt is one request to one device for one flight.
@@ -137,11 +138,11 @@ func (f *Fetcher) failedLocked(fl *flight, a *attempt, err error, now time.Time)
 	t.kind = errs.KindOf(err)
 	switch t.kind {
 	case errs.Exhausted, errs.Offline:
+		if t.change != f.changes {
+			t.change, t.tries = f.changes, 0
+		}
 		t.again = now.Add(min(retryDelay<<t.tries, maxRetry))
 		t.tries++
-		if now.Sub(a.begun) > maxRetry {
-			fl.alone = time.Time{} // it was there for a while: grace begins anew
-		}
 	case errs.NotExist:
 		t.final = true
 		f.creditLocked(fl, a.dev, false)

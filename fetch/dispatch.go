@@ -108,11 +108,7 @@ func (f *Fetcher) parkLocked(fl *flight) {
 	if len(fl.attempts) > 0 {
 		return
 	}
-	now := time.Now()
-	if fl.alone.IsZero() {
-		fl.alone = now
-	}
-	if !f.hopeLocked(fl, now) {
+	if !f.hopeLocked(fl, time.Now()) {
 		f.failLocked(fl, f.verdictLocked(fl))
 		return
 	}
@@ -121,25 +117,21 @@ func (f *Fetcher) parkLocked(fl *flight) {
 }
 
 // hopeLocked reports whether it makes sense to wait: a device that has not given its last answer was
-// connected a moment ago, or there has been no time yet to connect to any.
+// connected a moment ago, or is and breaks off, or there has been no time yet to connect to any.
 func (f *Fetcher) hopeLocked(fl *flight, now time.Time) bool {
-	if now.Sub(fl.alone) >= f.lim.Grace {
-		return false
-	}
 	all := f.cfg.Locator.Locate(fl.digest)
-	if len(all) == 0 {
-		return now.Sub(f.start) < f.lim.Grace
-	}
+	young := now.Sub(f.start) < f.lim.Grace
 	for _, c := range all {
 		dev := c.Source.Device()
-		if t := fl.tried[dev]; (t != nil && t.final) || f.book.isBanned(dev, fl.digest, now) {
+		t := fl.tried[dev]
+		if (t != nil && t.final) || f.book.isBanned(dev, fl.digest, now) {
 			continue
 		}
-		if c.Connected || now.Sub(c.LastSeen) < 2*f.lim.Grace || now.Sub(f.start) < f.lim.Grace {
+		if young || (c.Connected && (t == nil || t.tries < maxTries)) || (!c.Connected && now.Sub(c.LastSeen) < f.lim.Grace) {
 			return true
 		}
 	}
-	return false
+	return young && len(all) == 0
 }
 
 // verdictLocked is the error of a flight that nobody could serve.

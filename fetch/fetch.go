@@ -85,7 +85,8 @@ type Fetcher struct {
 	parked  map[*flight]struct{} // no device to ask now
 	book    book
 	ahead   ahead
-	flying  int64 // bytes asked for, estimated, OnDemand not counted
+	flying  int64  // bytes asked for, estimated, OnDemand not counted
+	changes uint64 // how often a device came or went
 	closed  bool
 }
 

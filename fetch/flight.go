@@ -30,7 +30,6 @@ type flight struct {
 	place    *element // in a queue
 	attempts []*attempt
 	tried    map[ident.DeviceID]*trial
-	alone    time.Time   // since when nobody could be asked while no device came or went; zero: somebody could
 	timer    *time.Timer // hedge, deadline, end of grace
 	seen     uint64      // progress at the timer's last look
 	moved    time.Time   // when progress was last seen
@@ -48,10 +47,11 @@ type stored struct {
 
 // trial is what a device did for a flight so far.
 type trial struct {
-	tries int
-	again time.Time // not to be asked before; meaningless when final
-	final bool      // not to be asked again
-	kind  errs.Kind // of its last answer
+	tries  int       // times it was busy or broke off, while no device came or went
+	change uint64    // Fetcher.changes at the last of them
+	again  time.Time // not to be asked before; meaningless when final
+	final  bool      // not to be asked again
+	kind   errs.Kind // of its last answer
 }
 
 // over reports whether the flight has its block or its error; for those who hold Fetcher.mu.

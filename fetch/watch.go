@@ -18,11 +18,11 @@ func (f *Fetcher) watch() {
 	for {
 		changed := f.cfg.Locator.Changed()
 		f.mu.Lock()
+		f.changes++
 		for fl := range f.parked {
 			for _, t := range fl.tried {
 				t.again, t.tries = time.Time{}, 0
 			}
-			fl.alone = time.Time{}
 			f.unparkLocked(fl)
 		}
 		f.dispatchLocked()
