@@ -75,9 +75,11 @@ func (fs *FS) detach(n *inode) {
 	fs.table.unpin(n)
 }
 
-// adopt takes over what the namespace shows now, unless the file has changes of its own.
+// adopt takes over what the namespace shows now; its bytes only if the file has no changes
+// of its own.
 // n.mu is held.
 func (f *file) adopt(e namespace.Entry) {
+	f.entry.Mode = e.Mode
 	if f.touched || f.saving || f.n.gone != nil {
 		return
 	}

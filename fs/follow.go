@@ -40,14 +40,12 @@ func (fs *FS) follow() {
 
 func (fs *FS) apply(c *namespace.Change) {
 	switch c.What {
-	case namespace.ContentChanged:
+	case namespace.ContentChanged, namespace.AttrChanged:
 		if n := fs.table.findPinned(c.Node); n != nil {
 			fs.refresh(n)
 			fs.table.unpin(n)
 		}
-		fs.invalidate(c.Node, true)
-	case namespace.AttrChanged:
-		fs.invalidate(c.Node, false)
+		fs.invalidate(c.Node, c.What == namespace.ContentChanged)
 	case namespace.NameChanged:
 		fs.renamed(c)
 	case namespace.Overflow:
