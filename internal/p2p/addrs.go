@@ -57,17 +57,17 @@ func worth(a ma.Multiaddr) int {
 	return n
 }
 
-// usable reports whether a is an address that our transports can dial from anywhere: link-local ones need
-// a zone that only their own machine knows.
+// usable reports whether a is an IP address that our transports can dial from anywhere: link-local ones
+// need a zone that only their own machine knows.
 func usable(a ma.Multiaddr) bool {
-	if isLinkLocal(a) || manet.IsIPUnspecified(a) {
+	if _, err := manet.ToIP(a); err != nil || isLinkLocal(a) || manet.IsIPUnspecified(a) {
 		return false
 	}
-	if _, err := a.ValueForProtocol(ma.P_CIRCUIT); err == nil {
-		return false
+	codes := make([]int, len(a))
+	for i, c := range a {
+		codes[i] = c.Protocol().Code
 	}
-	_, tcp := a.ValueForProtocol(ma.P_TCP)
-	return (tcp == nil && len(a) == 2) || isQUIC(a)
+	return slices.Equal(codes[1:], []int{ma.P_TCP}) || slices.Equal(codes[1:], []int{ma.P_UDP, ma.P_QUIC_V1})
 }
 
 func isLoopback(a ma.Multiaddr) bool { return manet.IsIPLoopback(a) }

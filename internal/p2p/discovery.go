@@ -83,9 +83,10 @@ func (f found) HandlePeerFound(info peer.AddrInfo) {
 	}
 	f.h.mu.Unlock()
 	if l != nil {
-		l.learn(addrs)
-		if !l.connected() {
+		if fresh := l.learn(addrs); !l.connected() {
 			l.now()
+		} else if fresh {
+			l.check() // it is in another place: the connection may be dead
 		}
 	}
 }

@@ -117,7 +117,9 @@ func (h *Host) dropLocked(l *link) {
 	if h.ids[l.id] == l {
 		delete(h.ids, l.id)
 	}
+	l.telling.Lock() // whoever is telling of it now has told before it is forgotten
 	h.hub.set(l.dev, false, true)
+	l.telling.Unlock()
 }
 
 // sweep closes the connections of all who may not be connected, and notes those of guests who became
@@ -188,6 +190,7 @@ func (h *Host) events(sub event.Subscription) {
 				h.identified(e)
 			case event.EvtLocalAddressesUpdated:
 				local.restart()
+				h.checkAll() // this device moved to another network, perhaps
 			}
 		}
 	}

@@ -41,6 +41,9 @@ type link struct {
 	tried    chan struct{} // closed and replaced after each dial
 	rtt      time.Duration
 	lastSeen time.Time
+	up       bool   // connected, as told
+	addr     string // the remote end of the connection in use; "" when there is none
+	path     string
 }
 
 func newLink(h *Host, dev ident.DeviceID, id peer.ID) *link {
@@ -164,12 +167,11 @@ func (h *Host) connected(c network.Conn) {
 		return
 	}
 	h.mu.Lock()
-	l, closed := h.ids[id], h.closed
-	if l != nil && !closed {
-		// Older connections may be dead without knowing: a device that changed its network dials anew.
-		h.wg.Go(func() { l.pingAll() })
-	}
+	l := h.ids[id]
 	h.mu.Unlock()
+	if l != nil {
+		l.check() // older connections may be dead without knowing: a device that moved dials anew
+	}
 }
 
 // changed notes that a connection came or, if lost, went.
@@ -180,16 +182,39 @@ func (h *Host) changed(id peer.ID, lost bool) {
 	if l == nil {
 		return
 	}
-	l.telling.Lock() // what is true must not be told in the wrong order
-	up := l.connected()
-	h.hub.set(l.dev, up, lost)
-	l.telling.Unlock()
-	l.mu.Lock()
-	l.lastSeen = time.Now()
-	l.mu.Unlock()
-	if !up {
+	if !l.tell(lost) {
 		l.now()
 	}
+}
+
+// tell notes whether the device is connected, and how. What is true must not be told in the wrong order,
+// hence a lock of its own over looking and telling.
+func (l *link) tell(lost bool) (up bool) {
+	l.telling.Lock()
+	defer l.telling.Unlock()
+	up = l.ctx.Err() == nil && l.connected()
+	var addr, path string
+	if c := l.best(); up && c != nil {
+		addr, path = c.RemoteMultiaddr().String(), pathOf(c.RemoteMultiaddr())
+	}
+	l.mu.Lock()
+	l.up, l.addr, l.path, l.lastSeen = up, addr, path, time.Now()
+	if !up {
+		l.rtt = 0
+	}
+	l.mu.Unlock()
+	l.h.hub.set(l.dev, up, lost)
+	return up
+}
+
+// best is the connection that libp2p opens streams on: the one with most of them.
+func (l *link) best() (best network.Conn) {
+	for _, c := range l.h.host.Network().ConnsToPeer(l.id) {
+		if best == nil || len(c.GetStreams()) > len(best.GetStreams()) {
+			best = c
+		}
+	}
+	return best
 }
 
 // identified learns where a device listens, and keeps it for the next start.

@@ -3,11 +3,9 @@ package p2p
 import (
 	"slices"
 	"time"
-
-	"github.com/libp2p/go-libp2p/core/network"
 )
 
-// Peers tells the state of every device of the Directory, in the order of their ids.
+// Peers tells the state of every device of the Directory, in the order of their ids. It answers from memory.
 func (h *Host) Peers() []PeerState {
 	h.mu.Lock()
 	links := make([]*link, 0, len(h.links))
@@ -25,18 +23,10 @@ func (h *Host) Peers() []PeerState {
 
 func (l *link) state() PeerState {
 	l.mu.Lock()
-	s := PeerState{Device: l.dev, LastSeen: l.lastSeen}
-	rtt := l.rtt
-	l.mu.Unlock()
-	var best network.Conn
-	for _, c := range l.h.host.Network().ConnsToPeer(l.id) {
-		if best == nil || len(c.GetStreams()) > len(best.GetStreams()) {
-			best = c
-		}
-	}
-	if best != nil {
-		s.Connected, s.LastSeen, s.RTT = true, time.Now(), rtt
-		s.Addr, s.Path = best.RemoteMultiaddr().String(), pathOf(best.RemoteMultiaddr())
+	defer l.mu.Unlock()
+	s := PeerState{Device: l.dev, Connected: l.up, Path: l.path, Addr: l.addr, RTT: l.rtt, LastSeen: l.lastSeen}
+	if l.up {
+		s.LastSeen = time.Now()
 	}
 	return s
 }

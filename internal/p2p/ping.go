@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -76,13 +78,26 @@ func (h *Host) pingLoop() {
 			return
 		case <-tick.C:
 		}
-		h.mu.Lock()
-		if !h.closed {
-			for _, l := range h.links {
-				h.wg.Go(l.pingAll)
-			}
-		}
-		h.mu.Unlock()
+		h.checkAll()
+	}
+}
+
+// checkAll looks at every connection now.
+func (h *Host) checkAll() {
+	h.mu.Lock()
+	links := slices.Collect(maps.Values(h.links))
+	h.mu.Unlock()
+	for _, l := range links {
+		l.check()
+	}
+}
+
+// check looks at the device's connections now, in a goroutine of its own.
+func (l *link) check() {
+	l.h.mu.Lock()
+	defer l.h.mu.Unlock()
+	if !l.h.closed {
+		l.h.wg.Go(l.pingAll)
 	}
 }
 
