@@ -22,9 +22,11 @@ type found struct {
 }
 
 // walk visits the headers in a segment file, in order, without reading the blocks. What is no
-// header (a hole, a torn write) is passed over in steps of 4096. A block's content can imitate
-// a header there, so a record counts only if a row names it or its digest holds.
-func walk(f segFile, size int64, fn func(found) error) error {
+// header (a hole, a torn write) is passed over in steps of 4096. A header alone proves nothing:
+// a block's content can imitate one, and a record torn by a crash has one too, while the next
+// record begins inside what it claims. So fn says whether it counts (a row names it, or its digest
+// holds), and only then is its length believed.
+func walk(f segFile, size int64, fn func(found) (counts bool, err error)) error {
 	var head [recordHeader]byte
 	for off := int64(0); off+recordHeader <= size; {
 		if _, err := f.ReadAt(head[:], off); err != nil {
@@ -35,10 +37,15 @@ func walk(f segFile, size int64, fn func(found) error) error {
 			off += recordAlign
 			continue
 		}
-		if err := fn(found{d, off, n}); err != nil {
+		counts, err := fn(found{d, off, n})
+		if err != nil {
 			return err
 		}
-		off += recordLen(n)
+		if counts {
+			off += recordLen(n)
+		} else {
+			off += recordAlign
+		}
 	}
 	return nil
 }
@@ -93,18 +100,18 @@ func (s *Store) empty(ctx context.Context, no uint32) error {
 	var batch []move
 	var bytes int64
 	defer func() { s.doneMoves(batch) }()
-	err = walk(clipped{sg.f}, end, func(f found) error {
+	err = walk(clipped{sg.f}, end, func(f found) (bool, error) {
 		if err := ctx.Err(); err != nil {
-			return err
+			return false, err
 		}
 		r, err := s.readRow(s.db, f.d)
 		if err != nil || r.form != formSegment || r.seg != no || int64(r.off) != f.off {
-			return nil // dead, or damaged: the next reader says so
+			return false, nil // dead, or damaged: the next reader says so
 		}
 		b, err := s.read(f.d, r, nil, true)
 		if err != nil {
 			s.damaged(f.d, r, err)
-			return nil
+			return false, nil
 		}
 		rec, err := s.writeRecord(op, b)
 		if rec.sg != nil {
@@ -112,14 +119,14 @@ func (s *Store) empty(ctx context.Context, no uint32) error {
 			batch = append(batch, move{rec, r})
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		if bytes += r.charge(); bytes < slackMax {
-			return nil
+			return true, nil
 		}
 		moved := batch
 		batch, bytes = nil, 0
-		return s.relocate(op, moved)
+		return true, s.relocate(op, moved)
 	})
 	if err == nil {
 		moved := batch

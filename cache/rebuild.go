@@ -21,13 +21,13 @@ func (s *Store) adopt(files []segInfo) error {
 		if err != nil {
 			return err
 		}
-		err = walk(sg.f, f.size, func(x found) error {
+		err = walk(sg.f, f.size, func(x found) (bool, error) {
 			r := row{form: formSegment, size: uint32(x.n), seg: f.no, off: uint32(x.off)}
 			if _, err := s.read(x.d, r, nil, true); err != nil {
-				return nil
+				return false, nil
 			}
 			n++
-			return s.update("cache.Open", func(tx *txn) error {
+			return true, s.update("cache.Open", func(tx *txn) error {
 				old, err := tx.row(x.d)
 				if err != nil || old.form != formAbsent {
 					return err

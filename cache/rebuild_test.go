@@ -167,12 +167,12 @@ func FuzzWalk(f *testing.F) {
 		d := newMemDisk()
 		file := &memFile{d: d, data: data}
 		last := int64(-1)
-		err := walk(file, int64(len(data)), func(x found) error {
+		err := walk(file, int64(len(data)), func(x found) (bool, error) {
 			if x.off <= last || x.off%recordAlign != 0 || x.off+recordHeader+int64(x.n) > int64(len(data)) {
 				t.Errorf("record %+v in %d bytes after %d", x, len(data), last)
 			}
 			last = x.off
-			return nil
+			return true, nil
 		})
 		if err != nil {
 			t.Error(err)

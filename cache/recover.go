@@ -285,16 +285,16 @@ func (s *Store) trim(f segInfo) error {
 	}
 	defer s.segs.release(sg)
 	dead := int64(0) // where the dead range before the present record begins
-	err = walk(sg.f, f.size, func(x found) error {
+	err = walk(sg.f, f.size, func(x found) (bool, error) {
 		r, err := s.readRow(s.db, x.d)
 		if err != nil || r.form != formSegment || r.seg != f.no || int64(r.off) != x.off {
-			return nil
+			return false, nil
 		}
 		if x.off > dead {
 			s.punch(region{f.no, dead, x.off - dead})
 		}
 		dead = x.off + recordLen(x.n)
-		return nil
+		return true, nil
 	})
 	if err == nil && f.size > dead {
 		s.punch(region{f.no, dead, f.size - dead})
