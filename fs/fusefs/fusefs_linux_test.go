@@ -1,0 +1,123 @@
+package fusefs
+
+import (
+	"testing"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+func TestHandles(t *testing.T) {
+	var h handles[string]
+	a, b := h.put("a"), h.put("b")
+	if v, ok := h.get(a); !ok || v != "a" || a == 0 || a == b {
+		t.Fatal(v, ok, a, b)
+	}
+	if v, ok := h.take(a); !ok || v != "a" {
+		t.Fatal(v, ok)
+	}
+	for _, i := range []uint64{a, 0, 99, ^uint64(0)} {
+		if _, ok := h.get(i); ok {
+			t.Errorf("handle %d is open", i)
+		}
+		if _, ok := h.take(i); ok {
+			t.Errorf("handle %d was taken", i)
+		}
+	}
+	if c := h.put("c"); c != a {
+		t.Errorf("number %d, want %d again", c, a)
+	}
+	n := 0
+	h.drain(func(string) { n++ })
+	if _, ok := h.get(b); ok || n != 2 {
+		t.Errorf("drained %d", n)
+	}
+}
+
+func TestTimesBeforeTheEpoch(t *testing.T) {
+	for _, c := range []struct {
+		ns   int64
+		sec  int64
+		nsec uint32
+	}{{0, 0, 0}, {1, 0, 1}, {-1, -1, 999999999}, {-1500000000, -2, 500000000}, {1234567890123456789, 1234567890, 123456789}} {
+		if s, n := split(c.ns); int64(s) != c.sec || n != c.nsec {
+			t.Errorf("%d: %d %d", c.ns, int64(s), n)
+		}
+	}
+}
+
+func TestKinds(t *testing.T) {
+	for kind, bits := range typeBits {
+		if got, ok := kindOf(bits | 0o644); !ok || got != kind {
+			t.Errorf("%v: %v %v", kind, got, ok)
+		}
+	}
+	if _, ok := kindOf(0o170000); ok {
+		t.Error("nonsense accepted")
+	}
+}
+
+func TestStatus(t *testing.T) {
+	if status(nil) != fuse.OK || status(errs.E("x", errs.NotExist, "", nil)) != fuse.ENOENT || status(badHandle()) == fuse.OK {
+		t.Error("wrong status")
+	}
+}
+
+func TestFit(t *testing.T) {
+	buf := make([]byte, 4)
+	if n, st := fit(buf, []byte("abc")); n != 3 || st != fuse.OK {
+		t.Error(n, st)
+	}
+	if n, st := fit(buf, []byte("abcde")); n != 5 || st != fuse.ERANGE {
+		t.Error(n, st)
+	}
+}
+
+func TestAnswersThatMayBeOldAreNotKept(t *testing.T) {
+	r := newRaw(nil, Options{Positive: time.Hour})
+	var out fuse.EntryOut
+	a := fs.Answer{Attr: fs.Attr{Ino: 7, Kind: namespace.Dir, Mode: 0o755, Nlink: 1}, Cache: true}
+	if r.setEntry(&out, &a); out.EntryTimeout() != time.Hour || out.AttrTimeout() != time.Hour || !out.Attr.IsDir() || out.NodeId != 7 {
+		t.Errorf("%+v", out)
+	}
+	a.Cache = false
+	if r.setEntry(&out, &a); out.EntryTimeout() != 0 || out.AttrTimeout() != 0 {
+		t.Errorf("%+v", out)
+	}
+}
+
+func TestReadResultJoinsManyPieces(t *testing.T) {
+	var b fs.Bytes
+	for range maxSlices + 1 {
+		b.Slices, b.Len = append(b.Slices, []byte{1}), b.Len+1
+	}
+	r := newReadResult(b, make([]byte, 0, 1000))
+	if _, vectored := r.(interface {
+		Slices() ([][]byte, fuse.Status)
+	}); vectored || r.Size() != maxSlices+1 {
+		t.Errorf("%T, size %d", r, r.Size())
+	}
+	b.Slices, b.Len = b.Slices[:2], 2
+	r = newReadResult(b, nil)
+	if got, st := r.Bytes(nil); len(got) != 2 || st != fuse.OK {
+		t.Error(got, st)
+	}
+	r.Done()
+	r.Done()
+}
+
+func TestRequestContext(t *testing.T) {
+	c := make(chan struct{})
+	r := request{c}
+	if r.Err() != nil {
+		t.Error(r.Err())
+	}
+	close(c)
+	if <-r.Done(); r.Err() == nil {
+		t.Error("not cancelled")
+	}
+}
