@@ -43,7 +43,7 @@ func checkView(t testing.TB, r *Replica) tree {
 	nodes := nodesOf(t, r)
 	pure := merge.Build(nodes, r.names)
 	v := tree{kids: map[NodeID]map[string]Entry{}, ids: map[NodeID]Entry{}}
-	x := r.reader(r.cfg.DB)
+	x := r.reader()
 	var walk func(f folder)
 	walk = func(f folder) {
 		want := map[string]Entry{}

@@ -27,6 +27,7 @@ func (r *Replica) commit(op string, t *tx) error {
 		r.writers = r.numbers.list
 		r.saved = len(r.numbers.list)
 		r.next = t.next
+		t.remember()
 	}
 	r.mu.Unlock()
 	if err != nil {
@@ -39,6 +40,20 @@ func (r *Replica) commit(op string, t *tx) error {
 	}
 	r.watch.publish(news)
 	return nil
+}
+
+// remember brings the caches up to date. Needs mu.
+func (t *tx) remember() {
+	for id, n := range t.nodes {
+		if n.dirty {
+			t.caches.nodes.set(id, n.Node)
+		}
+	}
+	for id, d := range t.dirs {
+		if d.dirty {
+			t.caches.dirs.set(id, d.dirRow)
+		}
+	}
 }
 
 // account brings the sums of the state up to date.

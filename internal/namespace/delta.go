@@ -45,7 +45,8 @@ func (r *Replica) snapshot(theirs Claims) (*Delta, error) {
 		return nil, err
 	}
 	snap, err := r.cfg.DB.Snapshot()
-	t := r.reader(snap)
+	t := r.reader()
+	t.src, t.caches = snap, nil
 	r.writing.Unlock()
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ func (t *tx) diff() []Change {
 	if !t.r.watch.busy() {
 		return nil
 	}
-	d := differ{now: t, old: t.r.reader(t.r.cfg.DB), seen: map[changeKey]bool{}}
+	d := differ{now: t, old: t.r.reader(), seen: map[changeKey]bool{}}
 	for k := range t.changed {
 		d.nameRow(k)
 	}

@@ -102,7 +102,7 @@ func (r *Replica) loadWriters() error {
 func (r *Replica) loadPending() error {
 	live := map[uint64]written{}
 	top := r.own.last
-	t := r.reader(r.cfg.DB)
+	t := r.reader()
 	for order := range 3 {
 		prefix := r.keys.dots(order, r.selfNum)
 		rng := kv.Range{Prefix: prefix, From: r.keys.dot(order, r.selfNum, r.own.last), After: true}

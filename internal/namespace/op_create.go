@@ -101,5 +101,6 @@ func (t *tx) newID(parent NodeID, dir bool) (id NodeID, err error) {
 	if dir {
 		id[15] |= 1
 	}
+	t.fresh(id) // nobody has drawn it before
 	return id, nil
 }

@@ -76,6 +76,7 @@ type Replica struct {
 	mu      sync.RWMutex
 	state   state
 	writers []ident.Writer // numbers.list as of the last commit
+	caches  caches
 	claims  Claims
 	acks    map[ident.DeviceID]Claims
 
@@ -152,7 +153,7 @@ func (r *Replica) Close() error {
 func (r *Replica) read(fn func(t *tx) error) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	t := r.reader(r.cfg.DB)
+	t := r.reader()
 	err := fn(t)
 	if t.err != nil {
 		return t.err
@@ -160,9 +161,9 @@ func (r *Replica) read(fn func(t *tx) error) error {
 	return err
 }
 
-// reader needs mu or writing.
-func (r *Replica) reader(src kv.Reader) *tx {
-	return &tx{keys: r.keys, r: r, src: src, writers: r.writers, state: r.state}
+// reader reads the present state. It needs mu or writing as long as it is used.
+func (r *Replica) reader() *tx {
+	return &tx{keys: r.keys, r: r, src: r.cfg.DB, caches: &r.caches, writers: r.writers, state: r.state}
 }
 
 // update runs fn in a transaction and commits it unless fn fails.
@@ -172,7 +173,7 @@ func (r *Replica) update(op string, fn func(t *tx) error) error {
 	if r.closed {
 		return errs.E(op, errs.Closed, "", nil)
 	}
-	t := r.reader(r.cfg.DB)
+	t := r.reader()
 	t.changes = newChanges()
 	t.next = r.next
 	if err := fn(t); err != nil {

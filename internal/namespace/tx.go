@@ -19,6 +19,7 @@ type tx struct {
 	keys
 	r       *Replica
 	src     kv.Reader
+	caches  *caches        // nil: src is not the present state
 	writers []ident.Writer // for decoding
 	state   state
 	err     error
@@ -39,7 +40,6 @@ type nameKey struct {
 // node is a node's registers and where it is placed.
 type node struct {
 	merge.Node
-	found  bool // it has a row
 	dirty  bool
 	placed bool    // its id stands in the row of at
 	at     nameKey // where it lives, after cuts
@@ -94,15 +94,8 @@ func (t *tx) node(id NodeID) *node {
 	if n := t.nodes[id]; n != nil {
 		return n
 	}
-	n := &node{Node: merge.Node{ID: id}}
-	if row := t.get(t.keys.node(id)); row != nil {
-		n.found = true
-		t.fail(decodeNode(id, row, t.writers, &n.Node))
-	}
-	if t.nodes == nil {
-		t.nodes = make(map[NodeID]*node)
-	}
-	t.nodes[id] = n
+	n := t.fresh(id)
+	n.Node = t.loadNode(id)
 	if p := n.P.Winner(); p != nil {
 		n.rawParent = p.Place.Parent
 		n.at = t.target(n)
@@ -111,6 +104,36 @@ func (t *tx) node(id NodeID) *node {
 	if t.changes != nil {
 		n.was = n.sum()
 		n.indexed = n.was
+	}
+	return n
+}
+
+// fresh returns a node of which nothing is known.
+func (t *tx) fresh(id NodeID) *node {
+	if t.nodes == nil {
+		t.nodes = make(map[NodeID]*node)
+	}
+	n := &node{Node: merge.Node{ID: id}}
+	t.nodes[id] = n
+	return n
+}
+
+// loadNode reads a node's registers.
+func (t *tx) loadNode(id NodeID) merge.Node {
+	if t.caches != nil {
+		if n, ok := t.caches.nodes.get(id); ok {
+			return n
+		}
+	}
+	n := merge.Node{ID: id}
+	row := t.get(t.keys.node(id))
+	if row == nil {
+		return n
+	}
+	if err := decodeNode(id, row, t.writers, &n); err != nil {
+		t.fail(err)
+	} else if t.caches != nil {
+		t.caches.nodes.set(id, n)
 	}
 	return n
 }
@@ -181,16 +204,30 @@ func (t *tx) dir(id NodeID) *dir {
 	if d := t.dirs[id]; d != nil {
 		return d
 	}
-	d := &dir{}
-	if row := t.get(t.keys.dir(id)); row != nil {
-		var err error
-		d.dirRow, err = decodeDir(row)
-		t.fail(err)
-	}
+	d := &dir{dirRow: t.loadDir(id)}
 	if t.dirs == nil {
 		t.dirs = make(map[NodeID]*dir)
 	}
 	t.dirs[id] = d
+	return d
+}
+
+func (t *tx) loadDir(id NodeID) (d dirRow) {
+	if t.caches != nil {
+		if d, ok := t.caches.dirs.get(id); ok {
+			return d
+		}
+	}
+	row := t.get(t.keys.dir(id))
+	if row == nil {
+		return d
+	}
+	d, err := decodeDir(row)
+	if err != nil {
+		t.fail(err)
+	} else if t.caches != nil {
+		t.caches.dirs.set(id, d)
+	}
 	return d
 }
 
