@@ -21,6 +21,7 @@ type attempt struct {
 	dev       ident.DeviceID
 	prio      Priority
 	cancel    context.CancelFunc
+	rtt       time.Duration
 	begun     time.Time
 	est       int64 // bytes it is counted as, 0 for an urgent one
 	delivered int64 // the device's page at the beginning
@@ -29,7 +30,7 @@ type attempt struct {
 
 func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 	ctx, cancel := context.WithCancel(fl.ctx)
-	a := &attempt{dev: c.Source.Device(), prio: fl.prio, cancel: cancel, begun: time.Now(), raise: make(chan Priority, priorities)}
+	a := &attempt{dev: c.Source.Device(), prio: fl.prio, cancel: cancel, rtt: c.RTT, begun: time.Now(), raise: make(chan Priority, priorities)}
 	if !a.prio.Urgent() {
 		a.est = int64(f.book.size)
 	}

@@ -62,7 +62,7 @@ type Config struct {
 	Limits  Limits
 	Present func(blocks.Digest) bool    // optional, cheap: the block is in the cache; spares reading it to see
 	Verify  func(blocks.Sealed) error   // optional, after the digest has been checked: for instance its seal
-	Report  func(Report)                // optional; called without locks, must not block
+	Report  func(Report)                // optional; called without locks, from many goroutines; must not block
 	Name    func(ident.DeviceID) string // optional: a device's name for people
 	Log     *slog.Logger                // optional
 }

@@ -6,7 +6,8 @@ import (
 	"github.com/shelffs/shelf/internal/errs"
 )
 
-// A second device is asked when the first shows nothing for a few times as long as it usually takes.
+// When somebody waits, a second device is asked if the first shows nothing for a few times as long as it
+// usually takes.
 const (
 	hedgeFactor = 4
 	minHedge    = 100 * time.Millisecond
@@ -50,9 +51,9 @@ func (f *Fetcher) armLocked(fl *flight) {
 		return
 	case parked:
 		after = retryDelay
-	case len(fl.attempts) > 0 && fl.prio <= ReadAhead:
+	case len(fl.attempts) > 0 && fl.prio.Urgent():
 		newest := fl.attempts[len(fl.attempts)-1]
-		after = min(max(hedgeFactor*f.book.page(newest.dev).answer, minHedge), maxHedge)
+		after = min(max(hedgeFactor*f.book.page(newest.dev).answer, minHedge+2*newest.rtt), maxHedge)
 	default:
 		return
 	}

@@ -32,7 +32,7 @@ func (h *Host) GuestsOpen(open bool) {
 	h.gate.setGuests(open)
 	if !open {
 		for _, id := range h.host.Network().Peers() {
-			if !h.gate.allowed(id) && !h.gate.isHost(id) && guestStreams(h.host.Network(), id) == 0 {
+			if !h.gate.allowed(id) && !h.gate.isHost(id) && !h.isGuest(id) {
 				_ = h.host.Network().ClosePeer(id)
 			}
 		}
@@ -43,32 +43,37 @@ func (h *Host) GuestsOpen(open bool) {
 // GuestsOpen: one stream at a time, of at most 64 KiB from the stranger. When fn returns the stream is
 // closed and then the connection, unless the Directory allows the peer by then.
 func (h *Host) HandleGuest(protocolID string, fn func(transport ident.TransportKey, s wire.Stream)) {
-	var mu sync.Mutex
-	busy := map[peer.ID]bool{}
 	h.host.SetStreamHandler(protocol.ID(protocolID), func(s network.Stream) {
 		id := s.Conn().RemotePeer()
 		key, ok := transportKey(id)
-		mu.Lock()
-		ok = ok && !busy[id] && (h.gate.guestsOpen() || h.gate.allowed(id))
-		if ok {
-			busy[id] = true
-		}
-		mu.Unlock()
-		if !ok {
+		if !ok || !(h.gate.guestsOpen() || h.gate.allowed(id)) || !h.enter(id) {
 			_ = s.Reset()
 			return
 		}
 		defer func() {
-			mu.Lock()
-			delete(busy, id)
-			mu.Unlock()
 			_ = s.Close()
 			h.farewell(s.Conn())
+			h.leave(id)
 		}()
 		_ = s.SetDeadline(time.Now().Add(guestTime))
 		fn(key, &metered{Stream: s, left: guestBytes})
 	})
 }
+
+// enter notes that a guest has its one stream; false when it has one already.
+func (h *Host) enter(id peer.ID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.guests[id] {
+		return false
+	}
+	h.guests[id] = true
+	return true
+}
+
+func (h *Host) leave(id peer.ID) { h.mu.Lock(); delete(h.guests, id); h.mu.Unlock() }
+
+func (h *Host) isGuest(id peer.ID) bool { h.mu.Lock(); defer h.mu.Unlock(); return h.guests[id] }
 
 // farewell closes a guest's connection a little later, unless it belongs to one of us then.
 func (h *Host) farewell(c network.Conn) {
@@ -88,7 +93,7 @@ func (h *Host) watchGuest(c network.Conn) {
 		if h.gate.allowed(c.RemotePeer()) {
 			return
 		}
-		if guestStreams(h.host.Network(), c.RemotePeer()) == 0 {
+		if !h.isGuest(c.RemotePeer()) {
 			_ = c.Close()
 			return
 		}
@@ -98,21 +103,6 @@ func (h *Host) watchGuest(c network.Conn) {
 			}
 		})
 	})
-}
-
-// guestStreams counts the streams of a peer that do more than identify it.
-func guestStreams(n network.Network, id peer.ID) int {
-	count := 0
-	for _, c := range n.ConnsToPeer(id) {
-		for _, s := range c.GetStreams() {
-			switch s.Protocol() {
-			case "", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0":
-			default:
-				count++
-			}
-		}
-	}
-	return count
 }
 
 // later runs fn after a time, unless the host is closed first.

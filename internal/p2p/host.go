@@ -31,6 +31,7 @@ type Host struct {
 	links  map[ident.DeviceID]*link // every device of the Directory
 	ids    map[peer.ID]*link
 	found  map[peer.ID][]string // strangers seen on the local network
+	guests map[peer.ID]bool     // strangers whose guest stream is being served
 	closed bool
 }
 
@@ -45,7 +46,7 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg, log: cfg.Log, gate: newGate(cfg.Directory), hub: newHub(),
-		links: map[ident.DeviceID]*link{}, ids: map[peer.ID]*link{}, found: map[peer.ID][]string{},
+		links: map[ident.DeviceID]*link{}, ids: map[peer.ID]*link{}, found: map[peer.ID][]string{}, guests: map[peer.ID]bool{},
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
@@ -129,7 +130,7 @@ func (h *Host) sweep() {
 		switch {
 		case h.gate.allowed(id):
 			h.changed(id, false)
-		case !h.gate.isHost(id) && !h.gate.guestsOpen():
+		case !h.gate.isHost(id) && !h.gate.guestsOpen() && !h.isGuest(id):
 			_ = h.host.Network().ClosePeer(id)
 		}
 	}

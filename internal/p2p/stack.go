@@ -107,30 +107,50 @@ func resources() (network.ResourceManager, error) {
 		))
 }
 
+// Between two dials to near addresses, so that they do not all succeed at once and all but one are hung up
+// on, perhaps in use already. A dial that fails starts the next one without waiting.
+const (
+	nextNear  = 50 * time.Millisecond
+	quicLater = 250 * time.Millisecond
+)
+
 // rank orders a dial: on this machine and network TCP first, which costs half the CPU of QUIC;
 // beyond it QUIC first, as libp2p does.
 func rank(addrs []ma.Multiaddr) []network.AddrDelay {
-	const quicLater = 250 * time.Millisecond
-	var near []network.AddrDelay
-	var far []ma.Multiaddr
-	for _, a := range addrs {
-		switch {
-		case !isNear(a):
-			far = append(far, a)
-		case isQUIC(a):
-			near = append(near, network.AddrDelay{Addr: a, Delay: quicLater})
-		default:
-			near = append(near, network.AddrDelay{Addr: a})
+	near := slices.DeleteFunc(slices.Clone(addrs), func(a ma.Multiaddr) bool { return !isNear(a) })
+	far := slices.DeleteFunc(slices.Clone(addrs), isNear)
+	slices.SortStableFunc(near, func(a, b ma.Multiaddr) int { return nearness(a) - nearness(b) })
+	var out []network.AddrDelay
+	var delay time.Duration
+	for i, a := range near {
+		if i > 0 && isQUIC(a) && !isQUIC(near[i-1]) {
+			delay += quicLater
 		}
+		out = append(out, network.AddrDelay{Addr: a, Delay: delay})
+		delay += nextNear
 	}
-	slices.SortStableFunc(near, func(a, b network.AddrDelay) int { return int(a.Delay - b.Delay) })
-	out := swarm.DefaultDialRanker(far)
-	if len(near) > 0 {
-		for i := range out {
-			out[i].Delay += quicLater
+	for _, d := range swarm.DefaultDialRanker(far) {
+		if len(near) > 0 {
+			d.Delay += quicLater
 		}
+		out = append(out, d)
 	}
-	return append(near, out...)
+	return out
+}
+
+// nearness sorts TCP before QUIC, then this machine before the network, then IPv4 before IPv6.
+func nearness(a ma.Multiaddr) int {
+	n := 0
+	if isQUIC(a) {
+		n += 4
+	}
+	if !isLoopback(a) {
+		n += 2
+	}
+	if _, err := a.ValueForProtocol(ma.P_IP6); err == nil {
+		n++
+	}
+	return n
 }
 
 func isQUIC(a ma.Multiaddr) bool {
