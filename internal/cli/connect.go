@@ -8,34 +8,32 @@ import (
 	"github.com/shelffs/shelf/internal/control/controlapi"
 )
 
-// answerWait is how long a daemon that holds the home may take until its socket is there.
-const answerWait = 10 * time.Second
-
-// connect finds the daemon of this home. It waits for one that is just starting; without
-// one it is KindNotRunning. The caller closes the client.
+// connect finds the daemon of this home. It waits for one that is just starting, and not for
+// ever; without one it is KindNotRunning. The caller closes the client.
 func (a *app) connect(ctx context.Context) (*client.Client, controlapi.Status, error) {
-	deadline := time.Now().Add(answerWait)
+	limited, cancel := context.WithTimeout(ctx, a.AnswerWait)
+	defer cancel()
 	for {
 		// The place of the socket may be told only once the daemon has begun.
 		c := client.New(a.home.Socket())
-		st, err := c.Status(ctx)
+		st, err := c.Status(limited)
 		if err == nil {
 			return c, st, nil
 		}
 		c.Close()
-		if controlapi.FromError(err).Kind != controlapi.KindNotRunning {
+		if ctx.Err() != nil {
+			return nil, st, ctx.Err()
+		}
+		if limited.Err() == nil && !isKind(err, controlapi.KindNotRunning) {
 			return nil, st, err
 		}
 		pid, locked := a.home.Locked()
 		if !locked {
 			return nil, st, a.notRunning()
 		}
-		if time.Now().After(deadline) {
-			return nil, st, controlapi.E("busy", "see "+a.home.LogFile()+"\nto end it: shelf down --force",
+		if pause(limited, 50*time.Millisecond) != nil && ctx.Err() == nil {
+			return nil, st, controlapi.E("busy", "its log: "+a.home.LogFile()+"\nto end it: "+a.program()+" down --force",
 				"the shelf daemon (process %d) does not answer", pid)
-		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return nil, st, err
 		}
 	}
 }

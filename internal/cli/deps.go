@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
@@ -33,6 +34,8 @@ type Deps struct {
 	Unmount func(ctx context.Context, path string, lazy bool) error
 	// Executable is the program that is started as the daemon (this one).
 	Executable string
+	// AnswerWait is how long a daemon that holds the home may take to answer (10 s).
+	AnswerWait time.Duration
 
 	Stdin  io.Reader // the process's own, as for the others
 	Stdout io.Writer
@@ -46,6 +49,9 @@ func (d Deps) withDefaults() Deps {
 	}
 	if d.Unmount == nil {
 		d.Unmount = mounthelper.Unmount
+	}
+	if d.AnswerWait == 0 {
+		d.AnswerWait = 10 * time.Second
 	}
 	if d.Stdin == nil {
 		d.Stdin = os.Stdin

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,14 @@ func (a *app) down(ctx context.Context, force bool) (int, error) {
 		return 0, err
 	}
 	defer c.Close()
-	if err := c.Stop(ctx, controlapi.StopRequest{Force: force}); err != nil {
+	// Whoever runs this inside the mount must not be told that this program uses it.
+	_ = os.Chdir(filepath.VolumeName(a.home.Dir()) + string(filepath.Separator))
+	stop, cancel := ctx, context.CancelFunc(func() {})
+	if force { // otherwise flushing may take as long as it takes
+		stop, cancel = context.WithTimeout(ctx, stopWait)
+	}
+	defer cancel()
+	if err := c.Stop(stop, controlapi.StopRequest{Force: force}); err != nil {
 		if force && ctx.Err() == nil {
 			return a.endHard(ctx, err)
 		}

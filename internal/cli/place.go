@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"github.com/shelffs/shelf/internal/control/client"
 	"github.com/shelffs/shelf/internal/control/controlapi"
@@ -49,7 +50,8 @@ func (a *app) refusals(items []controlapi.PlaceItem) error {
 	var all []*controlapi.Error
 	for _, it := range items {
 		if r := it.Refused; r != nil {
-			all = append(all, controlapi.E(r.Kind, refusalHint(it.Path, r), "%s: %s", it.Path, r.Reason))
+			reason := strings.TrimPrefix(r.Reason, it.Path+": ")
+			all = append(all, controlapi.E(r.Kind, refusalHint(it.Path, r), "%s: %s", it.Path, reason))
 		}
 	}
 	if len(all) == 0 {
@@ -78,9 +80,12 @@ func refusalHint(path string, r *controlapi.Refusal) string {
 	}
 	switch r.Kind {
 	case controlapi.KindOnlyCopy:
+		if strings.Contains(r.Reason, "shelf sync") {
+			break // it says so itself
+		}
 		hint += "it can be freed once another device has it: shelf sync --wait"
 	case "offline":
-		hint += "it goes on when a device that has it is reachable: shelf devices"
+		hint += "this tells which devices are connected: shelf devices"
 	case "no_space":
 		hint += "free something else, or start with a larger --cache-size"
 	}

@@ -30,6 +30,8 @@ func fakeDeps() Deps {
 	return Deps{
 		Version:   "1.2.3",
 		RunDaemon: runFake,
+		// A fake is quick; on a machine with much else to do still not at once.
+		AnswerWait: 3 * time.Second,
 		Probe: func() probe.Report {
 			f := probe.Finding{ID: "fusermount", OK: true, Fatal: true, What: "fusermount3 is there"}
 			if fakeWants("nofuse") {

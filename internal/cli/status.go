@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -84,11 +85,15 @@ func (a *app) showStatus(st controlapi.Status) {
 		{"received", blocks(t.BlocksIn) + ", " + size(t.BytesIn) + " since the start"},
 		{"sent", blocks(t.BlocksOut) + ", " + size(t.BytesOut)},
 	})
-	for _, w := range st.Warnings {
-		a.say("\nNote: %s", safe(sentence(w)))
-	}
+	notes := slices.Clone(st.Warnings)
 	if !st.Account.RecoveryConfirmed {
-		a.say("\nNote: the recovery phrase was not confirmed (%s recovery confirm).", a.program())
+		notes = append(notes, "the recovery phrase was not confirmed ("+a.program()+" recovery confirm)")
+	}
+	if len(notes) > 0 {
+		a.say("")
+	}
+	for _, w := range notes {
+		a.say("Note: %s", safe(sentence(w)))
 	}
 	if len(st.Peers) == 0 {
 		a.say("\nThis is the only device. To add one:  %s invite", a.program())

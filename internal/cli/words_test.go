@@ -13,13 +13,13 @@ import (
 
 func TestSafeText(t *testing.T) {
 	for in, want := range map[string]string{
-		"plain ü 漢 name": "plain ü 漢 name",
-		"\x1b[2Jgone":    `\x1b[2Jgone`,
-		"a\nb\tc\r":      `a\x0ab\x09c\x0d`,
-		"\xff\xfe":       `\xff\xfe`,
-		"right\u202eleft":     `right\u202eleft`,
-		"\u0085":         `\x85`,
-		"\uFFFD":         `\ufffd`,
+		"plain ü 漢 name":  "plain ü 漢 name",
+		"\x1b[2Jgone":     `\x1b[2Jgone`,
+		"a\nb\tc\r":       `a\x0ab\x09c\x0d`,
+		"\xff\xfe":        `\xff\xfe`,
+		"right\u202eleft": `right\u202eleft`,
+		"\u0085":          `\x85`,
+		"\uFFFD":          `\ufffd`,
 	} {
 		if got := safe(in); got != want {
 			t.Errorf("safe(%q) = %q, want %q", in, got, want)
