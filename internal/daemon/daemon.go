@@ -47,7 +47,7 @@ func Run(ctx context.Context, s config.Start, log *slog.Logger, emit func(contro
 		}
 	}
 	emit(controlapi.ProgressEvent(controlapi.StartProgress{Stage: controlapi.StageUnlock}))
-	p, made, err := openParts(ctx, s, log, emit, overLibp2p)
+	p, made, err := openParts(ctx, s, log, emit, libp2p{})
 	if err != nil {
 		return err
 	}

@@ -3,24 +3,15 @@ package daemon
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
-	"github.com/shelffs/shelf/internal/ident"
-	"github.com/shelffs/shelf/internal/p2p"
 	"github.com/shelffs/shelf/internal/share"
 )
 
-// nobody is the directory of a device that has no account yet.
-type nobody struct{}
-
-func (nobody) Allowed(ident.TransportKey) bool { return false }
-func (nobody) Peers() []p2p.Peer               { return nil }
-
 // join makes this home a device of the account that invited it.
-func (p *parts) join(ctx context.Context, s config.Start, emit func(controlapi.StartEvent)) (*share.Account, error) {
+func (p *parts) join(ctx context.Context, s config.Start, via Via, emit func(controlapi.StartEvent)) (*share.Account, error) {
 	token, err := share.ParseToken(s.Token)
 	if err != nil {
 		return nil, tokenError(err)
@@ -30,22 +21,12 @@ func (p *parts) join(ctx context.Context, s config.Start, emit func(controlapi.S
 		return nil, tokenError(err)
 	}
 	emit(controlapi.ProgressEvent(controlapi.StartProgress{Stage: controlapi.StageConnect}))
-	listen := s.Listen
-	if len(listen) == 0 {
-		listen = p2p.Listen(0)
-	}
-	host, err := newHost(ctx, j.TransportKey(), listen, nobody{}, nil, p.log)
-	if err != nil {
-		return nil, err
-	}
-	defer host.Close()
-	dial, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	stream, err := host.OpenGuest(dial, token.Inviter, token.Addrs, share.JoinProtocol)
+	stream, done, err := via.Knock(ctx, j.TransportKey(), token, s, p.log)
 	if err != nil {
 		return nil, controlapi.WithHint(errs.E("daemon.join", errs.Offline, "the inviting device", err),
 			"is it on, connected, and is `shelf invite` still waiting there?")
 	}
+	defer done()
 	a, err := j.Join(ctx, stream, func(code string) {
 		emit(controlapi.CodeEvent(controlapi.JoinCode{Code: code}))
 		emit(controlapi.ProgressEvent(controlapi.StartProgress{Stage: controlapi.StageApproval}))

@@ -29,8 +29,16 @@ type Network interface {
 	Close() error
 }
 
-// Via opens the network of an account.
-type Via func(ctx context.Context, a *share.Account, db *kv.DB, s config.Start, log *slog.Logger) (Network, error)
+// Via is the kind of network that a device is on.
+type Via interface {
+	// Open brings the account's device onto the network.
+	Open(ctx context.Context, a *share.Account, db *kv.DB, s config.Start, log *slog.Logger) (Network, error)
+	// Knock opens a stream to the device that made an invitation, as the stranger that proves key.
+	Knock(ctx context.Context, key ed25519.PrivateKey, t share.Token, s config.Start, log *slog.Logger) (stream wire.Stream, done func(), err error)
+}
+
+// libp2p is the real one.
+type libp2p struct{}
 
 // Tables of the meta store that belong to the network.
 const (
@@ -81,9 +89,9 @@ func put(db *kv.DB, k kv.Key, v []byte) error {
 	return b.Commit(kv.NoSync)
 }
 
-// overLibp2p starts the host on the addresses of the start, else on those of last time, so that
+// Open implements Via. The host listens on the addresses of the start, else on those of last time, so that
 // others find us where we were.
-func overLibp2p(ctx context.Context, a *share.Account, db *kv.DB, s config.Start, log *slog.Logger) (Network, error) {
+func (libp2p) Open(ctx context.Context, a *share.Account, db *kv.DB, s config.Start, log *slog.Logger) (Network, error) {
 	listen := s.Listen
 	key := db.Key(tableListen)
 	if len(listen) == 0 {
@@ -106,6 +114,35 @@ func overLibp2p(ctx context.Context, a *share.Account, db *kv.DB, s config.Start
 	}
 	return host, nil
 }
+
+// Knock implements Via.
+func (libp2p) Knock(ctx context.Context, key ed25519.PrivateKey, t share.Token, s config.Start, log *slog.Logger) (wire.Stream, func(), error) {
+	listen := s.Listen
+	if len(listen) == 0 {
+		listen = p2p.Listen(0)
+	}
+	host, err := newHost(ctx, key, listen, nobody{}, nil, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, knockTime)
+	defer cancel()
+	stream, err := host.OpenGuest(ctx, t.Inviter, t.Addrs, share.JoinProtocol)
+	if err != nil {
+		_ = host.Close()
+		return nil, nil, err
+	}
+	return stream, func() { _ = host.Close() }, nil
+}
+
+// knockTime is how long the inviting device is looked for.
+const knockTime = 30 * time.Second
+
+// nobody is the directory of a device that has no account yet.
+type nobody struct{}
+
+func (nobody) Allowed(ident.TransportKey) bool { return false }
+func (nobody) Peers() []p2p.Peer               { return nil }
 
 func newHost(ctx context.Context, key ed25519.PrivateKey, listen []string, dir p2p.Directory, book p2p.AddrBook, log *slog.Logger) (*p2p.Host, error) {
 	return p2p.New(ctx, p2p.Config{TransportKey: key, Listen: listen, MDNS: true, Directory: dir, AddrBook: book, Log: log})

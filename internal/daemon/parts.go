@@ -90,7 +90,7 @@ func openParts(ctx context.Context, s config.Start, log *slog.Logger, emit func(
 		return nil, m, err
 	}
 	p.onClose(func(context.Context) error { return p.meta.Close() })
-	if m, err = p.openAccount(ctx, s, emit); err != nil {
+	if m, err = p.openAccount(ctx, s, via, emit); err != nil {
 		return nil, m, err
 	}
 	if err = p.openStores(s, master); err != nil {
@@ -115,7 +115,7 @@ func (p *parts) unlock() (key [32]byte, err error) {
 }
 
 // openAccount opens the account, or makes or joins one as the start says.
-func (p *parts) openAccount(ctx context.Context, s config.Start, emit func(controlapi.StartEvent)) (m made, err error) {
+func (p *parts) openAccount(ctx context.Context, s config.Start, via Via, emit func(controlapi.StartEvent)) (m made, err error) {
 	opt := share.Options{Log: p.log}
 	p.account, err = share.Open(p.meta, opt)
 	switch {
@@ -124,7 +124,7 @@ func (p *parts) openAccount(ctx context.Context, s config.Start, emit func(contr
 	case err == nil || !errs.Is(err, errs.NotExist):
 		return m, err
 	case s.Token != "":
-		p.account, err = p.join(ctx, s, emit)
+		p.account, err = p.join(ctx, s, via, emit)
 		return made{joined: true}, err
 	case s.Create:
 		var phrase string
@@ -163,7 +163,7 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 
 // openNetwork starts the host and everything that talks over it.
 func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err error) {
-	host, err := via(ctx, p.account, p.meta, s, p.log)
+	host, err := via.Open(ctx, p.account, p.meta, s, p.log)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,291 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shelffs/shelf/fs/fstest"
+	"github.com/shelffs/shelf/internal/simnet"
+)
+
+// actor is a device in a play: a real daemon with a mount, or the same parts in this process.
+type actor interface {
+	create()           // a new account
+	admit(other actor) // other joins this account
+	away()             // gone: nothing of it can be reached
+	back()
+	sys() fstest.Sys // its files, while it is there
+	pin(path string) error
+	blocksIn() int64 // content blocks that came over the network since it is there
+}
+
+// processActor is a device of the process tests.
+type processActor struct{ *device }
+
+func (p processActor) create() { p.up() }
+func (p processActor) admit(other actor) {
+	p.device.admit(other.(processActor).device)
+	other.(processActor).up()
+}
+func (p processActor) away()           { p.must("down") }
+func (p processActor) back()           { p.up() }
+func (p processActor) sys() fstest.Sys { return fstest.OS(p.mnt) }
+func (p processActor) blocksIn() int64 { return p.status().Transferred.BlocksIn }
+func (p processActor) pin(path string) error {
+	if out, code := p.try("pin", path); code != 0 {
+		return errors.New(out)
+	}
+	return nil
+}
+
+// A stage makes actors of one kind that can reach each other.
+var stages = map[string]func(t *testing.T) func(name string) actor{
+	"memory": func(t *testing.T) func(string) actor {
+		m := newMemory()
+		m.net = simnet.New(simnet.Link{Latency: 200 * time.Microsecond})
+		return func(name string) actor { return newMemoryDevice(t, m, name) }
+	},
+	"processes": func(t *testing.T) func(string) actor {
+		return func(name string) actor { return processActor{newDevice(t, name)} }
+	},
+}
+
+// play runs one script on both stages with n devices of one account.
+func play(t *testing.T, n int, script func(t *testing.T, d []actor)) {
+	for name, stage := range stages {
+		t.Run(name, func(t *testing.T) {
+			cast := stage(t)
+			var d []actor
+			for i := range n {
+				d = append(d, cast(string(rune('a'+i))))
+				if i == 0 {
+					d[0].create()
+				} else {
+					d[i/2].admit(d[i]) // not always the first device invites
+				}
+			}
+			script(t, d)
+		})
+	}
+}
+
+func put(t *testing.T, a actor, path, data string) {
+	t.Helper()
+	f, err := a.sys().Open(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Pwrite([]byte(data), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get(a actor, path string) (string, error) {
+	f, err := a.sys().Open(path, os.O_RDONLY, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	var out []byte
+	for buf := make([]byte, 64<<10); ; {
+		n, err := f.Pread(buf, int64(len(out)))
+		if err != nil || n == 0 {
+			return string(out), err
+		}
+		out = append(out, buf[:n]...)
+	}
+}
+
+// tree lists everything below path with the contents of files, sorted.
+func tree(a actor, path string) string {
+	var lines []string
+	names, err := a.sys().ReadDir(path)
+	if err != nil {
+		return err.Error()
+	}
+	for _, n := range names {
+		p := strings.TrimSuffix(path, "/") + "/" + n
+		st, err := a.sys().Lstat(p)
+		switch {
+		case err != nil:
+			lines = append(lines, p+": "+err.Error())
+		case st.Type == fstest.Dir:
+			lines = append(lines, p+"/", tree(a, p))
+		default:
+			data, err := get(a, p)
+			if err != nil {
+				data = err.Error()
+			}
+			lines = append(lines, fmt.Sprintf("%s=%.40s", p, data))
+		}
+	}
+	slices.Sort(lines)
+	return strings.TrimSpace(strings.Join(lines, "\n"))
+}
+
+// agree waits until all show the same tree and it holds each of want.
+func agree(t *testing.T, d []actor, want ...string) string {
+	t.Helper()
+	var last []string
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		last = nil
+		for _, a := range d {
+			last = append(last, tree(a, "/"))
+		}
+		same := true
+		for _, s := range last {
+			same = same && s == last[0]
+		}
+		for _, w := range want {
+			same = same && strings.Contains(last[0], w)
+		}
+		if same {
+			return last[0]
+		}
+	}
+	t.Fatalf("no agreement on %q:\n%s", want, strings.Join(last, "\n--\n"))
+	return ""
+}
+
+func TestPlayNamesFirstBytesLater(t *testing.T) {
+	play(t, 4, func(t *testing.T, d []actor) {
+		for i, a := range d {
+			put(t, a, fmt.Sprintf("/from-%d", i), strings.Repeat(string(rune('0'+i)), 100_000))
+		}
+		for _, a := range d {
+			eventually(t, 10*time.Second, "all names", func() bool {
+				names, _ := a.sys().ReadDir("/")
+				return len(names) == len(d)
+			})
+			if n := a.blocksIn(); n != 0 {
+				t.Errorf("%d blocks moved for names", n)
+			}
+		}
+		agree(t, d, "/from-3=333")
+	})
+}
+
+func TestPlayConcurrentEdits(t *testing.T) {
+	play(t, 3, func(t *testing.T, d []actor) {
+		put(t, d[0], "/plan.txt", "base")
+		agree(t, d, "/plan.txt=base")
+		d[0].away()
+		d[2].away()
+		put(t, d[1], "/plan.txt", "by b")
+		d[1].away()
+		d[0].back()
+		put(t, d[0], "/plan.txt", "by a")
+		d[1].back()
+		d[2].back()
+		if got := agree(t, d, "=by a", "=by b", "/plan (conflict from "); strings.Count(got, "\n") != 1 {
+			t.Errorf("two versions, once each:\n%s", got)
+		}
+		// An edit of the file leaves the copy alone, and deleting the copy ends the conflict everywhere.
+		put(t, d[2], "/plan.txt", "final")
+		names, err := d[2].sys().ReadDir("/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range names {
+			if strings.Contains(n, "conflict") {
+				if err := d[2].sys().Unlink("/" + n); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if got := agree(t, d, "/plan.txt=final"); strings.Contains(got, "conflict") {
+			t.Errorf("the conflict is still there:\n%s", got)
+		}
+	})
+}
+
+func TestPlayEqualEditsAreNoConflict(t *testing.T) {
+	play(t, 2, func(t *testing.T, d []actor) {
+		put(t, d[0], "/same", "old")
+		agree(t, d, "/same=old")
+		d[0].away()
+		put(t, d[1], "/same", "new")
+		d[1].away()
+		d[0].back()
+		put(t, d[0], "/same", "new")
+		d[1].back()
+		if got := agree(t, d, "/same=new"); strings.Contains(got, "\n") {
+			t.Errorf("one file expected:\n%s", got)
+		}
+	})
+}
+
+func TestPlayDeleteAgainstEdit(t *testing.T) {
+	play(t, 2, func(t *testing.T, d []actor) {
+		put(t, d[0], "/kept", "old")
+		put(t, d[0], "/gone", "x")
+		agree(t, d, "/kept=old", "/gone=x")
+		d[0].away()
+		put(t, d[1], "/kept", "edited meanwhile")
+		d[1].away()
+		d[0].back()
+		for _, p := range []string{"/kept", "/gone"} {
+			if err := d[0].sys().Unlink(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d[1].back()
+		if got := agree(t, d, "/kept=edited meanwhile"); strings.Contains(got, "/gone") {
+			t.Errorf("a deleted file is back:\n%s", got)
+		}
+	})
+}
+
+func TestPlayRenameAgainstCreateInside(t *testing.T) {
+	play(t, 2, func(t *testing.T, d []actor) {
+		if err := d[0].sys().Mkdir("/dir", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		put(t, d[0], "/dir/one", "1")
+		agree(t, d, "/dir/one=1")
+		d[0].away()
+		put(t, d[1], "/dir/two", "2")
+		d[1].away()
+		d[0].back()
+		if err := d[0].sys().Rename("/dir", "/moved", fstest.Replace); err != nil {
+			t.Fatal(err)
+		}
+		d[1].back()
+		if got := agree(t, d, "/moved/one=1", "/moved/two=2"); strings.Contains(got, "/dir") {
+			t.Errorf("the old folder is still there:\n%s", got)
+		}
+	})
+}
+
+func TestPlayOffline(t *testing.T) {
+	play(t, 2, func(t *testing.T, d []actor) {
+		put(t, d[0], "/pinned", strings.Repeat("p", 300_000))
+		put(t, d[0], "/other", strings.Repeat("o", 300_000))
+		eventually(t, 10*time.Second, "names and sizes", func() bool {
+			p, perr := d[1].sys().Lstat("/pinned")
+			o, oerr := d[1].sys().Lstat("/other")
+			return perr == nil && oerr == nil && p.Size == 300_000 && o.Size == 300_000
+		})
+		if err := d[1].pin("/pinned"); err != nil {
+			t.Fatal(err)
+		}
+		d[0].away()
+		if got, err := get(d[1], "/pinned"); err != nil || len(got) != 300_000 {
+			t.Errorf("pinned, offline: %d bytes, %v", len(got), err)
+		}
+		if _, err := get(d[1], "/other"); !errors.Is(err, syscall.EHOSTDOWN) {
+			t.Errorf("not here, offline: %v, want EHOSTDOWN", err)
+		}
+		d[0].back()
+		agree(t, d, "/other=ooo")
+	})
+}
