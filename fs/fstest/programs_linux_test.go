@@ -47,7 +47,7 @@ func source(t *testing.T) string {
 	}
 	ok(os.MkdirAll(dir+"/a/b/c", 0o755))
 	ok(os.Mkdir(dir+"/d", 0o755))
-	for i := range 200 {
+	for i := range 120 {
 		ok(os.WriteFile(fmt.Sprintf("%s/a/b/f%d", dir, i), random(int64(i), i*37), 0o644))
 	}
 	ok(os.WriteFile(dir+"/big", random(1, 3000000), 0o644))
@@ -120,39 +120,27 @@ func TestGit(t *testing.T) {
 	sh(t, c.mnt, `
 		git clone -q `+src+` work && cd work
 		test -z "$(git status --porcelain)"
+		sync . && sleep 0.1 && { echo 3 > /proc/sys/vm/drop_caches || true; } 2>/dev/null
+		test -z "$(git diff-files --raw)" # times must not move after they were seen
 		echo change >> big; echo new > new; git add -A; git commit -qm two
 		git checkout -q other && test ! -e new && git checkout -q main && test -e new
 		git mv new renamed && git commit -qm three
-		git rebase -q --force-rebase --root 2>/dev/null
-		git gc -q --aggressive && git fsck --strict
+		git gc -q && git fsck --strict
 		git stash list; echo dirty >> big; git stash -q; git stash pop -q
 		git push -q origin HEAD:pushed
 		test "$(git status --porcelain)" = " M big"
 		cd .. && git clone -q --no-hardlinks work again && git -C again fsck && rm -rf again`)
 }
 
-// Times must not move after they were seen, or git takes files for changed.
-func TestGitStatusStaysClean(t *testing.T) {
-	needs(t, "git")
-	c, src := mounted(t), source(t)
-	sh(t, src, "rm pipe; git init -q -b main; git add -A; git commit -qm one")
-	sh(t, c.mnt, "git clone -q "+src+" work; sleep 0.3; git -C work -c core.trustctime=true status --porcelain")
-	// What the index holds was seen before the files were committed.
-	got := sh(t, c.mnt, "cd work; sleep 0.2; echo 3 > /proc/sys/vm/drop_caches || true; git diff-files --raw")
-	if got != "" {
-		t.Errorf("git sees changes:\n%s", got)
-	}
-}
-
 func TestSQLite(t *testing.T) {
 	needs(t, "sqlite3")
-	for _, mode := range []string{"delete", "truncate", "persist", "wal"} {
+	for _, mode := range []string{"delete", "wal"} {
 		t.Run(mode, func(t *testing.T) {
 			c := mounted(t)
 			sh(t, c.mnt, `
 				sqlite3 db "pragma journal_mode=`+mode+`; create table t(i integer primary key, b blob);" >/dev/null
-				for r in 1 2 3 4; do
-					(for n in $(seq 5); do
+				for r in 1 2 3; do
+					(for n in 1 2 3; do
 						sqlite3 -cmd '.timeout 20000' db "begin immediate; insert into t(b) select randomblob(700) from generate_series(1,200); delete from t where i % 7 = $r; commit;"
 					done) &
 				done; wait
@@ -175,7 +163,7 @@ func TestEditors(t *testing.T) {
 	c := mounted(t)
 	sh(t, c.mnt, `
 		printf one > doc
-		for i in $(seq 10); do
+		for i in 1 2 3 4; do
 			printf "save $i" > .doc.swp; sync .doc.swp; mv .doc.swp doc      # rename over
 			test "$(cat doc)" = "save $i"
 			cp doc doc~; printf "in place $i" > doc; rm doc~                  # backup, then truncate
@@ -191,8 +179,8 @@ func TestBuild(t *testing.T) { // many processes that map, write and run files
 	needs(t, "gcc", "make")
 	c := mounted(t)
 	sh(t, c.mnt, `
-		for i in $(seq 20); do echo "int f$i(void){return $i;}" > f$i.c; done
-		{ for i in $(seq 20); do echo "int f$i(void);"; done; echo "int main(void){return 0"; for i in $(seq 20); do echo "+f$i()"; done; echo "-210;}"; } > main.c
+		for i in $(seq 6); do echo "int f$i(void){return $i;}" > f$i.c; done
+		{ for i in $(seq 6); do echo "int f$i(void);"; done; echo "int main(void){return 0"; for i in $(seq 6); do echo "+f$i()"; done; echo "-21;}"; } > main.c
 		printf 'prog: $(patsubst %%.c,%%.o,$(wildcard *.c))\n\tgcc -o $@ $^\n' > Makefile
 		make -s -j4 && ./prog && make -s -j4 | cat && touch f3.c && make | grep -q gcc && ./prog && ar rc lib.a f1.o f2.o && make clean 2>/dev/null || test -x prog`)
 }
