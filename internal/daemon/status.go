@@ -21,7 +21,7 @@ func (d *daemon) Status(context.Context) (controlapi.Status, error) {
 	confirmed, _ := d.confirmed()
 	return controlapi.Status{
 		Daemon:  controlapi.DaemonInfo{PID: os.Getpid(), Version: d.start.Version, Started: d.began},
-		Account: controlapi.Account{ID: d.account.AccountID().String(), Devices: len(d.living()), RecoveryConfirmed: confirmed != nil},
+		Account: controlapi.Account{ID: d.account.AccountID().String(), Devices: len(d.living()), RecoveryConfirmed: confirmed != nil || !self.AddedBy.IsZero()}, // who joined was never shown the phrase,
 		Device:  controlapi.DeviceName{ID: self.ID.String(), Name: self.Name},
 		Mount:   d.mounts.where(),
 		Cache:   controlapi.Cache{Limit: cs.Limit, Used: cs.Used, Pinned: cs.Pinned, Staged: cs.Staged, Fetched: cs.Fetched},
