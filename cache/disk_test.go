@@ -169,7 +169,7 @@ func openMem(t *testing.T, dir string, d *memDisk, fs vfs.FS, o Options) *Store 
 // After a power failure at any moment: what was synced is there, whatever else is there is
 // right, nothing is reported as damage, and the sums hold.
 func TestPowerFailure(t *testing.T) {
-	for seed := range uint64(12) {
+	for seed := range uint64(8) {
 		rng := rand.New(rand.NewPCG(seed, 9))
 		d, mem := newMemDisk(), vfs.NewCrashableMem()
 		o := Options{Limit: 3 << 20}

@@ -21,7 +21,7 @@ type quotaFS struct {
 	vfs.FS
 	mu     sync.Mutex
 	free   int64
-	broken bool // every write to a log fails with EIO
+	broken string // writes to files of this extension fail with EIO
 	sizes  map[string]int64
 }
 
@@ -66,7 +66,7 @@ type quotaFile struct {
 
 func (f *quotaFile) Write(p []byte) (int, error) {
 	f.q.mu.Lock()
-	broken := f.q.broken && filepath.Ext(f.name) == ".log"
+	broken := f.q.broken != "" && filepath.Ext(f.name) == f.q.broken
 	n := min(int64(len(p)), max(f.q.free, 0))
 	if !broken {
 		f.q.free -= n
@@ -109,8 +109,8 @@ func fill(t *testing.T, db *DB, from int) (n int, err error) {
 func TestFullDiskRefusesWritesAndRecovers(t *testing.T) {
 	for _, floor := range []int64{4 << 20, -1} { // seen coming; met without warning
 		t.Run(fmt.Sprint(floor), func(t *testing.T) {
-			q := newQuotaFS(vfs.NewMem(), 96<<20)
-			db := openOn(t, q, Options{FreeFloor: floor})
+			q := newQuotaFS(vfs.NewMem(), 16<<20)
+			db := openOn(t, q, Options{FreeFloor: floor, memTable: 1 << 20})
 			n, err := fill(t, db, 0)
 			if !errs.Is(err, errs.NoSpace) {
 				t.Fatalf("on a full disk: %v", err)
@@ -132,7 +132,7 @@ func TestFullDiskRefusesWritesAndRecovers(t *testing.T) {
 			if err := b.Commit(Sync); err != nil {
 				t.Errorf("delete on a full disk: %v", err)
 			}
-			q.take(-64 << 20)
+			q.take(-16 << 20)
 			set(t, db, db.Key('g'), "again")
 			if err := db.Sync(); err != nil {
 				t.Error(err)
@@ -155,25 +155,27 @@ func TestFullDiskRefusesWritesAndRecovers(t *testing.T) {
 }
 
 func TestFailedDiskKeepsWhatWasDurable(t *testing.T) {
-	for _, how := range []string{"log breaks", "full without ballast"} {
+	for _, how := range []string{"log breaks", "tables break", "full without ballast"} {
 		t.Run(how, func(t *testing.T) {
 			mem := vfs.NewMem()
 			q := newQuotaFS(mem, 128<<20)
-			db := openOn(t, q, Options{FreeFloor: -1, Ballast: -1})
+			db := openOn(t, q, Options{FreeFloor: -1, Ballast: -1, memTable: 1 << 20})
 			b := db.Batch()
 			_ = b.Set(db.Key('a'), []byte("durable"))
 			if err := b.Commit(Sync); err != nil {
 				t.Fatal(err)
 			}
 			want := errs.NoSpace
-			if how == "log breaks" {
-				q.mu.Lock()
-				q.broken = true
-				q.mu.Unlock()
-				want = errs.Other
-			} else {
-				q.take(128<<20 - 1<<20)
+			q.mu.Lock()
+			switch how {
+			case "log breaks":
+				q.broken, want = ".log", errs.Other
+			case "tables break":
+				q.broken, want = ".sst", errs.Other
+			default:
+				q.free = 1 << 20
 			}
+			q.mu.Unlock()
 			var err error
 			for i := range 4000 {
 				b := db.Batch()
@@ -220,7 +222,7 @@ func TestFailedDiskKeepsWhatWasDurable(t *testing.T) {
 // What survives a crash of the machine is a prefix of the commits, and holds all that were
 // synced.
 func TestCrashKeepsAPrefix(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(4) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		mem := vfs.NewCrashableMem()
 		db := openOn(t, mem, Options{Ballast: -1})
@@ -293,7 +295,7 @@ func TestOpenRefusals(t *testing.T) {
 func TestDamagedFiles(t *testing.T) {
 	base := vfs.NewMem()
 	db := openOn(t, base, Options{Ballast: -1})
-	for i := range 2000 {
+	for i := range 300 {
 		set(t, db, db.Key('r', U64(uint64(i))), fmt.Sprintf("%0500d", i))
 	}
 	if err := db.p.Flush(); err != nil {

@@ -39,23 +39,24 @@ type guard struct {
 
 	ballastMu sync.Mutex // guards the ballast file
 
-	p         *pebble.DB   // set before the first admit
-	busy      atomic.Bool  // writers wait
-	written   atomic.Int64 // bytes admitted since the last look at disk and backlog
-	lastLook  atomic.Int64 // when, unix ns
-	looking   atomic.Bool  // somebody is looking
-	lastNoise atomic.Int64 // last report of failing background work, unix ns
+	p          *pebble.DB   // set before the first admit
+	busy       atomic.Bool  // writers wait
+	written    atomic.Int64 // bytes admitted since the last look at disk and backlog
+	lastLook   atomic.Int64 // when, unix ns
+	looking    atomic.Bool  // somebody is looking
+	tableFails atomic.Int32 // tables that failed since one was synced
+	lastNoise  atomic.Int64 // last report of failing background work, unix ns
 }
 
 const (
-	memTableSize = 8 << 20
-	maxBacklog   = 5 * memTableSize // bytes in memory that wait for the disk
-	maxSublevels = 24               // of level 0: each costs every read a look
+	maxBacklog   = 5  // memtables' worth of bytes in memory that wait for the disk
+	maxSublevels = 24 // of level 0: each costs every read a look
 
-	lookBytes  = 1 << 20                // look at disk and backlog after this many bytes,
-	lookEvery  = 250 * time.Millisecond // or after this long
-	retryPause = 100 * time.Millisecond // between attempts of background work on a full disk
-	lastDrop   = 1 << 20                // with less than this free, reclaiming is refused too
+	lookBytes     = 1 << 20                // look at disk and backlog after this many bytes,
+	lookEvery     = 250 * time.Millisecond // or after this long
+	retryPause    = 100 * time.Millisecond // between attempts of background work on a full disk
+	maxTableFails = 20                     // then the disk is broken: some seconds of retryPause
+	lastDrop      = 1 << 20                // with less than this free, reclaiming is refused too
 )
 
 func newGuard(o Options, dir string) *guard {
@@ -132,7 +133,7 @@ func (g *guard) look() {
 	if g.written.Load() >= lookBytes || g.busy.Load() {
 		g.written.Store(0)
 		m := g.p.Metrics()
-		g.busy.Store(m.MemTable.Size > maxBacklog || m.Levels[0].Sublevels > maxSublevels)
+		g.busy.Store(m.MemTable.Size > maxBacklog*uint64(g.o.memTable) || m.Levels[0].Sublevels > maxSublevels)
 	}
 	g.lookAtDisk()
 }
@@ -202,10 +203,15 @@ func (g *guard) makeBallast() error {
 func (g *guard) dropBallast() {
 	g.ballastMu.Lock()
 	defer g.ballastMu.Unlock()
+	g.nowFull()
+	_ = g.o.FS.Remove(g.ballastName())
+}
+
+// nowFull ends writers' waits too: flushes that fail for want of space would never end them.
+func (g *guard) nowFull() {
 	if g.full.CompareAndSwap(false, true) {
 		g.log.Warn("kv: disk full, changes are refused")
 	}
-	_ = g.o.FS.Remove(g.ballastName())
 }
 
 // pause slows down background work that fails on a full or failed disk: Pebble would repeat

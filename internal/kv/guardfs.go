@@ -36,7 +36,11 @@ func (g *guard) try(table bool, op func() error) error {
 		if g.full.Load() && g.avail() < g.o.Ballast {
 			return errNoSpace
 		}
-		return op()
+		err := op()
+		if isNoSpace(err) {
+			g.nowFull()
+		}
+		return err
 	}
 	err := op()
 	if err != nil && isNoSpace(err) {
@@ -53,6 +57,9 @@ func (g *guard) settle(table bool, err error) error {
 	case err == nil:
 		return nil
 	case table:
+		if !isNoSpace(err) && g.tableFails.Add(1) >= maxTableFails {
+			g.failed(err)
+		}
 		g.pause()
 		return err
 	}
@@ -133,24 +140,39 @@ type guardFile struct {
 	vfs.File
 	g     *guard
 	table bool
+	bad   error // of a table: the first failure, which is the answer to all that follows
+}
+
+// settle is the guard's, once for each table: Pebble goes on writing to one that failed.
+func (f *guardFile) settle(err error) error {
+	if err = f.g.settle(f.table, err); f.table {
+		f.bad = err
+	}
+	return err
 }
 
 func (f *guardFile) Write(p []byte) (int, error) {
+	if f.bad != nil {
+		return 0, f.bad
+	}
 	done := 0
 	err := f.g.try(f.table, func() error {
 		n, err := f.File.Write(p[done:])
 		done += n
 		return err
 	})
-	if err := f.g.settle(f.table, err); err != nil {
+	if err := f.settle(err); err != nil {
 		return done, err
 	}
 	return len(p), nil
 }
 
 func (f *guardFile) WriteAt(p []byte, off int64) (int, error) {
+	if f.bad != nil {
+		return 0, f.bad
+	}
 	err := f.g.try(f.table, func() error { _, err := f.File.WriteAt(p, off); return err })
-	if err := f.g.settle(f.table, err); err != nil {
+	if err := f.settle(err); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -167,15 +189,26 @@ func (f *guardFile) Preallocate(off, n int64) error {
 // A failed sync is never repeated: the system may have dropped the pages, and say yes to the
 // second try.
 func (f *guardFile) sync(op func() error) error {
+	if f.bad != nil {
+		return f.bad
+	}
 	err := f.g.failure()
 	if err == nil {
 		err = op()
 	}
-	return f.g.settle(f.table, err)
+	return f.settle(err)
 }
 
-func (f *guardFile) Sync() error     { return f.sync(f.File.Sync) }
-func (f *guardFile) SyncData() error { return f.sync(f.File.SyncData) }
+func (f *guardFile) Sync() error     { return f.finish(f.sync(f.File.Sync)) }
+func (f *guardFile) SyncData() error { return f.finish(f.sync(f.File.SyncData)) }
+
+// finish takes note of a table that got to its end.
+func (f *guardFile) finish(err error) error {
+	if err == nil && f.table {
+		f.g.tableFails.Store(0)
+	}
+	return err
+}
 
 func (f *guardFile) SyncTo(n int64) (full bool, err error) {
 	err = f.sync(func() (err error) { full, err = f.File.SyncTo(n); return err })

@@ -98,8 +98,11 @@ func (o *Options) setDefaults() {
 	if o.FreeFloor == 0 {
 		o.FreeFloor = 32 << 20
 	}
+	if o.memTable == 0 {
+		o.memTable = 8 << 20
+	}
 	if o.Ballast == 0 {
-		o.Ballast = 2 * memTableSize // what the log may still have in memory, and some
+		o.Ballast = 2 * o.memTable // what the log may still have in memory, and some
 	}
 }
 
@@ -121,7 +124,7 @@ func openPebble(dir string, o Options, db *DB) (p *pebble.DB, err error) {
 		FormatMajorVersion:    pebble.FormatTableFormatV6,
 		Logger:                &logger{log: o.Logger, guard: db.guard},
 		EventListener:         db.guard.listener(),
-		MemTableSize:          memTableSize,
+		MemTableSize:          uint64(o.memTable),
 		L0CompactionThreshold: 2,
 		LBaseMaxBytes:         32 << 20,
 		MaxOpenFiles:          512,
