@@ -21,7 +21,7 @@ type plainCache struct {
 	byKey map[blocks.Digest]*plain
 	order list.List // of *plain, most recently used first
 	size  int64
-	spare sync.Pool // *[]byte
+	spare [5]sync.Pool // *[]byte, by class
 }
 
 // plain is one opened block, or one on its way. Its bytes stay while refs > 0.
@@ -98,27 +98,41 @@ func (c *plainCache) release(p *plain) {
 }
 
 func (c *plainCache) drop(p *plain) {
-	if p.refs--; p.refs == 0 && cap(p.b) > 0 {
-		b := p.b[:0]
+	if p.refs--; p.refs == 0 {
+		if k := plainClass(uint64(cap(p.b))); k >= 0 && cap(p.b) == smallestPlain<<k {
+			b := p.b[:0]
+			c.spare[k].Put(&b)
+		}
 		p.b = nil
-		c.spare.Put(&b)
 	}
 }
 
-// buffer returns an empty slice with room for n bytes. Sizes are rounded up to the few
-// that make reuse likely.
-func (c *plainCache) buffer(n uint64) []byte {
+// smallestPlain is the smallest buffer that is used again; each class is twice the one before.
+const smallestPlain = 256 << 10
+
+// plainClass is the class of buffers that hold n bytes, -1 if none is kept for such n.
+func plainClass(n uint64) int {
 	if n <= bufMid {
+		return -1
+	}
+	for k := range 5 {
+		if n <= smallestPlain<<k {
+			return k
+		}
+	}
+	return -1
+}
+
+// buffer returns an empty slice with room for n bytes.
+func (c *plainCache) buffer(n uint64) []byte {
+	k := plainClass(n)
+	if k < 0 {
 		return make([]byte, 0, n)
 	}
-	if b, ok := c.spare.Get().(*[]byte); ok && uint64(cap(*b)) >= n {
+	if b, ok := c.spare[k].Get().(*[]byte); ok {
 		return *b
 	}
-	size := uint64(256 << 10)
-	for size < n {
-		size *= 2
-	}
-	return make([]byte, 0, size)
+	return make([]byte, 0, smallestPlain<<k)
 }
 
 // holds reports whether the block is here or on its way.

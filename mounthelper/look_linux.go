@@ -52,6 +52,16 @@ func Look(ctx context.Context, p string) (State, error) {
 	}
 }
 
+// Device is the device number, "major:minor", under which the kernel lists what is mounted
+// at p; empty if nothing is.
+func Device(p string) string {
+	m, err := mountAt(p)
+	if err != nil || m == nil {
+		return ""
+	}
+	return m.dev
+}
+
 // mountAt finds what is mounted exactly at p, the topmost if several are; nil if nothing is.
 func mountAt(p string) (*mount, error) {
 	b, err := os.ReadFile("/proc/self/mountinfo")

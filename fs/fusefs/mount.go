@@ -91,6 +91,7 @@ func Mount(ctx context.Context, dir string, core *fs.FS, o Options) (*Server, er
 		srv.Unmount()
 		return nil, errs.E(op, errs.Other, dir, err)
 	}
+	raiseReadAhead(dir)
 	return s, nil
 }
 
