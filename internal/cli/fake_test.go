@@ -58,7 +58,7 @@ func runFake(ctx context.Context, s config.Start, log *slog.Logger, emit func(co
 		log.Error("something terrible")
 		os.Exit(42)
 	case fakeWants("hang"):
-		<-ctx.Done()
+		d.wait(ctx)
 		return nil
 	case fakeWants("nofuse"):
 		return controlapi.E(controlapi.KindMissing, "sudo apt-get install fuse3", "fusermount3 is not installed")
@@ -89,6 +89,14 @@ func runFake(ctx context.Context, s config.Start, log *slog.Logger, emit func(co
 	err = <-served
 	_ = d.Unmount(context.Background(), controlapi.UnmountRequest{Force: true})
 	return err
+}
+
+// wait does nothing until ctx ends; HOME/waiting is there meanwhile.
+func (d *fakeDaemon) wait(ctx context.Context) {
+	mark := filepath.Join(d.start.Home.Dir(), "waiting")
+	_ = os.WriteFile(mark, nil, 0o600)
+	<-ctx.Done()
+	_ = os.Remove(mark)
 }
 
 func (d *fakeDaemon) file() string { return filepath.Join(d.start.Home.StoreDir(), "fake.json") }
@@ -125,7 +133,7 @@ func (d *fakeDaemon) join(ctx context.Context, emit func(controlapi.StartEvent))
 	case "shelf-join-gone":
 		return errs.E("share.Join", errs.Offline, "the inviting device", nil)
 	case "shelf-join-slow":
-		<-ctx.Done()
+		d.wait(ctx)
 		return ctx.Err()
 	}
 	emit(controlapi.CodeEvent(controlapi.JoinCode{Code: "123 456", Device: "laptop"}))
@@ -293,7 +301,7 @@ func (d *fakeDaemon) Invite(ctx context.Context, q controlapi.InviteRequest, hos
 		return controlapi.Joined{}, err
 	}
 	if fakeWants("noasker") {
-		<-ctx.Done()
+		d.wait(ctx)
 		_ = os.WriteFile(filepath.Join(d.start.Home.Dir(), "cancelled"), nil, 0o600)
 		return controlapi.Joined{}, ctx.Err()
 	}
