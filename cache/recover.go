@@ -287,7 +287,10 @@ func (s *Store) trim(f segInfo) error {
 	dead := int64(0) // where the dead range before the present record begins
 	err = walk(sg.f, f.size, func(x found) (bool, error) {
 		r, err := s.readRow(s.db, x.d)
-		if err != nil || r.form != formSegment || r.seg != f.no || int64(r.off) != x.off {
+		if err != nil {
+			return false, err // nothing is punched on the word of a row that can't be read
+		}
+		if r.form != formSegment || r.seg != f.no || int64(r.off) != x.off {
 			return false, nil
 		}
 		if x.off > dead {
