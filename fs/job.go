@@ -44,7 +44,32 @@ func (s *saver) begin(n *inode) *job {
 	f.want, f.saving = false, true
 	f.splices++
 	f.frozen, f.dirty = f.dirty, layer{mem: &s.fs.mem}
+	if !j.commit {
+		f.dirty = f.frozen.split(mostSealed)
+		j.size = f.sealedSize()
+	}
 	return j
+}
+
+// mostSealed is how much is sealed at once while a file is still being written: what is
+// sealed gives its memory back only when all of it is done, and writers wait for that.
+const mostSealed = 2 * earlySeal
+
+// sealedSize is the size of the file without the spans that stay in dirty, which are all
+// behind those in frozen. n.mu is held.
+func (f *file) sealedSize() int64 {
+	if f.dirty.empty() {
+		return f.size
+	}
+	below := int64(f.entry.Content.Size)
+	if f.tree != nil {
+		below = int64(f.tree.Size())
+	}
+	end := int64(0)
+	if n := len(f.frozen.spans); n > 0 {
+		end = f.frozen.spans[n-1].end()
+	}
+	return min(f.size, max(below, end))
 }
 
 // seal makes the tree of what begin has frozen and stages its blocks.

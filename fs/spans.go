@@ -171,6 +171,21 @@ func (l *layer) over(top *layer) {
 	top.spans, top.held = nil, 0
 }
 
+// split leaves about the first n bytes of spans in l and returns the rest.
+func (l *layer) split(n int64) layer {
+	rest := layer{mem: l.mem}
+	held := int64(0)
+	for i, s := range l.spans {
+		if held += s.weight(s.off, s.end()); held >= n && i+1 < len(l.spans) {
+			rest.spans = append(rest.spans, l.spans[i+1:]...)
+			l.spans = l.spans[: i+1 : i+1]
+			rest.held, l.held = l.held-held, held
+			break
+		}
+	}
+	return rest
+}
+
 // visit calls fn for the parts of [off, off+n) in order: with the bytes of a span, with
 // zero set for zeros, or with neither for what the layer does not cover.
 func (l *layer) visit(off, n int64, fn func(off, n int64, data []byte, zero bool)) {

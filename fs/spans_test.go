@@ -21,7 +21,15 @@ func TestLayerAgainstArray(t *testing.T) {
 			if rng.Intn(2) == 0 {
 				n = min(n, 1+rng.Int63n(300))
 			}
-			switch rng.Intn(8) {
+			switch rng.Intn(9) {
+			case 8: // split and put together again
+				rest := l.split(n)
+				for _, s := range rest.spans {
+					if len(l.spans) == 0 || s.off < l.spans[len(l.spans)-1].end() {
+						t.Fatal("the rest is not behind")
+					}
+				}
+				l.over(&rest)
 			case 0:
 				l.zero(off, n)
 				clear(want[off : off+n])
