@@ -1,6 +1,8 @@
 package namespace
 
 import (
+	"slices"
+
 	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/namespace/merge"
 )
@@ -12,7 +14,7 @@ func (t *tx) diff() []Change {
 	if !t.r.watch.busy() {
 		return nil
 	}
-	d := differ{now: t, old: t.r.reader(), seen: map[changeKey]bool{}}
+	d := differ{now: t, old: t.r.reader(), seen: map[changeKey]bool{}, done: map[nameKey]bool{}}
 	for k := range t.changed {
 		d.nameRow(k)
 	}
@@ -34,6 +36,7 @@ func (t *tx) diff() []Change {
 type differ struct {
 	now, old *tx
 	seen     map[changeKey]bool
+	done     map[nameKey]bool // layouts compared
 	out      []Change
 }
 
@@ -49,6 +52,9 @@ func (d *differ) add(c Change) {
 // being one, keeps its id.
 func (d *differ) bytes(n *node) {
 	now := n.sum()
+	for _, id := range now.copies {
+		d.add(Change{What: AttrChanged, Node: id})
+	}
 	switch {
 	case n.was.placed && now.placed:
 		if n.was.bytes != now.bytes {
@@ -121,6 +127,10 @@ func (d *differ) shownID(t *tx, id NodeID) NodeID {
 
 // layout compares all that is shown for a stored name, derived entries included.
 func (d *differ) layout(k nameKey) {
+	if d.done[k] || len(d.out) > maxWaiting { // more become an Overflow anyway
+		return
+	}
+	d.done[k] = true
 	type at struct {
 		dir  NodeID
 		name string
@@ -137,7 +147,7 @@ func (d *differ) layout(k nameKey) {
 			for _, s := range g.All() {
 				names[at{f.id, s.Name}] = true
 				if len(s.Members) > 1 {
-					merged = s.Members
+					merged = append(merged, s.Members...)
 				}
 			}
 		}
@@ -149,8 +159,25 @@ func (d *differ) layout(k nameKey) {
 			d.add(Change{What: NameChanged, Parent: a.dir, Name: a.name, Node: now, Old: was})
 		}
 	}
-	if len(before) != len(after) {
-		d.reshaped(append(before, after...))
+	if !slices.Equal(before, after) {
+		for _, m := range append(before, after...) {
+			d.reshaped(m)
+		}
+	}
+}
+
+// reshaped compares what every name shows in a directory that is now merged with others, or
+// no longer.
+func (d *differ) reshaped(m NodeID) {
+	var names []string
+	d.now.fail(d.old.src.Scan(d.old.keys.names(m), func(_ kv.Key, value []byte) bool {
+		row, err := decodeName(value)
+		d.now.fail(err)
+		names = append(names, row.name)
+		return err == nil && len(names) <= maxWaiting
+	}))
+	for _, n := range names {
+		d.layout(nameKey{m, n})
 	}
 }
 
@@ -164,21 +191,4 @@ func (t *tx) shows(dir NodeID, name string) NodeID {
 		return t.entry(f, s).ID
 	}
 	return NodeID{}
-}
-
-// reshaped tells of every name in directories that are now merged with others, or no longer.
-func (d *differ) reshaped(members []NodeID) {
-	for _, m := range members {
-		parents := []NodeID{d.old.folder(m).id, d.now.folder(m).id}
-		d.now.fail(d.old.src.Scan(d.old.keys.names(m), func(_ kv.Key, value []byte) bool {
-			row, err := decodeName(value)
-			if d.now.fail(err); err != nil {
-				return false
-			}
-			for _, p := range parents {
-				d.add(Change{What: NameChanged, Parent: p, Name: row.name, Node: d.now.shows(p, row.name), Old: d.old.shows(p, row.name)})
-			}
-			return len(d.out) < maxWaiting // more become an Overflow anyway
-		}))
-	}
 }

@@ -1,9 +1,6 @@
 package namespace
 
 import (
-	"slices"
-
-	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/namespace/merge"
 )
 
@@ -166,10 +163,3 @@ func (t *tx) fast(f folder, name string, ids []NodeID) (Entry, bool) {
 	t.fillFile(&e, n, &gs[0])
 	return e, true
 }
-
-// sameContent reports whether two entries show the same bytes.
-func sameContent(a, b *Entry) bool {
-	return a.Kind == b.Kind && a.Content == b.Content && a.Target == b.Target && slices.Equal(a.Versions, b.Versions)
-}
-
-var noContent blocks.Content

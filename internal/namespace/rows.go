@@ -5,56 +5,13 @@ import (
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
-	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/namespace/merge"
-)
-
-// The tables of the store. Keys hold ids and counters in plain, names only under the store's
-// PRF; values are sealed by the store.
-const (
-	tableNode    = 'n' // node → its registers but xattrs and policies
-	tableXattr   = 'x' // node, hidden name → register
-	tablePolicy  = 's' // node, device → register
-	tableName    = 'd' // parent, hidden name → the nodes that live there under this name
-	tableDir     = 'i' // directory → how many live in it, when that last changed
-	tableOrigin  = 'o' // id of a conflict copy → the file that holds its bytes
-	tableLinks   = 'k' // file, hard link node
-	tableDots    = 'l' // class order, writer number, sequence → register: the live versions
-	tableBatches = 'b' // writer number, first sequence → signed batch
-	tableWriters = 'w' // writer number → writer
-	tableHeads   = 'c' // writer number → last sequence and hash of its newest batch
-	tableAcks    = 'a' // device → claims
-	tableBad     = 'q' // hash → what was refused
-	tableState   = 'v' // state, claims
 )
 
 const rowVersion = 1
 
-// Keys of the single rows of tableState.
-const (
-	stateCounters = 0
-	stateClaims   = 1
-)
-
 func corruptRow(table string) error {
 	return errs.E("namespace.row", errs.Corrupt, table, nil)
-}
-
-// writerTable numbers the writers, so that rows need not spell them out. Numbers are never
-// reused. It only grows, by one goroutine at a time; readers use a copy of the slice header.
-type writerTable struct {
-	list []ident.Writer
-	num  map[ident.Writer]uint32
-}
-
-func (t *writerTable) number(w ident.Writer) uint32 {
-	n, ok := t.num[w]
-	if !ok {
-		n = uint32(len(t.list))
-		t.list = append(t.list, w)
-		t.num[w] = n
-	}
-	return n
 }
 
 // appendVersion appends the local form of a version: writers by number, the past short if it
@@ -260,43 +217,3 @@ func decodeReg(row []byte) (regID, error) {
 	}
 	return id, nil
 }
-
-// keys builds the keys of rows.
-type keys struct{ db *kv.DB }
-
-func (k keys) node(n NodeID) kv.Key    { return k.db.Key(tableNode, kv.Plain(n[:])) }
-func (k keys) dir(n NodeID) kv.Key     { return k.db.Key(tableDir, kv.Plain(n[:])) }
-func (k keys) origin(n NodeID) kv.Key  { return k.db.Key(tableOrigin, kv.Plain(n[:])) }
-func (k keys) names(dir NodeID) kv.Key { return k.db.Key(tableName, kv.Plain(dir[:])) }
-func (k keys) name(dir NodeID, name string) kv.Key {
-	return k.db.Key(tableName, kv.Plain(dir[:]), kv.HiddenString(name))
-}
-func (k keys) links(n NodeID) kv.Key   { return k.db.Key(tableLinks, kv.Plain(n[:])) }
-func (k keys) link(n, l NodeID) kv.Key { return k.db.Key(tableLinks, kv.Plain(n[:]), kv.Plain(l[:])) }
-func (k keys) state(which byte) kv.Key { return k.db.Key(tableState, kv.Plain([]byte{which})) }
-func (k keys) ack(d ident.DeviceID) kv.Key {
-	return k.db.Key(tableAcks, kv.Plain(d[:]))
-}
-func (k keys) xattrs(n NodeID) kv.Key   { return k.db.Key(tableXattr, kv.Plain(n[:])) }
-func (k keys) policies(n NodeID) kv.Key { return k.db.Key(tablePolicy, kv.Plain(n[:])) }
-func (k keys) sub(id regID) kv.Key {
-	if id.kind == regXattr {
-		return k.db.Key(tableXattr, kv.Plain(id.node[:]), kv.HiddenString(id.sub))
-	}
-	return k.db.Key(tablePolicy, kv.Plain(id.node[:]), kv.Plain([]byte(id.sub)))
-}
-
-func u32(n uint32) kv.Part { return kv.Plain(binary.BigEndian.AppendUint32(nil, n)) }
-
-func (k keys) dots(order int, writer uint32) kv.Key {
-	return k.db.Key(tableDots, kv.Plain([]byte{byte(order)}), u32(writer))
-}
-func (k keys) dot(order int, writer uint32, seq uint64) kv.Key {
-	return k.db.Extend(k.dots(order, writer), kv.U64(seq))
-}
-func (k keys) batches(writer uint32) kv.Key { return k.db.Key(tableBatches, u32(writer)) }
-func (k keys) batch(writer uint32, first uint64) kv.Key {
-	return k.db.Extend(k.batches(writer), kv.U64(first))
-}
-func (k keys) writer(n uint32) kv.Key { return k.db.Key(tableWriters, u32(n)) }
-func (k keys) head(n uint32) kv.Key   { return k.db.Key(tableHeads, u32(n)) }

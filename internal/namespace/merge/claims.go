@@ -11,8 +11,8 @@ import (
 // are sorted, Vector has one dot per writer. The zero value claims nothing. Claims are
 // values: no method changes its receiver's lists in place.
 type Claims struct {
-	Vector []Dot `cbor:"1,keyasint"`
-	Dots   []Dot `cbor:"2,keyasint"`
+	Vector []Dot
+	Dots   []Dot
 }
 
 // Upto returns the sequence number up to which all writes of w are claimed.
@@ -60,25 +60,6 @@ func (c Claims) Covers(o Claims) bool {
 		}
 	}
 	return true
-}
-
-// Limit returns c with no write of d.Writer from d on.
-func (c Claims) Limit(d Dot) Claims {
-	n := Claims{}
-	for _, v := range c.Vector {
-		if v.Writer == d.Writer {
-			v.Seq = min(v.Seq, d.Seq-1)
-		}
-		if v.Seq > 0 {
-			n.Vector = append(n.Vector, v)
-		}
-	}
-	for _, x := range c.Dots {
-		if x.Writer != d.Writer || x.Seq < d.Seq {
-			n.Dots = append(n.Dots, x)
-		}
-	}
-	return n
 }
 
 func findWriter(v []Dot, w ident.Writer) (int, bool) {

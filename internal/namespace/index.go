@@ -1,0 +1,50 @@
+package namespace
+
+import (
+	"slices"
+
+	"github.com/shelffs/shelf/internal/kv"
+)
+
+// origin returns the file whose register holds the bytes of the conflict copy id, zero if none.
+func (t *tx) origin(id NodeID) (of NodeID) {
+	if t.changes != nil {
+		if of, ok := t.origins[id]; ok {
+			return of
+		}
+	}
+	if t.state.copies == 0 || id.IsDir() {
+		return of
+	}
+	if row := t.get(t.keys.origin(id)); len(row) == len(of) {
+		copy(of[:], row)
+	}
+	return of
+}
+
+// linksTo returns the living hard link nodes of a file, by id.
+func (t *tx) linksTo(id NodeID) []NodeID {
+	var out []NodeID
+	if t.state.links > 0 {
+		prefix := t.keys.links(id)
+		t.fail(t.src.ScanKeys(prefix, func(k kv.Key) bool {
+			if rest := k[len(prefix):]; len(rest) == len(NodeID{}) {
+				out = append(out, NodeID(rest))
+			}
+			return true
+		}))
+	}
+	if t.changes == nil || len(t.linkRows) == 0 {
+		return out
+	}
+	for k, there := range t.linkRows {
+		if k.file == id {
+			out = slices.DeleteFunc(out, func(l NodeID) bool { return l == k.link })
+			if there {
+				out = append(out, k.link)
+			}
+		}
+	}
+	slices.SortFunc(out, NodeID.Compare)
+	return out
+}
