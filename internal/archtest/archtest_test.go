@@ -67,7 +67,6 @@ var engines = map[string][]string{
 	"github.com/hanwen/go-fuse":        {"fs/fusefs", "fs/fstest"}, // fstest runs go-fuse's own posixtest
 	"github.com/ipfs/boxo":             {"cache", "fetch/exchange"},
 	"github.com/fxamacker/cbor":        {"internal/wire"},
-	"github.com/PlakarKorp":            {"blocks/chunker"},
 	"github.com/zalando/go-keyring":    {"internal/keystore"},
 	"github.com/tyler-smith/go-bip39":  {"internal/share"},
 	"github.com/spf13/cobra":           {"internal/cli"},

@@ -7,6 +7,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	stdlog "log"
 	"log/slog"
 	"net"
 	"os"
@@ -41,6 +42,8 @@ var _ control.Daemon = (*daemon)(nil)
 // "ready" when it serves; it returns nil after an orderly end by ctx or the control API.
 func Run(ctx context.Context, s config.Start, log *slog.Logger, emit func(controlapi.StartEvent)) (err error) {
 	began := time.Now()
+	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer()) // a library of libp2p's talks there
+	stdlog.SetFlags(0)
 	if s.Mountpoint != "" { // before an account is made for nothing
 		if s.Mountpoint, err = mounthelper.Prepare(ctx, s.Mountpoint); err != nil {
 			return err

@@ -179,7 +179,8 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 	p.locator = newLocator(host, p.exchange)
 	p.fetcher = fetch.New(fetch.Config{
 		Cache: p.cache, Locator: p.locator, Log: p.log, Report: p.corrupt.lied,
-		Present: func(d digest) bool { return p.here(d) },
+		Verify: p.sealer.Check, Name: p.account.Name,
+		Present: p.here,
 	})
 	p.onClose(func(context.Context) error { return p.fetcher.Close() })
 	p.replicator = replicate.New(replicate.Config{Network: host, Records: p.names, Members: p.account,
