@@ -35,6 +35,12 @@ func (c *rowCache[V]) set(id NodeID, v V) {
 	c.put(id, v)
 }
 
+func (c *rowCache[V]) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.young, c.old = nil, nil
+}
+
 // put needs mu.
 func (c *rowCache[V]) put(id NodeID, v V) {
 	if len(c.young) >= cacheRows {
@@ -51,4 +57,8 @@ func (c *rowCache[V]) put(id NodeID, v V) {
 type caches struct {
 	nodes rowCache[merge.Node]
 	dirs  rowCache[dirRow]
+
+	// folders of directories that are shown, as long as no directory but new ones changes
+	// its place; used only where merged directories exist.
+	folders rowCache[folder]
 }

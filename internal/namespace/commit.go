@@ -44,6 +44,9 @@ func (r *Replica) commit(op string, t *tx) error {
 
 // remember brings the caches up to date. Needs mu.
 func (t *tx) remember() {
+	if t.reshaped {
+		t.caches.folders.clear()
+	}
 	for id, n := range t.nodes {
 		if n.dirty {
 			t.caches.nodes.set(id, n.Node)

@@ -96,7 +96,7 @@ func (d *differ) nameRow(k nameKey) {
 
 // plain reports whether the name shows at most one node and no copies, before and after.
 func (d *differ) plain(k nameKey, row *name) bool {
-	if len(row.was) > 1 || len(row.nodes) > 1 || d.now.state.dirDups > 0 || d.old.state.dirDups > 0 {
+	if len(row.was) > 1 || len(row.nodes) > 1 || !d.alone(k.parent) {
 		return false
 	}
 	if _, _, derived := merge.ParseDerived(k.name); derived {
@@ -111,6 +111,11 @@ func (d *differ) plain(k nameKey, row *name) bool {
 		}
 	}
 	return true
+}
+
+// alone reports whether a directory is merged with no other, before and after.
+func (d *differ) alone(dir NodeID) bool {
+	return len(d.now.folder(dir).members) == 1 && len(d.old.folder(dir).members) == 1
 }
 
 // shownID is the id under which a node alone in its row is shown: a hard link's is its file's.

@@ -240,3 +240,43 @@ func TestConcurrentUse(t *testing.T) {
 	checkView(t, a.Replica)
 	checkView(t, b.Replica)
 }
+
+// Placements travel first, removals last (S3).
+func TestOrderOfADelta(t *testing.T) {
+	w, a, b := two(t)
+	d := mkdir(t, a.Replica, Root, "d")
+	for i := range 10 {
+		e := mkfile(t, a.Replica, d.ID, fmt.Sprint(i), i)
+		must(a.SetAttr(e.ID, AttrChange{Mode: ptr(uint32(i))}))
+		if i%2 == 0 {
+			must(a.Remove(d.ID, fmt.Sprint(i), false))
+		}
+	}
+	pull(t, b, a, -1)
+	must(b.Remove(d.ID, "1", false))
+	delta := must(b.Since(context.Background(), Claims{}))
+	defer delta.Close()
+	delta.page = 3
+	last := 0
+	for {
+		raw, err := delta.Next()
+		if err != nil {
+			break
+		}
+		f := must(parseFrame(raw))
+		if len(f.records) > 3 || len(raw) > MaxFrame {
+			t.Errorf("%d records", len(f.records))
+		}
+		for _, x := range f.records {
+			order := must(parseRecord(x.bytes, x.writer)).class.Order()
+			if order < last {
+				t.Fatal("out of order")
+			}
+			last = order
+		}
+	}
+	if last != 2 {
+		t.Error("no removals")
+	}
+	_ = w
+}

@@ -113,6 +113,9 @@ func (t *tx) unplace(n *node) {
 func (t *tx) renamed(n *node, row *name, dirsBefore int) {
 	row.dirty = true
 	t.changed[n.at] = true
+	if n.ID.IsDir() && (!n.new || row.dirs() > 1 || t.dir(n.ID).kids > 0) {
+		t.reshaped = true
+	}
 	if dups := row.dirs() > 1; dups != (dirsBefore > 1) {
 		if dups {
 			t.state.dirDups++

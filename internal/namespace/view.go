@@ -15,12 +15,19 @@ type folder struct {
 
 // folder returns the displayed directory that contains the directory id.
 func (t *tx) folder(id NodeID) folder {
+	alone := folder{id, []NodeID{id}}
 	if id == Root || t.state.dirDups == 0 {
-		return folder{id, []NodeID{id}}
+		return alone
+	}
+	cached := t.caches != nil && (t.changes == nil || !t.reshaped)
+	if cached {
+		if f, ok := t.caches.folders.get(id); ok {
+			return f
+		}
 	}
 	n := t.node(id)
 	if !n.placed {
-		return folder{id, []NodeID{id}}
+		return alone
 	}
 	var ids []NodeID
 	for _, m := range t.folder(n.at.parent).members {
@@ -31,10 +38,14 @@ func (t *tx) folder(id NodeID) folder {
 		}
 	}
 	if len(ids) == 0 { // only in a damaged store
-		return folder{id, []NodeID{id}}
+		return alone
 	}
 	slices.SortFunc(ids, NodeID.Compare)
-	return folder{ids[0], ids}
+	f := folder{ids[0], ids}
+	if cached && t.err == nil {
+		t.caches.folders.set(id, f)
+	}
+	return f
 }
 
 // open returns the folder of a directory that a caller names: NotDir, NotExist.

@@ -307,3 +307,25 @@ func TestStamps(t *testing.T) {
 		t.Errorf("%d", s.Nanos())
 	}
 }
+
+// N10: what a user did beats what a rule did, whatever the clocks say.
+func TestWinner(t *testing.T) {
+	n := NodeID{0: 1}
+	v := func(seq int, t Stamp, auto bool) *Version {
+		return &Version{Dot: dot(1, seq), T: t, Place: &Place{Auto: auto}}
+	}
+	for _, c := range []struct {
+		vs   []*Version
+		want uint64
+	}{
+		{[]*Version{v(1, 5, false), v(2, 9, true)}, 1},
+		{[]*Version{v(1, 5, true), v(2, 9, true)}, 2},
+		{[]*Version{v(1, 5, false), v(2, 9, false), v(3, 10, true)}, 2},
+		{[]*Version{v(1, 5, true), v(2, 9, false), v(3, 9, false)}, 3},
+	} {
+		node := Node{ID: n, P: c.vs}
+		if got := node.P.Winner(); got.Dot.Seq != c.want {
+			t.Errorf("%d wins, want %d", got.Dot.Seq, c.want)
+		}
+	}
+}
