@@ -16,7 +16,7 @@ RACE ?= ./cache ./fetch/... ./fs ./internal/control/... ./internal/kv ./internal
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build install test unit lint fmt vet staticcheck race fuzz bench cross clean prepare
+.PHONY: help run demo build install test unit lint fmt vet staticcheck race fuzz bench cross clean prepare prepare-tests
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -34,7 +34,7 @@ install: build ## put shelf into ~/.local/bin (or PREFIX/bin)
 	install -d $(or $(PREFIX),$(HOME)/.local)/bin
 	install -m 755 $(BIN)/shelf $(or $(PREFIX),$(HOME)/.local)/bin/shelf
 
-test: prepare ## run all tests, those that mount included
+test: prepare-tests ## run all tests, those that mount included
 	$(GO) test $(PKGS)
 
 unit: ## run the quick tests of one or more packages: make unit PKGS=./cache
@@ -57,7 +57,7 @@ race: ## run the tests of the concurrent packages under the race detector (needs
 fuzz: ## fuzz each decoder of foreign bytes for FUZZTIME (10s)
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' .ci/fuzz
 
-bench: prepare build ## print the table of figures, with the limits beside them
+bench: prepare-tests build ## print the table of figures, with the limits beside them
 	$(GO) run ./internal/bench
 
 cross: ## build for the other systems
@@ -70,3 +70,6 @@ clean: ## remove what was built
 
 prepare: # what mounting needs on this machine: install it, or say what is missing
 	@.ci/prepare
+
+prepare-tests: # and the programs that the tests run on a mount
+	@.ci/prepare tests
