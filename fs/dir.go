@@ -112,7 +112,7 @@ func (d *Dir) from(cookie uint64) ([]namespace.DirEntry, error) {
 		return nil, nil
 	}
 	batch, err := d.fs.cfg.Names.List(d.n.node(), cookie, dirBatch)
-	if errs.Is(err, errs.Stale) {
+	if errs.Is(err, errs.Stale) || errs.Is(err, errs.NotExist) {
 		return nil, nil
 	}
 	d.batch, d.after, d.epoch = batch, cookie, epoch

@@ -97,9 +97,7 @@ func (fs *FS) touch(f *file) {
 	}
 	f.gen++
 	f.mtime, f.ctime, f.changed = now, now, now
-	if f.n.gone == nil {
-		fs.saver.dirty(f.n)
-	}
+	fs.saver.dirty(f.n)
 }
 
 // resize sets the size. n.mu is held; the caller touches.

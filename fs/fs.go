@@ -159,6 +159,7 @@ func (fs *FS) Unsaved() (files int, bytes int64) {
 // adapter must have stopped before. The error says that something could not be saved.
 func (fs *FS) Close(ctx context.Context) error {
 	err := fs.Sync(ctx)
+	fs.saver.drain(ctx)
 	fs.stop()
 	fs.saver.end()
 	fs.wg.Wait()

@@ -42,6 +42,7 @@ func (s *saver) begin(n *inode) *job {
 		return nil
 	}
 	f.want, f.saving = false, true
+	s.jobs.Add(1)
 	f.splices++
 	f.frozen, f.dirty = f.dirty, layer{mem: &s.fs.mem}
 	if !j.commit {
@@ -186,6 +187,7 @@ func (fs *FS) readTree(ctx context.Context, t *content.Tree, p []byte, off int64
 // fail ends a job that could not be done and has it tried again later. n.mu is held.
 func (s *saver) fail(j *job, err error) {
 	f, n := j.f, j.n
+	s.jobs.Add(-1)
 	f.err, f.saving, f.want = err, false, f.want || j.commit
 	close(f.done)
 	f.done = make(chan struct{})
@@ -210,6 +212,7 @@ const retryAfter = 3 * time.Second
 // finish ends a job. n.mu is held.
 func (s *saver) finish(j *job) {
 	f, n := j.f, j.n
+	s.jobs.Add(-1)
 	f.saving = false
 	close(f.done)
 	f.done = make(chan struct{})

@@ -25,15 +25,15 @@ func (s *saver) relieve(ctx context.Context, n int64) error {
 			v.mu.Unlock()
 		}
 		if s.fs.mem.used.Load()+n <= s.fs.cfg.Limits.Unsaved || len(victims) == 0 {
-			return nil // nothing to save: what fills the memory are files without a name
+			return nil
 		}
 		if err := s.fs.wait(ctx, freed); err != nil {
 			return err
 		}
 		s.mu.Lock()
-		err := s.failure
+		err, hopeless := s.failure, s.failures > len(victims)
 		s.mu.Unlock()
-		if err != nil {
+		if hopeless { // none of the files that fill the memory can be saved
 			return err
 		}
 	}

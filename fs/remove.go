@@ -69,7 +69,9 @@ func (fs *FS) vanish(n *inode, last namespace.Entry) {
 	n.gone = &last
 	if f := n.file; f != nil {
 		f.entry.Nlink = 0
-		fs.saver.clean(n)
+		if f.touched { // its memory still counts
+			fs.saver.dirty(n)
+		}
 		fs.detach(n)
 	}
 }

@@ -21,16 +21,18 @@ type saver struct {
 	fs      *FS
 	spaces  spaceCheck
 	waiting atomic.Int32 // callers that wait for a commit
+	jobs    atomic.Int32 // on their way
 
-	mu      sync.Mutex
-	urgent  []*inode // somebody waits for these
-	queue   []*inode
-	workers int
-	listed  map[*inode]struct{} // all files with changes
-	ended   bool
-	freed   chan struct{} // closed and renewed when memory came back or an attempt failed
-	failure error         // of the last attempt; nil after a success
-	quiet   chan struct{} // wakes the watch over quiet files
+	mu       sync.Mutex
+	urgent   []*inode // somebody waits for these
+	queue    []*inode
+	workers  int
+	listed   map[*inode]bool // all files with changes; true: to be committed some time
+	ended    bool
+	freed    chan struct{} // closed and renewed when memory came back or an attempt failed
+	failure  error         // of the last attempt; nil after a success
+	failures int           // in a row
+	quiet    chan struct{} // wakes the watch over quiet files
 
 	toCommit, toSettle mailbox[*job]
 	abandoned          mailbox[namespace.NodeID]
@@ -40,7 +42,7 @@ const maxWorkers = 8 // more than cores: a file may have to wait for old bytes f
 
 func newSaver(fs *FS) *saver {
 	return &saver{
-		fs: fs, listed: make(map[*inode]struct{}), freed: make(chan struct{}), quiet: make(chan struct{}, 1),
+		fs: fs, listed: make(map[*inode]bool), freed: make(chan struct{}), quiet: make(chan struct{}, 1),
 		spaces:   spaceCheck{statfs: fs.cfg.StatFS},
 		toCommit: newMailbox[*job](), toSettle: newMailbox[*job](), abandoned: newMailbox[namespace.NodeID](),
 	}
@@ -64,10 +66,11 @@ func (s *saver) end() {
 func (s *saver) dirty(n *inode) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.listed[n]; ok {
+	_, ok := s.listed[n]
+	s.listed[n] = n.gone == nil
+	if ok {
 		return
 	}
-	s.listed[n] = struct{}{}
 	if len(s.listed) == 1 {
 		select {
 		case s.quiet <- struct{}{}:
@@ -82,10 +85,16 @@ func (s *saver) clean(n *inode) {
 	delete(s.listed, n)
 }
 
-func (s *saver) pending() int {
+// pending counts the files that are to be committed.
+func (s *saver) pending() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.listed)
+	for _, named := range s.listed {
+		if named {
+			n++
+		}
+	}
+	return n
 }
 
 // enqueue asks for n to be worked on. n.mu is held.
@@ -136,7 +145,11 @@ func (s *saver) work() {
 func (s *saver) progress(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failure = err
+	if s.failure = err; err != nil {
+		s.failures++
+	} else {
+		s.failures = 0
+	}
 	close(s.freed)
 	s.freed = make(chan struct{})
 }

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"time"
 
 	"github.com/shelffs/shelf/internal/errs"
 )
@@ -62,4 +63,12 @@ func (s *saver) saveAll(ctx context.Context) error {
 		}
 	}
 	return first
+}
+
+// drain waits until no file is on its way, for as long as ctx allows: what is settled now
+// need not be looked at by the next start.
+func (s *saver) drain(ctx context.Context) {
+	for s.jobs.Load() > 0 && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
 }

@@ -240,6 +240,27 @@ func TestUnsavedMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// … also of files that have no name any more.
+func TestUnsavedMemoryOfUnlinkedFiles(t *testing.T) {
+	const limit = 4 << 20
+	tt, d := one(t, setup{limits: fs.Limits{Unsaved: limit}})
+	var files []File
+	for i := range 20 {
+		f := tt.open("/tmp", os.O_RDWR|os.O_CREATE)
+		tt.ok(tt.Unlink("/tmp"))
+		tt.pwrite(f, 0, random(int64(i), 1<<20))
+		files = append(files, f)
+		if n := d.fs.Stats(); n.UnsavedBytes > limit+1<<20 || n.UnsavedFiles > 0 {
+			t.Fatalf("%+v", n)
+		}
+	}
+	for i, f := range files {
+		tt.same(tt.pread(f, 0, 2<<20), random(int64(i), 1<<20))
+		tt.ok(f.Close())
+	}
+	eventually(t, "freed", func() bool { return d.store.Stats().Staged == 0 && d.fs.Stats().UnsavedBytes == 0 })
+}
+
 // What was removed while it was being saved stays removed.
 func TestRemovalBeatsCommit(t *testing.T) {
 	r := &recorder{}
@@ -399,4 +420,24 @@ func TestErrnoOfKinds(t *testing.T) {
 			t.Errorf("kind %v: %v", k, e)
 		}
 	}
+}
+
+// When nothing can be saved, writers are refused instead of filling the memory.
+func TestWritersAreRefusedWhenNothingCanBeSaved(t *testing.T) {
+	r := &recorder{}
+	tt, _ := one(t, setup{wrap: record(r), limits: fs.Limits{Unsaved: 2 << 20}})
+	r.set("Stage", errs.E("test", errs.NoSpace, "", nil))
+	f := tt.open("/a", os.O_RDWR|os.O_CREATE)
+	var err error
+	off := int64(0)
+	for ; off < 16<<20 && err == nil; off += 256 << 10 {
+		_, err = f.Pwrite(random(off, 256<<10), off)
+	}
+	tt.fails(err, syscall.ENOSPC)
+	if off > 4<<20 {
+		t.Errorf("%d bytes were taken", off)
+	}
+	r.set("Stage", nil)
+	tt.pwrite(f, 0, random(5, 1<<20))
+	tt.ok(f.Sync())
 }
