@@ -53,15 +53,21 @@ type pins struct {
 	busy     map[job]bool
 	changed  chan struct{} // closed and replaced when a job ends
 	wake     chan struct{}
-	progress map[job]moved
+	tallies map[*tally]bool // who wants to know how much was brought
 }
 
-// moved counts what one job has brought so far.
+// moved counts blocks and sealed bytes that were brought, and blocks that were missing.
 type moved struct{ blocks, bytes, total int64 }
+
+// tally adds up what is brought of some files while somebody waits for them.
+type tally struct {
+	files map[namespace.NodeID]bool
+	moved
+}
 
 func newPins(e *Engine) *pins {
 	return &pins{e: e, queued: map[job]bool{}, failed: map[job]error{}, busy: map[job]bool{},
-		changed: make(chan struct{}), wake: make(chan struct{}, 1), progress: map[job]moved{}}
+		changed: make(chan struct{}), wake: make(chan struct{}, 1), tallies: map[*tally]bool{}}
 }
 
 func (p *pins) rootKey(n namespace.NodeID) kv.Key { return p.e.cfg.DB.Key(tableRoots, kv.Plain(n[:])) }
@@ -289,7 +295,6 @@ func (p *pins) take() (job, bool) {
 			p.queue = slices.Delete(p.queue, i, i+1)
 			delete(p.queued, j)
 			p.busy[j] = true
-			p.progress[j] = moved{}
 			return j, true
 		}
 	}
@@ -300,7 +305,6 @@ func (p *pins) end(j job, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.busy, j)
-	delete(p.progress, j)
 	if err != nil {
 		p.failed[j] = err
 	} else {
@@ -403,8 +407,11 @@ func (p *pins) bring(ctx context.Context, j job) error {
 func (p *pins) count(j job, more moved) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	m := p.progress[j]
-	p.progress[j] = moved{m.blocks + more.blocks, m.bytes + more.bytes, m.total + more.total}
+	for t := range p.tallies {
+		if t.files[j.node] {
+			t.moved = moved{t.blocks + more.blocks, t.bytes + more.bytes, t.total + more.total}
+		}
+	}
 }
 
 func values(ds []blocks.Digest) iter.Seq[blocks.Digest] { return slices.Values(ds) }

@@ -48,11 +48,13 @@ func (e *Engine) Pin(ctx context.Context, n namespace.NodeID, wait bool, progres
 	if err := e.cfg.Names.SetPlacement(n, e.cfg.Self, namespace.Pinned); err != nil {
 		return err
 	}
+	t, stop := e.pins.watchFiles(files)
+	defer stop()
 	e.pins.placementChanged(n)
 	if !wait {
 		return nil
 	}
-	return e.pins.wait(ctx, files, progress)
+	return e.pins.wait(ctx, files, t, progress)
 }
 
 // room checks the limit before anything is promised.
@@ -110,17 +112,16 @@ func (e *Engine) setUnlessInherited(n namespace.NodeID, p namespace.Placement) e
 }
 
 // wait returns when every file is here and kept, or with the first reason why one is not.
-func (p *pins) wait(ctx context.Context, files []namespace.Entry, report func(Progress)) error {
-	base := p.progressOf(files)
+func (p *pins) wait(ctx context.Context, files []namespace.Entry, t *tally, report func(Progress)) error {
 	for {
 		p.mu.Lock()
 		changed := p.changed
 		p.mu.Unlock()
 		left, err := p.left(files)
 		if report != nil {
-			now := p.progressOf(files)
+			now := p.read(t)
 			report(Progress{Files: int64(len(files) - left), TotalFiles: int64(len(files)),
-				Blocks: now.blocks - base.blocks, TotalBlocks: now.total, Bytes: now.bytes - base.bytes})
+				Blocks: now.blocks, TotalBlocks: now.total, Bytes: now.bytes})
 		}
 		if left == 0 || err != nil {
 			return err
@@ -152,14 +153,26 @@ func (p *pins) left(files []namespace.Entry) (n int, err error) {
 	return n, err
 }
 
-func (p *pins) progressOf(files []namespace.Entry) (sum moved) {
+// watchFiles begins a tally of some files; stop ends it.
+func (p *pins) watchFiles(files []namespace.Entry) (t *tally, stop func()) {
+	t = &tally{files: map[namespace.NodeID]bool{}}
+	for _, f := range files {
+		t.files[f.ID] = true
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, f := range files {
-		m := p.progress[job{f.ID, ForPin}]
-		sum = moved{sum.blocks + m.blocks, sum.bytes + m.bytes, sum.total + m.total}
+	p.tallies[t] = true
+	return t, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.tallies, t)
 	}
-	return sum
+}
+
+func (p *pins) read(t *tally) moved {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return t.moved
 }
 
 // Freed says what became of one file's local blocks.
