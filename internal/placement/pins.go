@@ -46,13 +46,13 @@ func (j job) owner() cache.Owner {
 type pins struct {
 	e *Engine
 
-	mu       sync.Mutex
-	queue    []job
-	queued   map[job]bool
-	failed   map[job]error
-	busy     map[job]bool
-	changed  chan struct{} // closed and replaced when a job ends
-	wake     chan struct{}
+	mu      sync.Mutex
+	queue   []job
+	queued  map[job]bool
+	failed  map[job]error
+	busy    map[job]bool
+	changed chan struct{} // closed and replaced when a job ends
+	wake    chan struct{}
 	tallies map[*tally]bool // who wants to know how much was brought
 }
 
