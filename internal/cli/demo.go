@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,6 +34,7 @@ Both mounts stay open to play with until Ctrl-C; then everything is removed.`,
 
 // demo runs the play and cleans up, whatever happens in between.
 func (a *app) demo(ctx context.Context, once bool) (err error) {
+	signal.Ignore(syscall.SIGPIPE) // `shelf demo | head` must clean up, too
 	if r := a.Probe(); !r.Ready() {
 		return controlapi.E(controlapi.KindMissing, r.Advice(), "this machine cannot mount yet")
 	}

@@ -11,6 +11,9 @@ import (
 	"github.com/shelffs/shelf/internal/control/controlapi"
 )
 
+// forceWait is how long --force waits for each gentler way before it takes the next.
+const forceWait = 10 * time.Second
+
 func (a *app) downCmd() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
@@ -54,7 +57,7 @@ func (a *app) down(ctx context.Context, force bool) (int, error) {
 	_ = os.Chdir(filepath.VolumeName(a.home.Dir()) + string(filepath.Separator))
 	stop, cancel := ctx, context.CancelFunc(func() {})
 	if force { // otherwise flushing may take as long as it takes
-		stop, cancel = context.WithTimeout(ctx, stopWait)
+		stop, cancel = context.WithTimeout(ctx, forceWait)
 	}
 	defer cancel()
 	if err := c.Stop(stop, controlapi.StopRequest{Force: force}); err != nil {
@@ -63,7 +66,11 @@ func (a *app) down(ctx context.Context, force bool) (int, error) {
 		}
 		return 0, err
 	}
-	wait, cancel := context.WithTimeout(ctx, stopWait)
+	limit := stopWait
+	if force {
+		limit = forceWait
+	}
+	wait, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err = a.home.WaitUnlocked(wait)
 	if err != nil && force && ctx.Err() == nil {
@@ -85,7 +92,7 @@ func (a *app) endHard(ctx context.Context, why error) (int, error) {
 		if err := end(pid); err != nil {
 			return 0, controlapi.E("permission", "", "process %d cannot be ended: %s", pid, err)
 		}
-		wait, cancel := context.WithTimeout(ctx, 5*time.Second)
+		wait, cancel := context.WithTimeout(ctx, forceWait)
 		err := a.home.WaitUnlocked(wait)
 		cancel()
 		if err == nil {

@@ -56,12 +56,16 @@ func contains(args []string, flag string) bool {
 	return false
 }
 
-// withSignals gives a context that ends with the first SIGINT or SIGTERM; the second one
-// kills as usual. caught tells which it was.
+// withSignals gives a context that ends with the first SIGINT, SIGTERM or SIGHUP (the terminal
+// has gone, and nohup was not asked for); the second one kills as usual. caught tells which
+// it was.
 func withSignals() (ctx context.Context, caught func() os.Signal, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(c, syscall.SIGHUP)
+	}
 	var sig atomic.Value
 	go func() {
 		select {
@@ -85,7 +89,7 @@ func (q quiet) Unwrap() error { return q.error }
 func (a *app) report(err error, sig os.Signal) int {
 	e := controlapi.FromError(err)
 	code := exitCode(e.Kind)
-	if e.Kind == "interrupted" && sig == syscall.SIGTERM {
+	if e.Kind == "interrupted" && (sig == syscall.SIGTERM || sig == syscall.SIGHUP) {
 		code = ExitTerminated
 	}
 	var q quiet
