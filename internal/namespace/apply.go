@@ -57,7 +57,8 @@ func (r *Replica) Apply(ctx context.Context, from ident.DeviceID, bytes []byte) 
 	}
 	for _, b := range bad {
 		r.refuse(from, b)
-		if old, ok := s.limits[b.writer]; !ok || b.from < old {
+		old, ok := s.limits[b.writer]
+		if _, known := r.heads[b.writer]; known && (!ok || b.from < old) { // of others nothing is claimed anyway
 			s.limits[b.writer] = b.from
 		}
 	}

@@ -20,7 +20,9 @@ func benchDevice(b *testing.B, name string, group time.Duration) *device {
 func benchAdd(b *testing.B, w *world, name string, group time.Duration) *device {
 	d := w.add(name)
 	d.close()
-	db, err := kv.Open(b.TempDir(), [32]byte{9}, kv.Options{})
+	dir := b.TempDir()
+	b.Cleanup(d.close) // before the folder goes
+	db, err := kv.Open(dir, [32]byte{9}, kv.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

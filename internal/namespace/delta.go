@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace/merge"
 )
 
 // Since begins the delta for a peer with the given claims. It first makes everything here
@@ -134,14 +136,19 @@ func (d *Delta) Close() error {
 
 // items walks over the snapshot.
 func (d *Delta) items(yield func(item) bool) {
-	for num, w := range d.t.writers {
-		if !d.batches(uint32(num), w, yield) {
+	order := make([]uint32, len(d.t.writers)) // numbers are ours alone: go by writer
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int { return merge.CompareWriters(d.t.writers[a], d.t.writers[b]) })
+	for _, num := range order {
+		if !d.batches(num, d.t.writers[num], yield) {
 			return
 		}
 	}
-	for order := range 3 {
-		for num, w := range d.t.writers {
-			if !d.dots(order, uint32(num), w, yield) {
+	for class := range 3 {
+		for _, num := range order {
+			if !d.dots(class, num, d.t.writers[num], yield) {
 				return
 			}
 		}

@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"encoding/binary"
+	"errors"
 	"maps"
 	"slices"
 
@@ -30,27 +31,25 @@ func (r *Replica) load() error {
 	if err != nil {
 		return err
 	}
-	prefix := db.Key(tableAcks)
-	return firstError(db.Scan(prefix, func(k kv.Key, row []byte) bool {
-		if len(k) == len(prefix)+32 {
-			var c Claims
-			if c, err = ParseClaims(row); err == nil {
-				r.acks[ident.DeviceID(k[len(prefix):])] = c
-			}
-		}
-		return err == nil
-	}), err, r.loadPending)
+	if err := r.loadAcks(); err != nil {
+		return err
+	}
+	return r.loadPending()
 }
 
-// firstError returns the first of two errors, or else what then does.
-func firstError(a, b error, then func() error) error {
-	if a != nil {
-		return a
-	}
-	if b != nil {
-		return b
-	}
-	return then()
+func (r *Replica) loadAcks() error {
+	var bad error
+	prefix := r.cfg.DB.Key(tableAcks)
+	err := r.cfg.DB.Scan(prefix, func(k kv.Key, row []byte) bool {
+		c, err := ParseClaims(row)
+		if err != nil || len(k) != len(prefix)+len(ident.DeviceID{}) {
+			bad = corruptRow("acknowledgement")
+			return false
+		}
+		r.acks[ident.DeviceID(k[len(prefix):])] = c
+		return true
+	})
+	return errors.Join(err, bad)
 }
 
 func get(src kv.Reader, k kv.Key) ([]byte, error) {
@@ -72,23 +71,18 @@ func (r *Replica) loadWriters() error {
 		}
 		return true
 	})
-	if err != nil || bad != nil {
-		return errs.E("namespace.load", errs.Other, "", firstError(err, bad, func() error { return nil }))
+	if err := errors.Join(err, bad); err != nil {
+		return err
 	}
 	r.saved = len(r.numbers.list)
 	for i, w := range r.numbers.list {
 		row, err := get(r.cfg.DB, r.keys.head(uint32(i)))
-		if err != nil || row == nil {
-			if err != nil {
-				return err
-			}
-			continue
+		if err == nil && row != nil {
+			r.heads[w], err = decodeHead(row)
 		}
-		h, err := decodeHead(row)
 		if err != nil {
 			return err
 		}
-		r.heads[w] = h
 	}
 	r.selfNum = r.numbers.number(r.self)
 	r.writers = r.numbers.list

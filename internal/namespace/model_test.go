@@ -52,7 +52,7 @@ func (p *play) fatalf(f string, a ...any) {
 var playNames = []string{"a", "b.txt", "A", "c"}
 
 func TestModel(t *testing.T) {
-	from, runs := 0, 60
+	from, runs := 0, 45
 	if testing.Short() {
 		runs = 10
 	}
@@ -74,7 +74,7 @@ func TestModel(t *testing.T) {
 	}
 }
 
-func runPlay(t testing.TB, seed int64, cfg playConfig, met map[string]int) {
+func runPlay(t testing.TB, seed int64, cfg playConfig, met map[string]int) []string {
 	p := &play{t: t, met: met, rng: rand.New(rand.NewSource(seed)), cfg: cfg, next: 10, alive: map[int]string{}, gone: map[Dot]bool{}, old: map[int][][]byte{}}
 	p.w = newWorld(t, seed, 2+p.rng.Intn(3))
 	defer func() {
@@ -109,6 +109,18 @@ func runPlay(t testing.TB, seed int64, cfg playConfig, met map[string]int) {
 		}
 	}
 	p.finish()
+	return p.log
+}
+
+// TestModelRepeats: the same seed is the same history, or a failure could not be looked into.
+func TestModelRepeats(t *testing.T) {
+	var logs [2]string
+	for i := range logs {
+		logs[i] = strings.Join(runPlay(t, 7, playConfig{dirs: true, bias: true, links: true}, map[string]int{}), "\n")
+	}
+	if logs[0] != logs[1] {
+		t.Errorf("%s\n--\n%s", logs[0], logs[1])
+	}
 }
 
 // plant makes directories that everybody has.

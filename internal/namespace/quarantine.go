@@ -16,7 +16,7 @@ type quarantine struct {
 }
 
 const (
-	maxKept      = 256     // refused items kept per run
+	maxKept      = 256     // refused items kept and logged per run
 	maxKeptBytes = 4 << 10 // bytes kept of each
 )
 
@@ -28,10 +28,10 @@ func (r *Replica) refuse(from ident.DeviceID, it badItem) {
 	n := q.n
 	q.last = it.err
 	q.mu.Unlock()
-	r.log.Warn("namespace: refused what a device sent", "from", from.Short(), "writer", it.writer.Device.Short(), "err", it.err)
 	if n > maxKept {
 		return
 	}
+	r.log.Warn("namespace: refused what a device sent", "from", from.Short(), "writer", it.writer.Device.Short(), "err", it.err)
 	sum := sha256.Sum256(it.bytes)
 	row := appendString([]byte{rowVersion}, it.err.Error())
 	row = append(row, from[:]...)

@@ -23,15 +23,16 @@ type Sealer interface {
 	RegisterKey(node [16]byte, reg []byte) [16]byte
 }
 
-// Config is what a Replica is made of.
+// Config is what a Replica is made of. Its functions are called amid operations and must not
+// call the Replica.
 type Config struct {
 	DB     *kv.DB
 	Share  ident.ShareID
 	Self   ident.DeviceID
 	Key    ed25519.PrivateKey          // signs batches; Self is its public half
 	Sealer Sealer                      // of epoch 1
-	Known  func(ident.DeviceID) bool   // may this device write in the share? nil: only Self
-	Names  func(ident.DeviceID) string // display names, for conflict copies; nil: short ids
+	Known  func(ident.DeviceID) bool   // was this device ever a writer of the share? nil: only Self
+	Names  func(ident.DeviceID) string // display names, the same on all devices, for conflict copies; nil: short ids
 	Clock  func() time.Time            // nil: time.Now
 	Rand   io.Reader                   // nil: crypto/rand
 	Log    *slog.Logger                // nil: silent

@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"bytes"
+	"errors"
 	"runtime"
 	"sync"
 
@@ -44,6 +45,9 @@ func (r *Replica) admit(s *session, batches []signedBatch) (bad []badItem, err e
 			continue
 		case !signed[i]:
 			refuse("signature")
+			continue
+		case h.last == 0 && len(r.numbers.list) >= maxWriters:
+			refuse("too many incarnations")
 			continue
 		case x.last() <= h.last:
 			same, err := r.known(x)
@@ -183,7 +187,7 @@ func (r *Replica) batchOf(s *session, w ident.Writer, seq uint64) (signedBatch, 
 		}
 		return false
 	})
-	if err = firstError(err, bad, func() error { return nil }); err != nil {
+	if err = errors.Join(err, bad); err != nil {
 		return out, err
 	}
 	if len(out.hashes) > 0 {
