@@ -37,6 +37,9 @@ func priority(u placement.Urgency) fetch.Priority {
 }
 
 func (p *parts) digestsFor(ctx context.Context, c blocks.Content, u placement.Urgency) iter.Seq2[digest, error] {
+	if u == placement.Here {
+		return content.Digests(ctx, p.cache, p.sealer, c)
+	}
 	return content.Digests(ctx, at{p.fetcher, priority(u)}, p.sealer, c)
 }
 

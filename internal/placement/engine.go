@@ -45,6 +45,7 @@ type Urgency uint8
 const (
 	ForPin    Urgency = iota // a person asked to keep them here
 	ForSafety                // another device asked us to hold them
+	Here                     // not wanted from others: only what is here counts
 )
 
 // Config makes an Engine.

@@ -8,7 +8,9 @@ import (
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/cache"
+	"github.com/shelffs/shelf/fetch/exchange"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -182,41 +184,77 @@ type Freed struct {
 }
 
 // Free drops the local blocks of a file, all or none: only when for each of them another
-// device that is connected now grants that it keeps it. Refused: nobody does; Offline: nobody
-// is connected; Busy: it has changes that are not committed yet.
+// device that is connected now grants that it keeps it. One that has all of them merely as cache
+// is asked to keep them from now on. Refused: nobody has them all; Offline: nobody is connected.
 func (e *Engine) Free(ctx context.Context, ent namespace.Entry) (Freed, error) {
 	const op = "placement.Free"
-	var here []blocks.Digest
-	for d, err := range e.cfg.Digests(ctx, ent.Content, ForSafety) {
-		if err != nil { // a manifest that nobody can bring: then nothing below it is here either
+	here := e.localBlocks(ctx, ent.Content)
+	if len(here) == 0 {
+		return e.drop(ctx, ent, nil)
+	}
+	devs := e.online()
+	if len(devs) == 0 {
+		return e.refuse(here), errs.E(op, errs.Offline, ent.Name, nil)
+	}
+	defer e.leaving.enter(here)() // until they are dropped: nobody may count on us meanwhile
+	granted := func([]blocks.Digest) error { return nil }
+	rest, err := e.askLeave(ctx, devs, here, granted)
+	if err == nil && len(rest) > 0 {
+		rest, err = e.handOver(ctx, ent.ID, devs, rest)
+	}
+	if err != nil {
+		return e.refuse(here), err
+	}
+	if len(rest) > 0 {
+		return e.refuse(here), errs.E(op, errs.Refused, ent.Name, nil)
+	}
+	return e.drop(ctx, ent, here)
+}
+
+// localBlocks lists the blocks of a content that are on this device, each once.
+func (e *Engine) localBlocks(ctx context.Context, c blocks.Content) []blocks.Digest {
+	set := map[blocks.Digest]bool{}
+	for d, err := range e.cfg.Digests(ctx, c, Here) {
+		if err != nil { // a manifest that is not here: nothing below it can be named
 			break
 		}
 		if e.class(d) != cache.None {
-			here = append(here, d)
+			set[d] = true
 		}
 	}
-	here = unique(here)
-	f := Freed{}
-	if len(here) > 0 {
-		devs := e.online()
-		if len(devs) == 0 {
-			return e.refuse(here), errs.E(op, errs.Offline, ent.Name, nil)
+	return slices.Collect(maps.Keys(set))
+}
+
+// handOver asks a device that has all of ds, as cache, to keep them, and waits for its grant. It
+// returns those that nobody took.
+func (e *Engine) handOver(ctx context.Context, n namespace.NodeID, devs []ident.DeviceID, ds []blocks.Digest) ([]blocks.Digest, error) {
+	for _, dev := range devs {
+		if !e.hasAll(ctx, dev, ds) || e.askHold(ctx, dev, []namespace.NodeID{n}) != nil {
+			continue
 		}
-		granted := map[blocks.Digest]bool{}
-		rest, err := e.askLeave(ctx, devs, here, func(ds []blocks.Digest) error {
-			for _, d := range ds {
-				granted[d] = true
+		for end := time.Now().Add(releaseTime); time.Now().Before(end) && len(ds) > 0 && ctx.Err() == nil; sleep(ctx, 50*time.Millisecond) {
+			var err error
+			if ds, err = e.askLeave(ctx, []ident.DeviceID{dev}, ds, func([]blocks.Digest) error { return nil }); err != nil {
+				return ds, err
 			}
-			return nil
-		})
-		if err != nil {
-			return f, err
 		}
-		if len(rest) > 0 {
-			return e.refuse(here), errs.E(op, errs.Refused, ent.Name, nil)
+		if len(ds) == 0 {
+			break
 		}
 	}
-	return e.drop(ctx, ent, here)
+	return ds, ctx.Err()
+}
+
+func (e *Engine) hasAll(ctx context.Context, dev ident.DeviceID, ds []blocks.Digest) bool {
+	ctx, cancel := context.WithTimeout(ctx, releaseTime)
+	defer cancel()
+	for chunk := range slices.Chunk(ds, releaseChunk) {
+		classes, err := e.cfg.Peers.Have(ctx, dev, chunk)
+		if err != nil || len(classes) != len(chunk) || slices.Contains(classes, exchange.None) {
+			return false
+		}
+	}
+	return true
 }
 
 // drop lets go of blocks whose release has been granted just now.
@@ -258,12 +296,4 @@ func (e *Engine) refuse(here []blocks.Digest) (f Freed) {
 		f.KeptBytes += e.size(d)
 	}
 	return f
-}
-
-func unique(ds []blocks.Digest) []blocks.Digest {
-	set := map[blocks.Digest]bool{}
-	for _, d := range ds {
-		set[d] = true
-	}
-	return slices.Collect(maps.Keys(set))
 }
