@@ -17,8 +17,8 @@ import (
 	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control"
 	"github.com/shelffs/shelf/internal/control/controlapi"
-	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/mounthelper"
+	"github.com/shelffs/shelf/mounthelper/probe"
 )
 
 // stopTime bounds the end: flushing, unmounting, saying goodbye.
@@ -45,6 +45,9 @@ func Run(ctx context.Context, s config.Start, log *slog.Logger, emit func(contro
 	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer()) // a library of libp2p's talks there
 	stdlog.SetFlags(0)
 	if s.Mountpoint != "" { // before an account is made for nothing
+		if r := probe.Run(); !r.Ready() {
+			return controlapi.E(controlapi.KindMissing, "see: shelf doctor", "%s", r.Advice())
+		}
 		if s.Mountpoint, err = mounthelper.Prepare(ctx, s.Mountpoint); err != nil {
 			return err
 		}
@@ -148,6 +151,3 @@ func (d *daemon) awaitNamespace(ctx context.Context, emit func(controlapi.StartE
 		}
 	}
 }
-
-// offline is the error for what needs another device when there is none.
-func offline(op, what string) error { return errs.E(op, errs.Offline, what, nil) }

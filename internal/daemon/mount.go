@@ -3,11 +3,15 @@ package daemon
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/mounthelper"
 )
+
+// lazyTime is how long a forced unmount waits for the programs that use the mount.
+const lazyTime = 2 * time.Second
 
 // adapter is the only one so far.
 const adapter = "fuse"
@@ -94,7 +98,12 @@ func (m *mounts) unmount(ctx context.Context, force bool) error {
 	}
 	err := m.server.Unmount(ctx, false)
 	if err != nil && force {
-		err = m.server.Unmount(ctx, true)
+		// Detached at once; who still works in it keeps the server busy, and is not waited for.
+		ctx, cancel := context.WithTimeout(ctx, lazyTime)
+		defer cancel()
+		if err = m.server.Unmount(ctx, true); ctx.Err() != nil {
+			err = nil
+		}
 	}
 	if errs.Is(err, errs.Busy) {
 		return controlapi.E("busy", "close them, or use --force", "%s is in use by %s", m.path, mounthelper.Describe(mounthelper.Holders(m.path)))

@@ -145,7 +145,7 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 		return err
 	}
 	p.sealer = seal.New(p.account.ShareID(), epoch, readKey)
-	p.cache, err = cache.Open(s.Home.CacheDir(), master, cache.Options{Limit: s.CacheSize, Logger: p.log, OnCorrupt: p.corrupt.found})
+	p.cache, err = cache.Open(s.Home.CacheDir(), master, cache.Options{Limit: s.CacheSize, TrustDisk: true, Logger: p.log, OnCorrupt: p.corrupt.found})
 	if err != nil {
 		return err
 	}
@@ -216,7 +216,7 @@ func (p *parts) openFS(ctx context.Context) error {
 	changes := p.names.Watch()
 	var err error
 	p.fs, err = fs.New(ctx, fs.Config{
-		Names: p.names, Changes: changes, Blocks: p.fetcher, Store: p.cache, Interrupted: p.cache.Owners(cache.Writing), Sealer: p.sealer,
+		Names: p.names, Changes: changes, Blocks: p.fetcher, Store: p.cache, Interrupted: p.cache.Owners(cache.Writing), Damaged: p.cache.Damaged, Sealer: p.sealer,
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Why: p.whyNode, StatFS: p.usage, Log: p.log,
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ func (d *daemon) Sync(ctx context.Context, req controlapi.SyncRequest, progress 
 		return d.synced(), nil
 	}
 	if len(d.living()) < 2 {
-		return d.synced(), controlapi.WithHint(offline("daemon.Sync", "this account has no other device"), "add one: shelf invite")
+		return d.synced(), controlapi.E("offline", "add one: shelf invite", "this account has no other device that could keep anything")
 	}
 	if req.Timeout > 0 {
 		var cancel context.CancelFunc
