@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 # Pinned, so that a new release of a tool cannot fail an old commit.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
-CROSS    ?= linux/arm64 darwin/arm64 windows/amd64
+CROSS    ?= darwin/arm64 windows/amd64
 # Packages where goroutines meet: the race detector pays there.
 RACE ?= ./cache ./fetch/... ./fs ./internal/control/... ./internal/kv ./internal/namespace ./internal/placement ./internal/replicate
 

@@ -70,6 +70,7 @@ var engines = map[string][]string{
 	"github.com/zalando/go-keyring":    {"internal/keystore"},
 	"github.com/tyler-smith/go-bip39":  {"internal/share"},
 	"github.com/spf13/cobra":           {"internal/cli"},
+	"github.com/BurntSushi/toml":       {"internal/config"},
 	"crypto/hpke":                      {"internal/share"},
 	"golang.org/x/crypto/chacha20poly": {"internal/kv", "internal/share", "internal/keystore"},
 }

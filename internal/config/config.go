@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/BurntSushi/toml"
+
 	"github.com/shelffs/shelf/internal/errs"
 )
 
@@ -47,53 +49,45 @@ func Load(h Home) (Config, error) {
 	return c, nil
 }
 
-// Parse reads the configuration format, a small part of TOML: a line holds `key = "text"`, `key = 123`
-// or `key = ["text", "text"]`, and # begins a comment.
+// Parse reads the configuration file, which is TOML.
 func Parse(text string) (Config, error) {
-	var c Config
-	seen := map[string]bool{}
-	n := 0
-	for line := range strings.Lines(text) {
-		n++
-		key, values, err := parseLine(strings.TrimRight(line, "\r\n"))
-		if err == nil && key != "" {
-			if seen[key] {
-				err = fmt.Errorf("%s is set twice", key)
-			} else {
-				seen[key] = true
-				err = c.set(key, values)
+	const op = "config.Parse"
+	var f struct {
+		CacheSize  any      `toml:"cache_size"` // "10GiB" or a number of bytes
+		Mountpoint string   `toml:"mountpoint"`
+		Name       string   `toml:"name"`
+		Listen     []string `toml:"listen"`
+	}
+	md, err := toml.Decode(text, &f)
+	if err != nil {
+		return Config{}, errs.E(op, errs.Invalid, "", err) // names the line
+	}
+	if odd := md.Undecoded(); len(odd) > 0 {
+		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are cache_size, listen, mountpoint, name", odd[0].String()))
+	}
+	c := Config{Listen: f.Listen}
+	check := func(key string, set func() error) {
+		if err == nil && md.IsDefined(key) {
+			if err = set(); err != nil {
+				err = errs.E(op, errs.Invalid, key, err)
 			}
 		}
-		if err != nil {
-			return Config{}, errs.E("config.Parse", errs.Invalid, "line "+strconv.Itoa(n), err)
+	}
+	check("cache_size", func() (err error) { c.CacheSize, err = ParseCacheSize(fmt.Sprint(f.CacheSize)); return err })
+	check("mountpoint", func() (err error) { c.Mountpoint, err = ExpandPath(f.Mountpoint); return err })
+	check("name", func() error { c.Name = f.Name; return CheckName(f.Name) })
+	check("listen", func() error {
+		for _, a := range f.Listen {
+			if err := CheckListen(a); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return Config{}, err
 	}
 	return c, nil
-}
-
-func (c *Config) set(key string, values []string) error {
-	if key != "listen" && len(values) != 1 {
-		return fmt.Errorf("%s takes one value", key)
-	}
-	var err error
-	switch key {
-	case "cache_size":
-		c.CacheSize, err = ParseCacheSize(values[0])
-	case "mountpoint":
-		c.Mountpoint, err = ExpandPath(values[0])
-	case "name":
-		c.Name, err = values[0], CheckName(values[0])
-	case "listen":
-		c.Listen = values
-		for _, a := range values {
-			if err == nil {
-				err = CheckListen(a)
-			}
-		}
-	default:
-		err = fmt.Errorf("there is no setting %q; there are cache_size, listen, mountpoint, name", key)
-	}
-	return err
 }
 
 // ParseCacheSize is ParseSize with a floor.
