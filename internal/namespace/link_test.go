@@ -68,3 +68,22 @@ func TestLinkAgainstRemoval(t *testing.T) {
 		t.Errorf("%+v, %v", e, err)
 	}
 }
+
+// A file that is shown through a twin has another name of its own: editing the twin must not
+// take the bytes from under it.
+func TestTwinWithALink(t *testing.T) {
+	w, a, b := two(t)
+	mkfile(t, a.Replica, Root, "f", 1)
+	w.now = w.now.Add(1e9)
+	f := mkfile(t, b.Replica, Root, "f", 1)
+	must(b.Link(f.ID, Root, "l"))
+	w.agree(t, Root, "f", "l")
+	must(a.Commit(must(a.Lookup(Root, "f")).ID, nil, content(2), 0))
+	w.agree(t, Root, "f", "l")
+	if e := must(b.Lookup(Root, "l")); e.ID != f.ID || e.Content != content(1) || e.Nlink != 1 {
+		t.Errorf("%+v", e)
+	}
+	if e := must(b.Lookup(Root, "f")); e.Content != content(2) {
+		t.Errorf("%+v", e)
+	}
+}

@@ -178,47 +178,6 @@ func (t *tx) own(s showing) showing {
 	return s
 }
 
-// removeNode removes one node (N8): its copies are written out first, and if it is itself a
-// written-out copy whose bytes its origin still holds, the origin lets go of them.
-func (t *tx) removeNode(shown *merge.NameGroup, n NodeID) {
-	t.writeOut(shown, n, nil)
-	if of := t.origin(n); !of.IsZero() {
-		t.writeOut(shown, of, only(n))
-	}
-	t.put(n, merge.Nothing, nil, t.stamp(n))
-}
-
-// removeShown removes an entry that is no directory from its name.
-func (t *tx) removeShown(s showing) {
-	t.revive(s.in)
-	t.pinFor(s.in, s.it.Name, s.it.ID)
-	if s.it.Of != (NodeID{}) {
-		gs, _ := t.node(s.it.Of).parts()
-		for i := 1; i < len(gs); i++ {
-			if merge.CopyID(s.it.Of, gs[i].Least) == s.it.ID {
-				t.dropGroup(s.it.Of, &gs[i])
-				break
-			}
-		}
-		return
-	}
-	if s.it.Displaced() {
-		t.pinFor(s.in, s.it.Raw, s.it.ID)
-	}
-	for _, n := range append([]NodeID{s.it.ID}, s.it.Twins...) {
-		t.removeNode(&s.group, n)
-	}
-}
-
-// removeFolder removes an empty directory with all that are merged into it.
-func (t *tx) removeFolder(s showing) {
-	t.revive(s.in)
-	t.pinFor(s.in, s.it.Name, s.it.ID)
-	for _, m := range s.it.Members {
-		t.put(m, merge.Nothing, nil, t.stamp(m))
-	}
-}
-
 // editable prepares an entry for new bytes (N5): it becomes a file of its own, displaced files
 // and copies that would fold with it get their names for good, its twins go.
 func (t *tx) editable(s showing, n NodeID, b merge.Bytes) {
@@ -233,7 +192,7 @@ func (t *tx) editable(s showing, n NodeID, b merge.Bytes) {
 	t.writeOut(&s.group, n, func(_ NodeID, g *merge.Group) bool { return g.Bytes == b })
 	for _, twin := range append([]NodeID{s.it.ID}, s.it.Twins...) {
 		if twin != n {
-			t.removeNode(&s.group, twin)
+			t.dropName(&s.group, twin)
 		}
 	}
 }
