@@ -71,7 +71,7 @@ func (ls *listeners) take(l *listener) []keepChange {
 	return out
 }
 
-// keepNow records what this device keeps, or keeps no longer, and tells everybody.
+// keepNow records what this device keeps, or keeps no longer, and tells everybody what is news.
 func (e *Engine) keepNow(n namespace.NodeID, dots []namespace.Dot, on bool) {
 	if e.ledger.set(e.cfg.Self, on, dots...) {
 		e.listeners.say(newKeepChange(n, dots, on))
@@ -130,9 +130,10 @@ func (e *Engine) hear(dev ident.DeviceID, s wire.Stream) {
 		for _, c := range a.Changes {
 			n, dots, err := c.parse()
 			if err != nil {
+				e.cfg.Log.Warn("announcement refused", "device", dev.Short(), "err", err)
 				return
 			}
-			if e.ledger.set(dev, c.On, dots...) && c.On {
+			if e.ledger.set(dev, c.On, dots...); c.On { // also when it is no news: it may keep a conflict copy more
 				e.tryRelease(n)
 			}
 		}

@@ -81,9 +81,10 @@ type Engine struct {
 
 	mu        sync.Mutex
 	connected map[ident.DeviceID]context.CancelFunc
-	release   map[namespace.NodeID]bool // nodes whose blocks somebody else may keep by now
-	everyNode bool                      // as if all were in release
-	written   map[namespace.NodeID]time.Time
+	release   map[namespace.NodeID]bool      // nodes whose blocks somebody else may keep by now; true: anybody may
+	everyNode bool                           // as if all were in release
+	dying     map[cache.Owner]time.Time      // since when an owner has had blocks that its node shows no more
+	written   map[namespace.NodeID]time.Time // last write here, not announced yet
 	wg        sync.WaitGroup
 }
 
@@ -97,7 +98,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{cfg: cfg, ledger: l, wake: make(chan struct{}, 1), connected: map[ident.DeviceID]context.CancelFunc{},
-		release: map[namespace.NodeID]bool{}, written: map[namespace.NodeID]time.Time{}}
+		release: map[namespace.NodeID]bool{}, dying: map[cache.Owner]time.Time{}, written: map[namespace.NodeID]time.Time{}}
 	e.pins = newPins(e)
 	cfg.Network.Handle(KeepProtocol, e.hear)
 	cfg.Network.Handle(HoldProtocol, e.answerHold)
@@ -115,7 +116,7 @@ func (e *Engine) Run(ctx context.Context, events <-chan Event) error {
 	e.wg.Go(func() { e.releaseLoop(ctx) })
 	e.wg.Go(func() { e.watch(ctx, w) })
 	e.pins.resume()
-	e.tryAllReleases()
+	e.lookAtAll()
 	for {
 		select {
 		case <-ctx.Done():
@@ -180,29 +181,42 @@ func (e *Engine) watch(ctx context.Context, w *namespace.Watcher) {
 		for _, c := range changes {
 			switch c.What {
 			case namespace.ContentChanged:
-				e.contentChanged(c)
+				e.contentChanged(ctx, c)
 			case namespace.PlacementChanged:
 				e.pins.placementChanged(c.Node)
 			case namespace.NameChanged:
 				if !c.Node.IsZero() {
+					e.adopt(ctx, c.Node)
 					e.pins.moved(c.Node)
 				}
 				if !c.Old.IsZero() && c.Old != c.Node {
-					e.contentChanged(namespace.Change{Node: c.Old, Remote: c.Remote})
+					e.contentChanged(ctx, namespace.Change{Node: c.Old, Remote: c.Remote})
 				}
 			case namespace.Overflow:
 				e.pins.rescan()
-				e.tryAllReleases()
+				e.lookAtAll()
 			}
 		}
 	}
 }
 
-func (e *Engine) contentChanged(c namespace.Change) {
+// lookAtAll announces again what was written here and tries all releases: after a start, or
+// when the watcher could not keep up, nobody knows what was missed.
+func (e *Engine) lookAtAll() {
+	written := e.owners(cache.Written)
+	e.mu.Lock()
+	for _, n := range written {
+		e.written[n] = time.Now()
+	}
+	e.mu.Unlock()
+	e.tryAllReleases()
+}
+
+func (e *Engine) contentChanged(ctx context.Context, c namespace.Change) {
 	if c.Node.IsDir() {
 		return
 	}
-	e.adopt(c.Node)
+	e.adopt(ctx, c.Node)
 	e.pins.consider(c.Node)
 	if c.Remote {
 		e.tryRelease(c.Node) // blocks of versions that are gone need not be kept
@@ -214,24 +228,29 @@ func (e *Engine) contentChanged(c namespace.Change) {
 	e.poke()
 }
 
-// adopt keeps the blocks of a conflict copy that became a file of its own: they were kept for
-// the file it split off from, which needs them no more.
-func (e *Engine) adopt(n namespace.NodeID) {
+// adopt keeps the blocks of a conflict copy under its own name: until now they were kept for
+// the file that it split off from, which may need them no more.
+func (e *Engine) adopt(ctx context.Context, n namespace.NodeID) {
 	ent, err := e.cfg.Names.Get(n)
-	if err != nil || ent.Conflict == nil || ent.Kind != namespace.File || e.class(ent.Content.Root) == cache.None {
+	if err != nil || ent.Conflict == nil || ent.Kind != namespace.File || !kept(e.class(ent.Content.Root)) {
 		return
 	}
-	var mine []blocks.Digest
-	for d, err := range e.cfg.Digests(context.Background(), ent.Content, ForSafety) {
+	mine := map[cache.Kind][]blocks.Digest{}
+	for d, err := range e.cfg.Digests(ctx, ent.Content, ForSafety) {
 		if err != nil {
 			return
 		}
-		if e.class(d) == cache.Staged {
-			mine = append(mine, d)
+		switch e.class(d) {
+		case cache.Staged:
+			mine[cache.Written] = append(mine[cache.Written], d)
+		case cache.Pinned:
+			mine[cache.Hold] = append(mine[cache.Hold], d)
 		}
 	}
-	if err := e.cfg.Store.Own(cache.Owner{Kind: cache.Written, Node: n}, mine...); err != nil {
-		e.cfg.Log.Warn("conflict copy not kept", "err", err)
+	for k, ds := range mine {
+		if err := e.cfg.Store.Own(cache.Owner{Kind: k, Node: n}, ds...); err != nil {
+			e.cfg.Log.Warn("conflict copy not kept", "err", err)
+		}
 	}
 }
 

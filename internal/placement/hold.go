@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/cache"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -14,18 +13,17 @@ import (
 )
 
 // HoldElsewhere asks connected devices to keep what so far only this device keeps, so that it
-// is safe to switch this device off. Each file is asked of one device; those that already
-// have everything are asked first. What they then keep they announce, and that releases our
-// staged blocks. It returns the devices asked; Offline when nobody is connected, NoSpace with
-// the last reason when nobody has room.
+// is safe to switch this device off. The first that accepts is asked no further; what it then
+// keeps it announces, and that releases our staged blocks. It returns the device asked; Offline
+// when nobody is connected, NoSpace with the last reason when nobody has room.
 func (e *Engine) HoldElsewhere(ctx context.Context) ([]ident.DeviceID, error) {
 	const op = "placement.HoldElsewhere"
 	var nodes []namespace.NodeID
 	for _, n := range e.owners(cache.Written) {
-		if ent, err := e.cfg.Names.Get(n); err == nil && len(e.relievers(n)) == 0 && ent.Kind == namespace.File {
+		e.tryRelease(n)
+		if e.lacksKeeper(n) {
 			nodes = append(nodes, n)
 		}
-		e.tryRelease(n)
 	}
 	e.cfg.Log.Debug("only here so far", "files", len(nodes))
 	if len(nodes) == 0 {
@@ -42,6 +40,17 @@ func (e *Engine) HoldElsewhere(ctx context.Context) ([]ident.DeviceID, error) {
 		}
 	}
 	return nil, last
+}
+
+// lacksKeeper reports whether nobody who is connected said that it keeps n. That says nothing
+// about a conflict copy: a file that has some is asked for all the same.
+func (e *Engine) lacksKeeper(n namespace.NodeID) bool {
+	ent, err := e.cfg.Names.Get(n)
+	if err != nil || ent.Kind != namespace.File {
+		return false
+	}
+	all, err := e.contents(n)
+	return err == nil && (len(all) > 1 || len(e.relievers(n)) == 0)
 }
 
 func (e *Engine) askHold(ctx context.Context, dev ident.DeviceID, nodes []namespace.NodeID) error {
@@ -110,28 +119,10 @@ func (e *Engine) hold(nodes []namespace.NodeID) holdReply {
 	}
 	e.cfg.Log.Debug("holding for another device", "files", len(files))
 	for _, f := range files {
-		e.pins.add(job{f.ID, ForSafety})
+		if err := e.pins.promise(f); err != nil {
+			e.cfg.Log.Warn("cannot promise to hold", "err", err)
+			return holdReply{Reason: "the store of that device cannot be written"}
+		}
 	}
 	return holdReply{Accepted: true}
-}
-
-// leaveSoon tries to end the hold on a node by anybody's grant, once: what a person no longer
-// wants here is kept only where nobody else keeps it.
-func (e *Engine) leaveSoon(n namespace.NodeID) {
-	e.wg.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
-		defer cancel()
-		owner := cache.Owner{Kind: cache.Hold, Node: n}
-		ds, err := e.owned(owner)
-		if err != nil {
-			return
-		}
-		rest, err := e.askLeave(ctx, e.online(), ds, func(granted []blocks.Digest) error { return e.cfg.Store.Disown(owner, granted...) })
-		if err != nil || len(rest) > 0 {
-			e.cfg.Log.Debug("kept until another device keeps it", "blocks", len(rest), "err", err)
-		}
-		if err := e.announceOwn(n); err != nil && !gone(err) {
-			e.cfg.Log.Debug("not announced", "err", err)
-		}
-	})
 }

@@ -59,22 +59,16 @@ type ledger struct {
 	dirty map[ident.DeviceID]map[ident.Writer]bool
 }
 
+// openLedger reads the rows. One that cannot be read is left out: what it said comes again.
 func openLedger(db *kv.DB) (*ledger, error) {
 	l := &ledger{db: db, of: map[ident.DeviceID]keptDots{}, dirty: map[ident.DeviceID]map[ident.Writer]bool{}}
-	var bad error
 	err := db.Scan(db.Key(tableLedger), func(k kv.Key, v []byte) bool {
 		dev, w, ok := parseLedgerKey(k)
-		b, err := parseBitmap(v)
-		if !ok || err != nil {
-			bad = errs.E("placement.openLedger", errs.Corrupt, "ledger row", err)
-			return false
+		if b, err := parseBitmap(v, len(v)); ok && err == nil {
+			l.device(dev)[w] = b
 		}
-		l.device(dev)[w] = b
 		return true
 	})
-	if err == nil {
-		err = bad
-	}
 	return l, err
 }
 
@@ -93,12 +87,12 @@ func parseLedgerKey(k kv.Key) (dev ident.DeviceID, w ident.Writer, ok bool) {
 	return dev, w, true
 }
 
-// parseBitmap is the inverse of encodeBitmap; the bytes may come from another device.
-func parseBitmap(b []byte) (*roaring64.Bitmap, error) {
+// parseBitmap is the inverse of encodeBitmap; the bytes, at most limit, may come from another device.
+func parseBitmap(b []byte, limit int) (*roaring64.Bitmap, error) {
 	bad := func(why string) (*roaring64.Bitmap, error) {
 		return nil, errs.E("placement.parseBitmap", errs.Protocol, why, nil)
 	}
-	if len(b) > maxBitmap {
+	if len(b) > limit {
 		return bad("too long")
 	}
 	m := roaring64.New()

@@ -81,6 +81,9 @@ func (c keepChange) parse() (n namespace.NodeID, dots []namespace.Dot, err error
 	}
 	for _, d := range c.Dots {
 		w, err := writerOf(d.Device, d.Incarnation)
+		if err == nil && d.Seq >= maxSeq {
+			err = badMessage("sequence number")
+		}
 		if err != nil {
 			return n, nil, err
 		}
@@ -100,7 +103,7 @@ func parseAnnouncement(b []byte) (a announcement, full keptDots, err error) {
 		if err != nil {
 			return a, nil, err
 		}
-		if full[w], err = parseBitmap(wb.Bits); err != nil {
+		if full[w], err = parseBitmap(wb.Bits, maxBitmap); err != nil {
 			return a, nil, err
 		}
 	}

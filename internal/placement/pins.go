@@ -3,7 +3,6 @@ package placement
 import (
 	"context"
 	"encoding/binary"
-	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -20,7 +19,7 @@ import (
 // whole for each pinned or held file.
 const (
 	tableRoots = '2' // node → empty
-	tableDone  = '3' // node, urgency → content
+	tableDone  = '3' // node, urgency → its contents; none yet for a promise to another device
 )
 
 const (
@@ -45,6 +44,10 @@ func (j job) owner() cache.Owner {
 // fail stay and are tried again when a device connects or after retryTime.
 type pins struct {
 	e *Engine
+
+	// keep guards what is kept for a node's pin and hold (owners in the store, rows in
+	// tableDone) where several of them change together. Held over index reads and writes only.
+	keep sync.Mutex
 
 	mu      sync.Mutex
 	queue   []job
@@ -75,29 +78,70 @@ func (p *pins) doneKey(j job) kv.Key {
 	return p.e.cfg.DB.Key(tableDone, kv.Plain(j.node[:]), kv.Plain([]byte{byte(j.why)}))
 }
 
-// done reports whether j's file is here whole with this content, and kept.
-func (p *pins) done(j job, c blocks.Content) bool {
+// done reports whether j's file is here whole with these contents, and kept.
+func (p *pins) done(j job, cs []blocks.Content) bool {
 	v, err := p.e.cfg.DB.Get(p.doneKey(j))
-	return err == nil && string(v) == string(encodeContent(c))
+	return err == nil && len(v) > 0 && string(v) == string(encodeContents(cs))
 }
 
-func (p *pins) setDone(j job, c *blocks.Content) error {
+// setRow says what is here whole for a job; none: it is only promised.
+func (p *pins) setRow(j job, cs []blocks.Content) error {
+	return p.write(func(b *kv.Batch) error { return b.Set(p.doneKey(j), encodeContents(cs)) })
+}
+
+func (p *pins) clearRow(j job) error {
+	return p.write(func(b *kv.Batch) error { return b.Delete(p.doneKey(j)) })
+}
+
+func (p *pins) write(change func(*kv.Batch) error) error {
 	b := p.e.cfg.DB.Batch()
-	var err error
-	if c == nil {
-		err = b.Delete(p.doneKey(j))
-	} else {
-		err = b.Set(p.doneKey(j), encodeContent(*c))
-	}
-	if err != nil {
+	if err := change(b); err != nil {
 		b.Close()
 		return err
 	}
 	return b.Commit(kv.NoSync)
 }
 
-func encodeContent(c blocks.Content) []byte {
-	return binary.BigEndian.AppendUint64(append(slices.Clone(c.Root[:]), c.Depth), c.Size)
+func encodeContents(cs []blocks.Content) (out []byte) {
+	for _, c := range cs {
+		out = binary.BigEndian.AppendUint64(append(append(out, c.Root[:]...), c.Depth), c.Size)
+	}
+	return out
+}
+
+// wanted reports whether a job still has its reason: the person's wish, or our promise.
+func (p *pins) wanted(j job) bool {
+	if j.why == ForSafety {
+		ok, err := p.e.cfg.DB.Has(p.doneKey(j))
+		return ok && err == nil
+	}
+	eff, _, err := p.e.cfg.Names.Placement(j.node, p.e.cfg.Self)
+	return err == nil && eff == namespace.Pinned
+}
+
+// promise makes this device hold a file for another, until a keeper relieves it.
+func (p *pins) promise(f namespace.Entry) error {
+	j := job{f.ID, ForSafety}
+	p.keep.Lock()
+	err := p.e.cfg.Store.Own(j.owner(), f.Content.Root) // a restart finds the promise by it
+	if err == nil && !p.wanted(j) {
+		err = p.setRow(j, nil)
+	}
+	p.keep.Unlock()
+	p.add(j)
+	return err
+}
+
+// let ends the keeping of blocks that another keeper granted, and with them a promise.
+func (p *pins) let(owner cache.Owner, ds []blocks.Digest) error {
+	p.keep.Lock()
+	defer p.keep.Unlock()
+	if owner.Kind == cache.Hold {
+		if err := p.clearRow(job{owner.Node, ForSafety}); err != nil {
+			return err
+		}
+	}
+	return p.e.cfg.Store.Disown(owner, ds...)
 }
 
 // resume queues what was under way or fell behind when the daemon last stopped.
@@ -106,7 +150,7 @@ func (p *pins) resume() {
 		p.below(n, p.consider)
 	}
 	for _, n := range p.e.owners(cache.Hold) {
-		p.add(job{n, ForSafety})
+		p.consider(n)
 	}
 	for _, n := range p.e.owners(cache.Pin) {
 		p.consider(n) // may have been unpinned or removed meanwhile
@@ -193,25 +237,50 @@ func (p *pins) consider(n namespace.NodeID) {
 	if n.IsDir() {
 		return
 	}
-	cfg := &p.e.cfg
-	ent, err := cfg.Names.Get(n)
+	ent, err := p.e.cfg.Names.Get(n)
 	if gone(err) {
-		p.forget(n)
+		p.unpinned(n)
+		if err := p.clearRow(job{n, ForSafety}); err != nil {
+			p.e.cfg.Log.Warn("promise not ended", "err", err)
+		}
+		p.e.tryRelease(n)
 		return
 	}
 	if err != nil || ent.Kind != namespace.File {
 		return
 	}
-	j := job{n, ForPin}
-	if eff, _, err := cfg.Names.Placement(n, cfg.Self); err == nil && eff == namespace.Pinned {
-		if !p.done(j, ent.Content) {
+	contents, err := p.e.contents(n)
+	if err != nil {
+		return
+	}
+	if eff, _, err := p.e.cfg.Names.Placement(n, p.e.cfg.Self); err == nil && eff != namespace.Pinned {
+		p.unpinned(n)
+	}
+	for _, why := range []Urgency{ForPin, ForSafety} {
+		switch j := (job{n, why}); {
+		case !p.wanted(j):
+		case p.done(j, contents):
+			p.e.keepNow(n, ent.Versions, true) // the same bytes may be shown by other versions now
+		default:
 			p.add(j)
 		}
-	} else if err == nil {
-		p.unpinned(j)
 	}
-	if held := (job{n, ForSafety}); p.holds(held) && !p.done(held, ent.Content) {
-		p.add(held)
+	if c := ent.Conflict; c != nil && !c.Of.IsZero() && c.Of != n {
+		p.considerOrigin(c.Of)
+	}
+}
+
+// considerOrigin looks at the file of which a conflict copy has appeared: who keeps the file
+// keeps the copies that are not files of their own yet.
+func (p *pins) considerOrigin(n namespace.NodeID) {
+	contents, err := p.e.contents(n)
+	if err != nil {
+		return
+	}
+	for _, why := range []Urgency{ForPin, ForSafety} {
+		if j := (job{n, why}); p.wanted(j) && !p.done(j, contents) {
+			p.add(j)
+		}
 	}
 }
 
@@ -223,38 +292,56 @@ func (p *pins) holds(j job) bool {
 	return false
 }
 
-// unpinned turns the pin of a file into a hold, which ends as soon as another keeper allows it.
-func (p *pins) unpinned(j job) {
+// unpinned turns the pin of a file into a hold, which ends as soon as another keeper allows it
+// or nothing shows the blocks any more.
+func (p *pins) unpinned(n namespace.NodeID) {
+	j := job{n, ForPin}
 	if !p.holds(j) {
 		return
 	}
-	store := p.e.cfg.Store
-	ds, err := p.e.owned(j.owner())
-	if err == nil {
-		err = store.Own(cache.Owner{Kind: cache.Hold, Node: j.node}, ds...)
-	}
-	if err == nil {
-		err = store.DisownAll(j.owner())
-	}
-	if err == nil {
-		err = p.setDone(j, nil)
-	}
-	if err != nil {
+	if err := p.toHold(j, nil); err != nil {
 		p.e.cfg.Log.Warn("not unpinned", "err", err)
+		return
 	}
-	p.e.leaveSoon(j.node)
+	p.e.leaveSoon(n)
 }
 
-// forget drops everything that was kept of a file that nobody shows any more.
-func (p *pins) forget(n namespace.NodeID) {
+// drop ends a file's pin and promise, and every keeping of ds on its behalf.
+func (p *pins) drop(n namespace.NodeID, ds []blocks.Digest) error {
+	p.keep.Lock()
+	defer p.keep.Unlock()
 	for _, why := range []Urgency{ForPin, ForSafety} {
-		j := job{n, why}
-		if p.holds(j) {
-			_ = p.e.cfg.Store.DisownAll(j.owner())
-			_ = p.setDone(j, nil)
+		if err := p.clearRow(job{n, why}); err != nil {
+			return err
 		}
 	}
-	p.e.tryRelease(n)
+	for _, k := range keeping {
+		if err := p.e.cfg.Store.Disown(cache.Owner{Kind: k, Node: n}, ds...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// toHold moves what is pinned for a file, except what is in still, to its hold. What is kept
+// is at no time without an owner.
+func (p *pins) toHold(j job, still map[blocks.Digest]bool) error {
+	p.keep.Lock()
+	defer p.keep.Unlock()
+	ds, err := p.e.owned(j.owner())
+	if err != nil {
+		return err
+	}
+	ds = slices.DeleteFunc(ds, func(d blocks.Digest) bool { return still[d] })
+	if still == nil {
+		if err := p.clearRow(j); err != nil {
+			return err
+		}
+	}
+	if err := p.e.cfg.Store.Own(cache.Owner{Kind: cache.Hold, Node: j.node}, ds...); err != nil {
+		return err
+	}
+	return p.e.cfg.Store.Disown(j.owner(), ds...)
 }
 
 func (p *pins) add(j job) {
@@ -292,7 +379,8 @@ func (p *pins) take() (job, bool) {
 	defer p.mu.Unlock()
 	for i, j := range p.queue {
 		if !p.busy[j] {
-			p.queue = slices.Delete(p.queue, i, i+1)
+			copy(p.queue[1:i+1], p.queue[:i]) // a few busy ones at most: the queue may be very long
+			p.queue = p.queue[1:]
 			delete(p.queued, j)
 			p.busy[j] = true
 			return j, true
@@ -345,39 +433,37 @@ func (p *pins) run(ctx context.Context) {
 	}
 }
 
-// bring fetches what is missing of a file and keeps it. The blocks are owned before they
-// arrive, so that none is evicted in between.
+// bring fetches what is missing of a file and keeps it, its conflict copies included. The
+// blocks are owned before they arrive, so that none is evicted in between.
 func (p *pins) bring(ctx context.Context, j job) error {
+	const op = "placement.bring"
 	cfg := &p.e.cfg
 	ent, err := cfg.Names.Get(j.node)
+	if gone(err) || err == nil && !p.wanted(j) {
+		p.consider(j.node)
+		return nil
+	}
 	if err != nil {
-		if gone(err) {
-			p.forget(j.node)
-			return nil
-		}
 		return err
 	}
-	var all []blocks.Digest
-	for d, err := range cfg.Digests(ctx, ent.Content, j.why) {
-		if err != nil {
-			return err
-		}
-		all = append(all, d)
-	}
-	if err := cfg.Store.Replace(j.owner(), all...); err != nil {
+	contents, err := p.e.contents(j.node)
+	if err != nil {
 		return err
 	}
-	var missing []blocks.Digest
-	for chunk := range slices.Chunk(all, releaseChunk) {
-		for i, c := range p.e.classes(chunk) {
-			if c == cache.None {
-				missing = append(missing, chunk[i])
-			}
-		}
+	set, err := p.e.digestsOf(ctx, contents, j.why)
+	if err != nil {
+		return errs.E(op, errs.Other, ent.Name, err)
+	}
+	if ok, err := p.own(j, set); err != nil || !ok {
+		return err
+	}
+	missing, err := p.missing(set)
+	if err != nil {
+		return err
 	}
 	p.count(j, moved{total: int64(len(missing))})
 	var first error
-	err = cfg.Fetch(ctx, j.why, values(missing), func(d blocks.Digest, err error) {
+	err = cfg.Fetch(ctx, j.why, slices.Values(missing), func(d blocks.Digest, err error) {
 		if err != nil && first == nil {
 			first = err
 		} else if err == nil {
@@ -391,17 +477,84 @@ func (p *pins) bring(ctx context.Context, j job) error {
 		err = cfg.Store.Sync(ctx)
 	}
 	if err != nil {
-		return errs.E("placement.bring", errs.Other, ent.Name, err)
+		return errs.E(op, errs.Other, ent.Name, err)
 	}
-	if err := p.setDone(j, &ent.Content); err != nil {
+	ok, err := p.finish(j, set, contents)
+	if err != nil || !ok {
 		return err
 	}
-	p.e.cfg.Log.Debug("brought here", "why", j.why, "blocks", len(all), "missing", len(missing))
-	p.e.keepNow(j.node, ent.Versions, true)
-	if now, err := cfg.Names.Get(j.node); err == nil && now.Content != ent.Content {
-		p.add(j)
-	}
+	p.e.cfg.Log.Debug("brought here", "why", j.why, "blocks", len(set), "missing", len(missing))
+	p.e.ledger.set(cfg.Self, true, ent.Versions...)
+	p.e.listeners.say(newKeepChange(j.node, ent.Versions, true)) // news or not: it may be a conflict copy that came
+	p.consider(j.node)                                           // there may be a newer content already
 	return nil
+}
+
+// own makes a job the owner of all its blocks, unless it has lost its reason. What it owned of
+// earlier contents goes through the hold, which is swept with care.
+func (p *pins) own(j job, set map[blocks.Digest]bool) (ok bool, err error) {
+	p.keep.Lock()
+	ok = p.wanted(j)
+	if ok {
+		err = p.e.cfg.Store.Own(j.owner(), slices.Collect(maps.Keys(set))...)
+	}
+	p.keep.Unlock()
+	if err != nil || !ok {
+		return false, err
+	}
+	if j.why == ForPin {
+		if err := p.toHold(j, set); err != nil {
+			return false, err
+		}
+	}
+	p.e.tryRelease(j.node)
+	return true, nil
+}
+
+func (p *pins) missing(set map[blocks.Digest]bool) (out []blocks.Digest, err error) {
+	for chunk := range slices.Chunk(slices.Collect(maps.Keys(set)), releaseChunk) {
+		classes, err := p.e.cfg.Store.Has(chunk...)
+		if err != nil {
+			return nil, err
+		}
+		for i, c := range classes {
+			if c == cache.None && !chunk[i].IsZero() {
+				out = append(out, chunk[i])
+			}
+		}
+	}
+	return out, nil
+}
+
+// finish notes that all is here, if the job still owns it: a person may have changed their mind
+// while it was fetched. Then it is queued again, or was ended by whoever took the blocks.
+func (p *pins) finish(j job, set map[blocks.Digest]bool, contents []blocks.Content) (ok bool, err error) {
+	p.keep.Lock()
+	defer p.keep.Unlock()
+	if !p.wanted(j) {
+		return false, nil
+	}
+	ds, err := p.e.owned(j.owner())
+	if err != nil {
+		return false, err
+	}
+	n := 0
+	for _, d := range ds {
+		if set[d] {
+			n++
+		}
+	}
+	if n < len(set) {
+		return false, nil
+	}
+	lost, err := p.missing(set)
+	if err == nil && len(lost) > 0 { // they came, and the store had no room for them
+		err = errs.E("placement.bring", errs.NoSpace, "the cache's limit", nil)
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, p.setRow(j, contents)
 }
 
 func (p *pins) count(j job, more moved) {
@@ -413,5 +566,3 @@ func (p *pins) count(j job, more moved) {
 		}
 	}
 }
-
-func values(ds []blocks.Digest) iter.Seq[blocks.Digest] { return slices.Values(ds) }

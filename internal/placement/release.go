@@ -2,8 +2,6 @@ package placement
 
 import (
 	"context"
-	"crypto/rand"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -16,42 +14,47 @@ import (
 )
 
 const (
-	releaseTime  = 10 * time.Second       // one question to one device
-	releaseChunk = 4096                   // blocks in one question
-	settleTime   = 300 * time.Millisecond // quiet after a local write before we say that we keep it
+	releaseTime    = 10 * time.Second       // one question to one device
+	releaseChunk   = 4096                   // blocks in one question
+	releaseWorkers = 8                      // nodes asked about at once
+	settleTime     = 300 * time.Millisecond // quiet after a local write before we say that we keep it
 )
 
-// leaving holds the blocks that this device is asking leave to drop: for these it grants nothing
+// promise is one block of one file: leave to stop keeping it is asked and granted per file,
+// because a keeper lets go of a block when the file that it keeps it for is gone, though
+// another file may hold the same bytes.
+type promise struct {
+	node  namespace.NodeID
+	block blocks.Digest
+}
+
+// leaving holds what this device is asking leave to stop keeping: for these it grants nothing
 // to others, so that two devices can not let each other go.
 type leaving struct {
 	mu sync.Mutex
-	n  map[blocks.Digest]int
+	n  map[promise]int
 }
 
-func (l *leaving) enter(ds []blocks.Digest) (done func()) {
+// enter marks blocks until done is called.
+func (l *leaving) enter(n namespace.NodeID, ds []blocks.Digest) (done func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.n == nil {
-		l.n = map[blocks.Digest]int{}
+		l.n = map[promise]int{}
 	}
 	for _, d := range ds {
-		l.n[d]++
+		l.n[promise{n, d}]++
 	}
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		for _, d := range ds {
-			if l.n[d]--; l.n[d] == 0 {
-				delete(l.n, d)
+			p := promise{n, d}
+			if l.n[p]--; l.n[p] == 0 {
+				delete(l.n, p)
 			}
 		}
 	}
-}
-
-func (l *leaving) has(d blocks.Digest) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.n[d] > 0
 }
 
 // Classes implements exchange.Keeper.
@@ -75,32 +78,63 @@ func wireClass(c cache.Class) exchange.Class {
 	return exchange.None
 }
 
-// Grant implements exchange.Keeper: true promises that this device keeps the block, durably,
-// until it has itself a grant from another.
-func (e *Engine) Grant(asker ident.DeviceID, _ [16]byte, ds []blocks.Digest) []bool {
+// Grant implements exchange.Keeper: true promises that this device keeps the block for that
+// file, durably, until it has itself a grant from another or the file shows it no more. The
+// question's nonce is the file's node: grants name what they are for.
+func (e *Engine) Grant(_ ident.DeviceID, node [16]byte, ds []blocks.Digest) []bool {
 	out := make([]bool, len(ds))
+	before, err := e.keptFor(node)
+	if err != nil || len(before) == 0 {
+		return out
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
 	defer cancel()
-	if err := e.cfg.Store.Sync(ctx); err != nil {
+	if err := e.cfg.Store.Sync(ctx); err != nil { // makes durable what before shows
+		return out
+	}
+	e.leaving.mu.Lock() // so that this is wholly before or wholly after we leave ourselves
+	defer e.leaving.mu.Unlock()
+	now, err := e.keptFor(node)
+	if err != nil {
 		return out
 	}
 	for i, c := range e.classes(ds) {
-		out[i] = kept(c) && !e.leaving.has(ds[i])
+		d := ds[i]
+		out[i] = kept(c) && before[d] && now[d] && e.leaving.n[promise{node, d}] == 0
 	}
 	return out
 }
 
-// askLeave asks devs, one after the other, for leave to stop keeping each of ds, and calls let
-// with those that one granted, while the blocks are still marked as leaving. It returns those
-// that nobody granted. A device's late answer is never used.
-func (e *Engine) askLeave(ctx context.Context, devs []ident.DeviceID, ds []blocks.Digest, let func(granted []blocks.Digest) error) (rest []blocks.Digest, err error) {
+// keeping are the kinds of owners that make this device a keeper.
+var keeping = [...]cache.Kind{cache.Written, cache.Pin, cache.Hold}
+
+// keptFor is the set of blocks that this device keeps on behalf of a file, here or still to come.
+func (e *Engine) keptFor(n namespace.NodeID) (map[blocks.Digest]bool, error) {
+	set := map[blocks.Digest]bool{}
+	for _, k := range keeping {
+		ds, err := e.owned(cache.Owner{Kind: k, Node: n})
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range ds {
+			set[d] = true
+		}
+	}
+	delete(set, blocks.Digest{}) // a hole
+	return set, nil
+}
+
+// askLeave asks devs, one after the other, for leave to stop keeping blocks of n, and calls let
+// with those that one granted, while they are still marked as leaving. It returns those that
+// nobody granted. A device's late answer is never used.
+func (e *Engine) askLeave(ctx context.Context, devs []ident.DeviceID, n namespace.NodeID, ds []blocks.Digest, let func(granted []blocks.Digest) error) (rest []blocks.Digest, err error) {
 	for chunk := range slices.Chunk(ds, releaseChunk) {
 		left := chunk
 		for _, dev := range devs {
 			if len(left) == 0 {
 				break
 			}
-			if left, err = e.askOne(ctx, dev, left, let); err != nil {
+			if left, err = e.askOne(ctx, dev, n, left, let); err != nil {
 				return nil, err
 			}
 		}
@@ -109,13 +143,11 @@ func (e *Engine) askLeave(ctx context.Context, devs []ident.DeviceID, ds []block
 	return rest, nil
 }
 
-func (e *Engine) askOne(ctx context.Context, dev ident.DeviceID, ds []blocks.Digest, let func([]blocks.Digest) error) (rest []blocks.Digest, err error) {
-	defer e.leaving.enter(ds)()
+func (e *Engine) askOne(ctx context.Context, dev ident.DeviceID, n namespace.NodeID, ds []blocks.Digest, let func([]blocks.Digest) error) (rest []blocks.Digest, err error) {
+	defer e.leaving.enter(n, ds)()
 	ctx, cancel := context.WithTimeout(ctx, releaseTime)
 	defer cancel()
-	var nonce [16]byte
-	rand.Read(nonce[:])
-	answers, err := e.cfg.Peers.Release(ctx, dev, nonce, ds)
+	answers, err := e.cfg.Peers.Release(ctx, dev, n, ds)
 	if err != nil || len(answers) != len(ds) {
 		e.cfg.Log.Debug("no answer about keeping", "device", dev.Short(), "err", err)
 		return ds, nil
@@ -134,10 +166,16 @@ func (e *Engine) askOne(ctx context.Context, dev ident.DeviceID, ds []blocks.Dig
 	return rest, let(granted)
 }
 
-// tryRelease says that another device may keep node's blocks by now.
-func (e *Engine) tryRelease(n namespace.NodeID) {
+// tryRelease says that another device may keep node's blocks by now, or that none are needed.
+func (e *Engine) tryRelease(n namespace.NodeID) { e.queueRelease(n, false) }
+
+// leaveSoon tries to end the hold on a node by anybody's grant, once: what a person no longer
+// wants here is kept only where nobody else keeps it.
+func (e *Engine) leaveSoon(n namespace.NodeID) { e.queueRelease(n, true) }
+
+func (e *Engine) queueRelease(n namespace.NodeID, anybody bool) {
 	e.mu.Lock()
-	e.release[n] = true
+	e.release[n] = e.release[n] || anybody
 	e.mu.Unlock()
 	e.poke()
 }
@@ -163,17 +201,32 @@ func (e *Engine) releaseLoop(ctx context.Context) {
 		if err := e.ledger.flush(); err != nil {
 			e.cfg.Log.Warn("ledger not written", "err", err)
 		}
-		e.sayWritten()
-		for _, n := range e.takeReleases() {
-			if err := e.relieve(ctx, n); err != nil && ctx.Err() == nil {
-				e.cfg.Log.Warn("blocks not released", "err", err)
-			}
-		}
+		e.sayWritten(ctx)
+		e.relieveAll(ctx, e.takeReleases())
 	}
 }
 
+// relieveAll works on several nodes at once: most of the time goes by waiting for answers.
+func (e *Engine) relieveAll(ctx context.Context, todo map[namespace.NodeID]bool) {
+	var wg sync.WaitGroup
+	room := make(chan struct{}, releaseWorkers)
+	for n, anybody := range todo {
+		if ctx.Err() != nil {
+			break
+		}
+		room <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-room }()
+			if err := e.relieve(ctx, n, anybody); err != nil && ctx.Err() == nil {
+				e.cfg.Log.Warn("blocks not released", "err", err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 // sayWritten announces files that were written here a moment ago and have come to rest.
-func (e *Engine) sayWritten() {
+func (e *Engine) sayWritten(ctx context.Context) {
 	e.mu.Lock()
 	var ripe []namespace.NodeID
 	for n, at := range e.written {
@@ -184,7 +237,7 @@ func (e *Engine) sayWritten() {
 	}
 	e.mu.Unlock()
 	for _, n := range ripe {
-		if err := e.announceOwn(n); err != nil {
+		if err := e.announceOwn(ctx, n); err != nil {
 			e.cfg.Log.Debug("not announced", "err", err)
 		}
 		e.tryRelease(n) // drops what earlier versions left behind
@@ -192,17 +245,21 @@ func (e *Engine) sayWritten() {
 }
 
 // announceOwn says whether we keep the present content of a node whole.
-func (e *Engine) announceOwn(n namespace.NodeID) error {
+func (e *Engine) announceOwn(ctx context.Context, n namespace.NodeID) error {
 	ent, err := e.cfg.Names.Get(n)
 	if err != nil || ent.Kind != namespace.File {
 		return err
 	}
+	mine, err := e.keptFor(n)
+	if err != nil {
+		return err
+	}
 	whole := true
-	for d, err := range e.cfg.Digests(context.Background(), ent.Content, ForSafety) {
+	for d, err := range e.cfg.Digests(ctx, ent.Content, ForSafety) {
 		if err != nil {
 			return err
 		}
-		if !kept(e.class(d)) {
+		if !d.IsZero() && (!mine[d] || !kept(e.class(d))) {
 			whole = false
 			break
 		}
@@ -211,59 +268,53 @@ func (e *Engine) announceOwn(n namespace.NodeID) error {
 	return nil
 }
 
-func (e *Engine) takeReleases() []namespace.NodeID {
+// takeReleases returns the nodes to work on now; those with value true may be let go to anybody.
+func (e *Engine) takeReleases() map[namespace.NodeID]bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.everyNode {
 		e.everyNode = false
 		for _, k := range []cache.Kind{cache.Written, cache.Hold} {
 			for _, n := range e.owners(k) {
-				e.release[n] = true
+				e.release[n] = e.release[n]
 			}
 		}
 	}
-	out := slices.Collect(maps.Keys(e.release))
-	clear(e.release)
+	for owner, since := range e.dying {
+		n := namespace.NodeID(owner.Node)
+		if time.Since(since) >= settleTime {
+			e.release[n] = e.release[n]
+		}
+	}
+	out := e.release
+	e.release = map[namespace.NodeID]bool{}
 	return out
 }
 
 // relieve lets go of those of n's staged and held blocks that no version needs any more, and of
 // those that another device keeps.
-func (e *Engine) relieve(ctx context.Context, n namespace.NodeID) error {
-	needed, err := e.needed(ctx, n)
-	if err != nil {
-		return err
-	}
+func (e *Engine) relieve(ctx context.Context, n namespace.NodeID, anybody bool) error {
 	let := false
 	for _, k := range []cache.Kind{cache.Written, cache.Hold} {
 		owner := cache.Owner{Kind: k, Node: n}
-		var dead, live []blocks.Digest
-		mine, err := e.owned(owner)
+		live, err := e.sweep(ctx, owner)
 		if err != nil {
 			return err
 		}
-		for _, d := range mine {
-			if needed[d] {
-				live = append(live, d)
-			} else {
-				dead = append(dead, d)
-			}
-		}
-		if err := e.cfg.Store.Disown(owner, dead...); err != nil {
-			return err
-		}
-		devs := e.relievers(n)
-		if len(live) == 0 || len(devs) == 0 {
+		if len(live) == 0 {
 			continue
 		}
-		if k == cache.Hold { // who asked us to hold it still has it staged: only a pin elsewhere relieves us
+		devs := e.relievers(n)
+		if k == cache.Hold && anybody {
+			devs = e.online()
+		} else if k == cache.Hold { // who asked us to hold it still has it staged: only a pin elsewhere relieves us
 			if live, err = e.pinnedAt(ctx, devs, live); err != nil {
 				return err
 			}
 		}
-		rest, err := e.askLeave(ctx, devs, live, func(granted []blocks.Digest) error {
+		rest, err := e.askLeave(ctx, devs, n, live, func(granted []blocks.Digest) error {
 			let = true
-			return e.cfg.Store.Disown(owner, granted...)
+			return e.pins.let(owner, granted)
 		})
 		if err != nil {
 			return err
@@ -271,11 +322,72 @@ func (e *Engine) relieve(ctx context.Context, n namespace.NodeID) error {
 		e.cfg.Log.Debug("asked to be relieved", "kind", k, "devices", len(devs), "blocks", len(live), "refused", len(rest))
 	}
 	if let {
-		if err := e.announceOwn(n); err != nil && !gone(err) {
+		if err := e.announceOwn(ctx, n); err != nil && !gone(err) {
 			return err
 		}
 	}
 	return nil
+}
+
+// sweep disowns those blocks of an owner that its node shows no more, and returns the others.
+//
+// The order matters against a writer at work (stage, commit, settle): what is owned is read
+// before what is needed, and nothing is dead that is being written. And it matters against a
+// conflict copy that has just become a file: blocks stay for settleTime after they were first
+// found dead, so that adopt comes first.
+func (e *Engine) sweep(ctx context.Context, owner cache.Owner) (live []blocks.Digest, err error) {
+	mine, err := e.owned(owner)
+	if err != nil || len(mine) == 0 {
+		return nil, err
+	}
+	contents, err := e.contents(owner.Node)
+	if err != nil {
+		return nil, err
+	}
+	needed, err := e.digestsOf(ctx, contents, ForSafety)
+	if err != nil {
+		return nil, err // a manifest is away: everything stays until it can be read
+	}
+	var dead []blocks.Digest
+	for _, d := range mine {
+		if needed[d] {
+			live = append(live, d)
+		} else {
+			dead = append(dead, d)
+		}
+	}
+	if !e.ripe(owner, len(dead) > 0) {
+		return live, nil
+	}
+	writing, err := e.owned(cache.Owner{Kind: cache.Writing, Node: owner.Node})
+	if err != nil {
+		return nil, err
+	}
+	dead = slices.DeleteFunc(dead, func(d blocks.Digest) bool { return slices.Contains(writing, d) })
+	if now, err := e.contents(owner.Node); err != nil || !slices.Equal(now, contents) {
+		e.tryRelease(owner.Node)
+		return nil, err
+	}
+	return live, e.cfg.Store.Disown(owner, dead...)
+}
+
+// ripe reports whether an owner has had dead blocks for long enough; it starts the clock.
+func (e *Engine) ripe(owner cache.Owner, hasDead bool) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	since, known := e.dying[owner]
+	switch {
+	case !hasDead:
+		delete(e.dying, owner)
+		return false
+	case !known:
+		e.dying[owner] = time.Now()
+		return false
+	case time.Since(since) < settleTime:
+		return false
+	}
+	delete(e.dying, owner)
+	return true
 }
 
 // relievers are the connected devices that said they keep n's content whole.
@@ -310,20 +422,27 @@ func (e *Engine) pinnedAt(ctx context.Context, devs []ident.DeviceID, ds []block
 	return out, ctx.Err()
 }
 
-// needed is the set of all blocks of all contents that n shows, conflict copies included.
-func (e *Engine) needed(ctx context.Context, n namespace.NodeID) (map[blocks.Digest]bool, error) {
-	set := map[blocks.Digest]bool{}
-	contents, err := e.cfg.Names.Contents(n)
-	if err != nil && !gone(err) {
-		return nil, err
+// contents are all contents that n shows, those of its conflict copies included; none when it
+// is gone.
+func (e *Engine) contents(n namespace.NodeID) ([]blocks.Content, error) {
+	cs, err := e.cfg.Names.Contents(n)
+	if gone(err) {
+		return nil, nil
 	}
-	for _, c := range contents {
-		for d, err := range e.cfg.Digests(ctx, c, ForSafety) {
+	return cs, err
+}
+
+// digestsOf is the set of all blocks of some contents, manifests included.
+func (e *Engine) digestsOf(ctx context.Context, cs []blocks.Content, u Urgency) (map[blocks.Digest]bool, error) {
+	set := map[blocks.Digest]bool{}
+	for _, c := range cs {
+		for d, err := range e.cfg.Digests(ctx, c, u) {
 			if err != nil {
-				return nil, err // a manifest is away: everything stays until it can be read
+				return nil, err
 			}
 			set[d] = true
 		}
 	}
+	delete(set, blocks.Digest{}) // a hole
 	return set, nil
 }

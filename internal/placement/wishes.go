@@ -63,7 +63,11 @@ func (e *Engine) Pin(ctx context.Context, n namespace.NodeID, wait bool, progres
 func (e *Engine) room(files []namespace.Entry) error {
 	var need int64
 	for _, f := range files {
-		if !e.pins.done(job{f.ID, ForPin}, f.Content) {
+		contents, err := e.contents(f.ID)
+		if err != nil {
+			return err
+		}
+		if !e.pins.done(job{f.ID, ForPin}, contents) && !e.pins.done(job{f.ID, ForSafety}, contents) {
 			need += int64(f.Content.Size)
 		}
 	}
@@ -113,21 +117,28 @@ func (e *Engine) setUnlessInherited(n namespace.NodeID, p namespace.Placement) e
 	return e.cfg.Names.SetPlacement(n, e.cfg.Self, p)
 }
 
+// lookTime is the least pause between two looks at what a pin still lacks: they may be at
+// very many files.
+const lookTime = 20 * time.Millisecond
+
 // wait returns when every file is here and kept, or with the first reason why one is not.
 func (p *pins) wait(ctx context.Context, files []namespace.Entry, t *tally, report func(Progress)) error {
+	left := files
 	for {
 		p.mu.Lock()
 		changed := p.changed
 		p.mu.Unlock()
-		left, err := p.left(files)
+		var err error
+		left, err = p.left(left)
 		if report != nil {
 			now := p.read(t)
-			report(Progress{Files: int64(len(files) - left), TotalFiles: int64(len(files)),
+			report(Progress{Files: int64(len(files) - len(left)), TotalFiles: int64(len(files)),
 				Blocks: now.blocks, TotalBlocks: now.total, Bytes: now.bytes})
 		}
-		if left == 0 || err != nil {
+		if len(left) == 0 || err != nil {
 			return err
 		}
+		sleep(ctx, lookTime)
 		select {
 		case <-ctx.Done():
 			return errs.E("placement.Pin", errs.Other, "", ctx.Err())
@@ -137,22 +148,22 @@ func (p *pins) wait(ctx context.Context, files []namespace.Entry, t *tally, repo
 	}
 }
 
-// left counts the files that are not here yet; err is why one that is no longer being tried is not.
-func (p *pins) left(files []namespace.Entry) (n int, err error) {
+// left returns the files that are not here yet; err is why one that is no longer being tried is not.
+func (p *pins) left(files []namespace.Entry) (out []namespace.Entry, err error) {
 	for _, f := range files {
 		j := job{f.ID, ForPin}
-		ent, gerr := p.e.cfg.Names.Get(f.ID)
-		if gone(gerr) || gerr == nil && p.done(j, ent.Content) {
+		contents, cerr := p.e.contents(f.ID)
+		if cerr == nil && (len(contents) == 0 || p.done(j, contents)) {
 			continue
 		}
-		n++
+		out = append(out, f)
 		p.mu.Lock()
 		if e := p.failed[j]; e != nil && !p.queued[j] && !p.busy[j] {
 			err = e
 		}
 		p.mu.Unlock()
 	}
-	return n, err
+	return out, err
 }
 
 // watchFiles begins a tally of some files; stop ends it.
@@ -196,9 +207,9 @@ func (e *Engine) Free(ctx context.Context, ent namespace.Entry) (Freed, error) {
 	if len(devs) == 0 {
 		return e.refuse(here), errs.E(op, errs.Offline, ent.Name, nil)
 	}
-	defer e.leaving.enter(here)() // until they are dropped: nobody may count on us meanwhile
+	defer e.leaving.enter(ent.ID, here)() // until they are dropped: nobody may count on us meanwhile
 	granted := func([]blocks.Digest) error { return nil }
-	rest, err := e.askLeave(ctx, devs, here, granted)
+	rest, err := e.askLeave(ctx, devs, ent.ID, here, granted)
 	if err == nil && len(rest) > 0 {
 		rest, err = e.handOver(ctx, ent.ID, devs, rest)
 	}
@@ -234,7 +245,7 @@ func (e *Engine) handOver(ctx context.Context, n namespace.NodeID, devs []ident.
 		}
 		for end := time.Now().Add(releaseTime); time.Now().Before(end) && len(ds) > 0 && ctx.Err() == nil; sleep(ctx, 50*time.Millisecond) {
 			var err error
-			if ds, err = e.askLeave(ctx, []ident.DeviceID{dev}, ds, func([]blocks.Digest) error { return nil }); err != nil {
+			if ds, err = e.askLeave(ctx, []ident.DeviceID{dev}, n, ds, func([]blocks.Digest) error { return nil }); err != nil {
 				return ds, err
 			}
 		}
@@ -257,23 +268,18 @@ func (e *Engine) hasAll(ctx context.Context, dev ident.DeviceID, ds []blocks.Dig
 	return true
 }
 
-// drop lets go of blocks whose release has been granted just now.
+// drop lets go of blocks whose release has been granted just now. Only of these: while we asked,
+// the file may have been written anew, and nobody has granted that.
 func (e *Engine) drop(ctx context.Context, ent namespace.Entry, here []blocks.Digest) (Freed, error) {
 	var f Freed
 	if err := e.setUnlessInherited(ent.ID, namespace.Cloud); err != nil {
 		return f, err
 	}
 	e.keepNow(ent.ID, ent.Versions, false)
-	for _, k := range []cache.Kind{cache.Written, cache.Pin, cache.Hold} {
-		if err := e.cfg.Store.DisownAll(cache.Owner{Kind: k, Node: ent.ID}); err != nil {
-			return f, err
-		}
+	if err := e.pins.drop(ent.ID, here); err != nil {
+		return f, err
 	}
-	for _, why := range []Urgency{ForPin, ForSafety} {
-		if err := e.pins.setDone(job{ent.ID, why}, nil); err != nil {
-			return f, err
-		}
-	}
+	e.pins.consider(ent.ID) // the rest, if there is one, is no longer pinned
 	for _, d := range here {
 		n := e.size(d)
 		if err := e.cfg.Store.Drop(ctx, d); err != nil {
