@@ -34,6 +34,7 @@ type env struct {
 	s       *seal.Sealer
 	nodes   nodeCache
 	buffers sync.Pool // of *[]byte with room for a chunk
+	sealed  sync.Pool // of *[]byte with room for a chunk's block
 	chunker func() *chunker.Chunker
 }
 

@@ -58,7 +58,7 @@ func store(t testing.TB, m *memory, old *Tree, e Edit) (*Tree, []blocks.Digest) 
 		}
 		if _, have := m.m[b.Digest]; !have {
 			fresh = append(fresh, b.Digest)
-			m.put(b)
+			m.put(blocks.Sealed{Digest: b.Digest, Bytes: bytes.Clone(b.Bytes)})
 		}
 		return nil
 	})

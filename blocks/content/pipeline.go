@@ -2,8 +2,10 @@ package content
 
 import (
 	"runtime"
+	"sync"
 
 	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/blocks/chunker"
 	"github.com/shelffs/shelf/blocks/seal"
 )
 
@@ -14,7 +16,11 @@ type pipeline struct {
 	width int
 	done  func(Piece, blocks.Sealed, []byte) error // the piece, its block, and the chunk's buffer to use again
 	queue []*job
+	bufs  *sync.Pool // of *[]byte, for blocks: fresh memory costs more than the sealing
 }
+
+// pooled is the smallest chunk whose block lies in a buffer that is used again.
+const pooled = chunker.Min
 
 type job struct {
 	off    uint64
@@ -24,8 +30,8 @@ type job struct {
 	ready  chan struct{}
 }
 
-func newPipeline(s *seal.Sealer, done func(Piece, blocks.Sealed, []byte) error) *pipeline {
-	return &pipeline{s: s, width: min(runtime.GOMAXPROCS(0), 8) + 1, done: done}
+func newPipeline(s *seal.Sealer, bufs *sync.Pool, done func(Piece, blocks.Sealed, []byte) error) *pipeline {
+	return &pipeline{s: s, bufs: bufs, width: min(runtime.GOMAXPROCS(0), 8) + 1, done: done}
 }
 
 // put takes over the buffer of a chunk that begins at off. While the queue is full it waits
@@ -40,7 +46,15 @@ func (p *pipeline) put(off uint64, plain []byte) error {
 	p.queue = append(p.queue, j)
 	go func() {
 		defer close(j.ready)
-		j.sealed, j.err = p.s.Seal(seal.Data, j.plain)
+		if len(j.plain) < pooled {
+			j.sealed, j.err = p.s.Seal(seal.Data, j.plain)
+			return
+		}
+		buf, ok := p.bufs.Get().(*[]byte)
+		if !ok {
+			buf = new(make([]byte, 0, seal.Overhead+seal.Padme(chunker.Max)))
+		}
+		j.sealed, j.err = p.s.AppendSeal((*buf)[:0], seal.Data, j.plain)
 	}()
 	return nil
 }
@@ -53,7 +67,13 @@ func (p *pipeline) next() error {
 	if j.err != nil {
 		return j.err
 	}
-	return p.done(Piece{blocks.Ref{Digest: j.sealed.Digest, Length: uint64(len(j.plain))}, j.off}, j.sealed, j.plain)
+	big := len(j.plain) >= pooled
+	err := p.done(Piece{blocks.Ref{Digest: j.sealed.Digest, Length: uint64(len(j.plain))}, j.off}, j.sealed, j.plain)
+	if big {
+		buf := j.sealed.Bytes[:0]
+		p.bufs.Put(&buf)
+	}
+	return err
 }
 
 // drain hands on everything.

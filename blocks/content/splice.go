@@ -19,9 +19,10 @@ type Edit struct {
 
 // Splice stores an edited file and returns its tree. Only what was touched is chunked and
 // sealed; each new block goes to emit, data in file order, a manifest after all that it
-// names, and only then, when Splice returns, may anything name the tree. emit owns the
-// block, is called from the caller's goroutine, and its error ends the work. Blocks that
-// the old tree has at the same place are not emitted again.
+// names, and only then, when Splice returns, may anything name the tree. emit is called from
+// the caller's goroutine, may use the block's bytes until it returns (they are then written
+// over), and its error ends the work. Blocks that the old tree has at the same place are not
+// emitted again.
 //
 // A change inside a block of the old tree renews that block and no other. A larger one is
 // chunked by content, until the new chunks meet a boundary of the old ones. So bytes of a
@@ -59,7 +60,7 @@ func Splice(ctx context.Context, old *Tree, e Edit, emit func(blocks.Sealed) err
 		}
 		sp.out.early = make([]part, 0, len(o.leaf.children)+8)
 	}
-	sp.pipe = newPipeline(old.env.s, sp.sealed)
+	sp.pipe = newPipeline(old.env.s, &old.env.sealed, sp.sealed)
 	defer sp.pipe.stop()
 	if err := sp.run(); err != nil {
 		return nil, err
