@@ -26,6 +26,7 @@ type job struct {
 	off    uint64
 	plain  []byte
 	sealed blocks.Sealed
+	buf    *[]byte // where sealed lies; nil: in memory of its own
 	err    error
 	ready  chan struct{}
 }
@@ -50,11 +51,11 @@ func (p *pipeline) put(off uint64, plain []byte) error {
 			j.sealed, j.err = p.s.Seal(seal.Data, j.plain)
 			return
 		}
-		buf, ok := p.bufs.Get().(*[]byte)
-		if !ok {
-			buf = new(make([]byte, 0, seal.Overhead+seal.Padme(chunker.Max)))
+		var ok bool
+		if j.buf, ok = p.bufs.Get().(*[]byte); !ok {
+			j.buf = new(make([]byte, 0, seal.Overhead+seal.Padme(chunker.Max)))
 		}
-		j.sealed, j.err = p.s.AppendSeal((*buf)[:0], seal.Data, j.plain)
+		j.sealed, j.err = p.s.AppendSeal(*j.buf, seal.Data, j.plain)
 	}()
 	return nil
 }
@@ -67,11 +68,9 @@ func (p *pipeline) next() error {
 	if j.err != nil {
 		return j.err
 	}
-	big := len(j.plain) >= pooled
 	err := p.done(Piece{blocks.Ref{Digest: j.sealed.Digest, Length: uint64(len(j.plain))}, j.off}, j.sealed, j.plain)
-	if big {
-		buf := j.sealed.Bytes[:0]
-		p.bufs.Put(&buf)
+	if j.buf != nil {
+		p.bufs.Put(j.buf)
 	}
 	return err
 }
