@@ -58,7 +58,7 @@ type caches struct {
 	nodes rowCache[merge.Node]
 	dirs  rowCache[dirRow]
 
-	// folders of directories that are shown, as long as no directory but new ones changes
-	// its place; used only where merged directories exist.
+	// folders of directories, as long as none comes, goes or changes its place; used only
+	// where merged directories exist.
 	folders rowCache[folder]
 }

@@ -146,11 +146,16 @@ func (d *differ) layout(k nameKey) {
 			return nil
 		}
 		f := t.folder(k.parent)
-		names[at{f.id, k.name}] = true
+		note := func(name string) {
+			for _, m := range f.members { // who holds an id from before they were merged hears of it, too
+				names[at{m, name}] = true
+			}
+		}
+		note(k.name)
 		for _, raw := range append([]string{k.name}, t.derivedFrom(f, k.name)...) {
 			g := t.group(f, raw)
 			for _, s := range g.All() {
-				names[at{f.id, s.Name}] = true
+				note(s.Name)
 				if len(s.Members) > 1 {
 					merged = append(merged, s.Members...)
 				}

@@ -113,7 +113,7 @@ func (t *tx) unplace(n *node) {
 func (t *tx) renamed(n *node, row *name, dirsBefore int) {
 	row.dirty = true
 	t.changed[n.at] = true
-	if n.ID.IsDir() && (!n.new || row.dirs() > 1 || t.dir(n.ID).kids > 0) {
+	if n.ID.IsDir() {
 		t.reshaped = true
 	}
 	if dups := row.dirs() > 1; dups != (dirsBefore > 1) {

@@ -41,7 +41,6 @@ type nameKey struct {
 type node struct {
 	merge.Node
 	dirty  bool
-	new    bool    // had no placement before the transaction
 	placed bool    // its id stands in the row of at
 	at     nameKey // where it lives, after cuts
 
@@ -101,7 +100,6 @@ func (t *tx) node(id NodeID) *node {
 		n.rawParent = p.Place.Parent
 		n.at = t.target(n)
 		n.placed = t.supported(n)
-		n.new = false
 	}
 	if t.changes != nil {
 		n.was = n.sum()
@@ -115,7 +113,7 @@ func (t *tx) fresh(id NodeID) *node {
 	if t.nodes == nil {
 		t.nodes = make(map[NodeID]*node)
 	}
-	n := &node{Node: merge.Node{ID: id}, new: true}
+	n := &node{Node: merge.Node{ID: id}}
 	t.nodes[id] = n
 	return n
 }

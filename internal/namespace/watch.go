@@ -22,7 +22,7 @@ const (
 type Change struct {
 	What   What
 	Node   NodeID // NameChanged: what the name stands for now; zero for nothing
-	Parent NodeID // NameChanged: the directory that shows the name
+	Parent NodeID // NameChanged: the directory that shows the name; one change for each id of merged ones
 	Name   string // NameChanged
 	Old    NodeID // NameChanged: what the name stood for before; zero for nothing
 	Remote bool   // came from another device

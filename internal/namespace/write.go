@@ -9,7 +9,7 @@ import (
 // changes is what a writing transaction collects beside the decoded rows.
 type changes struct {
 	remote   bool
-	reshaped bool   // directories other than new ones changed places
+	reshaped bool   // a directory came, went or changed its place
 	next     uint64 // sequence number of the next local write
 	written  []written
 	dotRows  map[Dot]dotChange
