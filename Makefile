@@ -35,7 +35,7 @@ install: build ## put shelf into ~/.local/bin (or PREFIX/bin)
 	install -m 755 $(BIN)/shelf $(or $(PREFIX),$(HOME)/.local)/bin/shelf
 
 test: prepare-tests ## run all tests, those that mount included
-	$(GO) test $(PKGS)
+	$(GO) test -timeout 20m $(PKGS)
 
 unit: ## run the quick tests of one or more packages: make unit PKGS=./cache
 	$(GO) test -short $(PKGS)
