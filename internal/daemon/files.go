@@ -189,7 +189,7 @@ func (d *daemon) PathStatus(ctx context.Context, path string) (controlapi.PathSt
 	if !e.Writer.IsZero() {
 		s.Writer = d.account.Name(e.Writer)
 	}
-	byDevice := map[string]*controlapi.Copy{}
+	byDevice, first := map[string]*controlapi.Copy{}, true
 	for _, f := range d.placement.Files(e.ID) {
 		if err := ctx.Err(); err != nil {
 			return s, err
@@ -199,7 +199,11 @@ func (d *daemon) PathStatus(ctx context.Context, path string) (controlapi.PathSt
 		s.Size += int64(f.Content.Size)
 		s.LocalBytes += plain
 		s.Complete = s.Complete && complete
-		merge(byDevice, s.Files == 1, d.copies(ctx, f, plain, complete, ds))
+		if len(ds) == 0 { // an empty file is whole everywhere
+			continue
+		}
+		merge(byDevice, first, d.copies(ctx, f, plain, complete, ds))
+		first = false
 	}
 	if e.Kind == namespace.Symlink {
 		s.Size = int64(e.Size())

@@ -26,7 +26,8 @@ type server interface {
 type mounts struct {
 	d *daemon
 
-	mu     sync.Mutex
+	turn   sync.Mutex // one mounts or unmounts at a time; that may take long
+	mu     sync.Mutex // guards what follows, for a moment only: a status never waits for a mount
 	server server
 	path   string
 }
@@ -34,13 +35,13 @@ type mounts struct {
 // Mount implements control.Mounter.
 func (d *daemon) Mount(ctx context.Context, req controlapi.MountRequest) (controlapi.Mount, error) {
 	m := &d.mounts
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.server != nil {
-		if same, err := mounthelper.Clean(req.Path); err == nil && same == m.path {
-			return controlapi.Mount{Path: m.path, Adapter: adapter}, nil
+	m.turn.Lock()
+	defer m.turn.Unlock()
+	if now := m.where(); now.Path != "" {
+		if same, err := mounthelper.Clean(req.Path); err == nil && same == now.Path {
+			return now, nil
 		}
-		return controlapi.Mount{}, controlapi.E("busy", "unmount it first: shelf down", "already mounted at %s", m.path)
+		return controlapi.Mount{}, controlapi.E("busy", "unmount it first: shelf down", "already mounted at %s", now.Path)
 	}
 	if last := d.home.LastMounted(); last != "" && last != req.Path {
 		mend(ctx, last)
@@ -57,7 +58,9 @@ func (d *daemon) Mount(ctx context.Context, req controlapi.MountRequest) (contro
 		_ = d.home.ClearMounted()
 		return controlapi.Mount{}, controlapi.WithHint(err, "see what is missing: shelf doctor")
 	}
+	m.mu.Lock()
 	m.server, m.path = s, path
+	m.mu.Unlock()
 	go d.watchMount(s)
 	return controlapi.Mount{Path: path, Adapter: adapter}, nil
 }
@@ -72,13 +75,18 @@ func mend(ctx context.Context, path string) {
 // watchMount notices a mount that somebody else took away (umount, a shutdown).
 func (d *daemon) watchMount(s server) {
 	<-s.Done()
-	m := &d.mounts
+	_ = d.mounts.ended(s)
+}
+
+// ended forgets a mount, once.
+func (m *mounts) ended(s server) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.server == s {
-		m.server, m.path = nil, ""
-		_ = d.home.ClearMounted()
+	if m.server != s {
+		return nil
 	}
+	m.server, m.path = nil, ""
+	return m.d.home.ClearMounted()
 }
 
 // Unmount implements control.Mounter.
@@ -88,31 +96,33 @@ func (d *daemon) Unmount(ctx context.Context, req controlapi.UnmountRequest) err
 
 // unmount saves everything and takes the mount away; without force a mount in use stays.
 func (m *mounts) unmount(ctx context.Context, force bool) error {
+	m.turn.Lock()
+	defer m.turn.Unlock()
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.server == nil {
+	s, path := m.server, m.path
+	m.mu.Unlock()
+	if s == nil {
 		return nil
 	}
 	if err := m.d.fs.Sync(ctx); err != nil && !force {
 		return err
 	}
-	err := m.server.Unmount(ctx, false)
+	err := s.Unmount(ctx, false)
 	if err != nil && force {
 		// Detached at once; who still works in it keeps the server busy, and is not waited for.
 		ctx, cancel := context.WithTimeout(ctx, lazyTime)
 		defer cancel()
-		if err = m.server.Unmount(ctx, true); ctx.Err() != nil {
+		if err = s.Unmount(ctx, true); ctx.Err() != nil {
 			err = nil
 		}
 	}
 	if errs.Is(err, errs.Busy) {
-		return controlapi.E("busy", "close them, or use --force", "%s is in use by %s", m.path, mounthelper.Describe(mounthelper.Holders(m.path)))
+		return controlapi.E("busy", "close them, or use --force", "%s is in use by %s", path, mounthelper.Describe(mounthelper.Holders(path)))
 	}
 	if err != nil {
 		return err
 	}
-	m.server, m.path = nil, ""
-	return m.d.home.ClearMounted()
+	return m.ended(s)
 }
 
 func (m *mounts) where() controlapi.Mount {

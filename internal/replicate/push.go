@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -19,6 +20,7 @@ type pusher struct {
 	dev   ident.DeviceID
 	s     wire.Stream
 	told  bool         // a first delta is complete, be it an empty one
+	why   error        // what ended readAcks, once it has
 	heads []share.Hash // what the receiver has of the membership log, as far as we know
 
 	mu     sync.Mutex
@@ -37,10 +39,12 @@ func (r *Replicator) push(ctx context.Context, dev ident.DeviceID) error {
 	if err := handshake(s, true, r.cfg.Self, dev, r.cfg.Blind); err != nil {
 		return err
 	}
+	_ = s.SetReadDeadline(time.Now().Add(handshakeTime))
 	kind, body, err := receive(s)
 	if err != nil {
 		return err
 	}
+	_ = s.SetReadDeadline(time.Time{})
 	if kind != msgHello {
 		return errs.E("replicate.push", errs.Protocol, "hello expected", nil)
 	}
@@ -53,15 +57,19 @@ func (r *Replicator) push(ctx context.Context, dev ident.DeviceID) error {
 		return err
 	}
 	p := &pusher{r: r, dev: dev, s: s, heads: heads, theirs: theirs.Claims, acked: make(chan struct{})}
-	ended := make(chan error, 1)
-	go func() { ended <- p.readAcks() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.why = p.readAcks()
+	}()
 	err = p.loop(ctx, ended)
-	_ = s.Reset() // ends readAcks
+	_ = s.Reset() // ends readAcks, which must not outlive the store that it writes to
+	<-ended
 	return err
 }
 
 // loop sends what is new, then waits for something new.
-func (p *pusher) loop(ctx context.Context, ended <-chan error) error {
+func (p *pusher) loop(ctx context.Context, ended <-chan struct{}) error {
 	for {
 		records, members := p.r.cfg.Records.Changed(), p.r.cfg.Members.Changed()
 		theirs, acked := p.known()
@@ -71,8 +79,8 @@ func (p *pusher) loop(ctx context.Context, ended <-chan error) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-ended:
-			return err
+		case <-ended:
+			return p.why
 		case <-records:
 		case <-members:
 		case <-acked:
