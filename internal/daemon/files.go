@@ -3,7 +3,9 @@ package daemon
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/shelffs/shelf/blocks"
@@ -13,12 +15,30 @@ import (
 	"github.com/shelffs/shelf/fs"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
-	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
+	"github.com/shelffs/shelf/internal/p2p"
 )
 
-// askTime is how long other devices may take to tell what they have.
-const askTime = time.Second
+// askTime is how long other devices may take to tell what they have, and askBlocks how many
+// blocks they are asked about at once: for a folder, many files in one question.
+const (
+	askTime   = time.Second
+	askBlocks = 4096
+)
+
+// localFile is a file and what of it is on this device.
+type localFile struct {
+	entry    namespace.Entry
+	plain    int64
+	complete bool
+	blocks   []digest // all, or just the root where a manifest is not here
+}
+
+func (p *parts) localFile(ctx context.Context, e namespace.Entry) localFile {
+	f := localFile{entry: e}
+	f.plain, f.complete, f.blocks = p.local(ctx, e.Content)
+	return f
+}
 
 // resolve finds a path of the share.
 func (p *parts) resolve(path string) (namespace.Entry, error) {
@@ -69,40 +89,77 @@ func (p *parts) local(ctx context.Context, c blocks.Content) (plain int64, compl
 	return plain, complete, digests
 }
 
-// copies lists the devices that have bytes of a file: this one by looking, connected ones by
-// asking them, the others by what they said last.
-func (p *parts) copies(ctx context.Context, e namespace.Entry, plain int64, complete bool, digests []digest) []controlapi.Copy {
-	self := p.account.Self()
-	out := []controlapi.Copy{}
-	if complete || plain > 0 {
-		out = append(out, controlapi.Copy{Device: self.ID.String(), Name: self.Name, Self: true, Connected: true, Complete: complete})
+// copies lists the devices that have bytes of a file.
+func (p *parts) copies(ctx context.Context, f localFile) []controlapi.Copy {
+	return p.copiesOf(ctx, []localFile{f})[0]
+}
+
+// copiesOf lists, for each of some files, the devices that have bytes of it: this one by
+// looking, connected ones by asking each once about all, the others by what they said last.
+func (p *parts) copiesOf(ctx context.Context, files []localFile) [][]controlapi.Copy {
+	var ds []digest
+	for _, f := range files {
+		ds = append(ds, f.blocks...)
 	}
-	kept := map[ident.DeviceID]bool{}
-	for _, d := range p.placement.Keepers(e.Versions) {
-		kept[d] = true
+	peers := p.host.Peers()
+	classes := p.askAll(ctx, peers, ds)
+	self := p.account.Self()
+	out := make([][]controlapi.Copy, len(files))
+	for i, f := range files {
+		out[i] = []controlapi.Copy{}
+		if f.complete || f.plain > 0 {
+			out[i] = append(out[i], controlapi.Copy{Device: self.ID.String(), Name: self.Name, Self: true, Connected: true, Complete: f.complete})
+		}
+		keepers := p.placement.Keepers(f.entry.Versions)
+		for k, peer := range peers {
+			said := slices.Contains(keepers, peer.Device)
+			some, whole := said, said
+			if answer := classes[k]; len(answer) == len(ds) && len(f.blocks) > 0 {
+				mine := answer[:len(f.blocks)]
+				n := len(f.blocks) - countNone(mine)
+				some = n > 0
+				// A root alone proves the whole only where the root is the whole.
+				whole = n == len(mine) && (said || f.entry.Content.Depth == 0 || len(mine) > 1)
+				classes[k] = answer[len(f.blocks):]
+			}
+			if some {
+				out[i] = append(out[i], controlapi.Copy{Device: peer.Device.String(), Name: p.account.Name(peer.Device), Connected: peer.Connected, Complete: whole})
+			}
+		}
+		ds = ds[len(f.blocks):]
+	}
+	return out
+}
+
+// askAll asks all connected devices at once what they have; nil for one that does not answer in time.
+func (p *parts) askAll(ctx context.Context, peers []p2p.PeerState, ds []digest) [][]exchange.Class {
+	out := make([][]exchange.Class, len(peers))
+	if len(ds) == 0 {
+		return out
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
-	for _, peer := range p.host.Peers() {
-		some, whole := kept[peer.Device], kept[peer.Device]
-		if peer.Connected && len(digests) > 0 {
-			if classes, err := p.exchange.Have(ctx, peer.Device, digests); err == nil {
-				n := 0
-				for _, c := range classes {
-					if c != exchange.None {
-						n++
-					}
+	var wg sync.WaitGroup
+	for i, peer := range peers {
+		if peer.Connected {
+			wg.Go(func() {
+				if classes, err := p.exchange.Have(ctx, peer.Device, ds); err == nil {
+					out[i] = classes
 				}
-				some = n > 0
-				// A root alone proves the whole only where the root is the whole.
-				whole = n == len(digests) && (whole || e.Content.Depth == 0 || len(digests) > 1)
-			}
-		}
-		if some {
-			out = append(out, controlapi.Copy{Device: peer.Device.String(), Name: p.account.Name(peer.Device), Connected: peer.Connected, Complete: whole})
+			})
 		}
 	}
+	wg.Wait()
 	return out
+}
+
+func countNone(cs []exchange.Class) (n int) {
+	for _, c := range cs {
+		if c == exchange.None {
+			n++
+		}
+	}
+	return n
 }
 
 var kindNames = map[namespace.Kind]string{
@@ -190,27 +247,42 @@ func (d *daemon) PathStatus(ctx context.Context, path string) (controlapi.PathSt
 		s.Writer = d.account.Name(e.Writer)
 	}
 	byDevice, first := map[string]*controlapi.Copy{}, true
-	for _, f := range d.placement.Files(e.ID) {
+	var group []localFile
+	asked := 0
+	flush := func() {
+		for _, copies := range d.copiesOf(ctx, group) {
+			merge(byDevice, first, copies)
+			first = false
+		}
+		group, asked = nil, 0
+	}
+	var missing *localFile // the first file that is not all here explains
+	for _, e := range d.placement.Files(e.ID) {
 		if err := ctx.Err(); err != nil {
 			return s, err
 		}
-		plain, complete, ds := d.local(ctx, f.Content)
+		f := d.localFile(ctx, e)
 		s.Files++
-		s.Size += int64(f.Content.Size)
-		s.LocalBytes += plain
-		s.Complete = s.Complete && complete
-		if len(ds) == 0 { // an empty file is whole everywhere
-			continue
+		s.Size += int64(e.Content.Size)
+		s.LocalBytes += f.plain
+		s.Complete = s.Complete && f.complete
+		if !f.complete && missing == nil {
+			missing = &f
 		}
-		merge(byDevice, first, d.copies(ctx, f, plain, complete, ds))
-		first = false
+		if len(f.blocks) > 0 { // an empty file is whole everywhere
+			group, asked = append(group, f), asked+len(f.blocks)
+		}
+		if asked >= askBlocks {
+			flush()
+		}
 	}
+	flush()
 	if e.Kind == namespace.Symlink {
 		s.Size = int64(e.Size())
 	}
 	s.Copies = inOrder(d.account.Devices(), byDevice)
-	if !s.Complete {
-		s.Why = d.whyNode(ctx, e.ID)
+	if missing != nil {
+		s.Why, _, _ = d.explain(ctx, *missing)
 	}
 	return s, nil
 }

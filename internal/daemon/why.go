@@ -15,26 +15,32 @@ func (d *daemon) Why(ctx context.Context, path string) (controlapi.Why, error) {
 		return controlapi.Why{}, err
 	}
 	w := controlapi.Why{Path: path, Here: true, Holders: []controlapi.Copy{}, Hints: []string{}}
-	for _, f := range d.placement.Files(e.ID) {
-		plain, complete, ds := d.local(ctx, f.Content)
-		w.Missing += int64(f.Content.Size) - plain
-		for _, g := range ds {
-			w.Waiting = w.Waiting || !complete && d.fetcher.Why(g) != ""
+	for _, e := range d.placement.Files(e.ID) {
+		if err := ctx.Err(); err != nil {
+			return w, err
 		}
-		if complete || !w.Here {
+		f := d.localFile(ctx, e)
+		if f.complete {
+			continue
+		}
+		w.Missing += int64(e.Content.Size) - f.plain
+		for _, g := range f.blocks {
+			w.Waiting = w.Waiting || d.fetcher.Why(g) != ""
+		}
+		if !w.Here {
 			continue
 		}
 		w.Here = false // the first file that is not here explains
-		w.Reason, w.Holders, w.Hints = d.explain(ctx, f, plain, ds)
+		w.Reason, w.Holders, w.Hints = d.explain(ctx, f)
 	}
 	return w, nil
 }
 
 // whyNode is the reason in one sentence, for the extended attribute: "" when all is here.
 func (p *parts) whyNode(ctx context.Context, id namespace.NodeID) string {
-	for _, f := range p.placement.Files(id) {
-		if plain, complete, ds := p.local(ctx, f.Content); !complete {
-			reason, _, _ := p.explain(ctx, f, plain, ds)
+	for _, e := range p.placement.Files(id) {
+		if f := p.localFile(ctx, e); !f.complete {
+			reason, _, _ := p.explain(ctx, f)
 			return reason
 		}
 	}
@@ -42,8 +48,8 @@ func (p *parts) whyNode(ctx context.Context, id namespace.NodeID) string {
 }
 
 // explain says why a file is not (all) here, who has it, and what a person can do.
-func (p *parts) explain(ctx context.Context, f namespace.Entry, plain int64, ds []digest) (reason string, holders []controlapi.Copy, hints []string) {
-	holders = p.copies(ctx, f, plain, false, ds)
+func (p *parts) explain(ctx context.Context, f localFile) (reason string, holders []controlapi.Copy, hints []string) {
+	holders = p.copies(ctx, f)
 	var near, away []string
 	for _, c := range holders {
 		switch {
@@ -55,11 +61,11 @@ func (p *parts) explain(ctx context.Context, f namespace.Entry, plain int64, ds 
 		}
 	}
 	some := "is not on this device"
-	if plain > 0 {
+	if f.plain > 0 {
 		some = "is only partly on this device"
 	}
 	waits := ""
-	for _, d := range ds {
+	for _, d := range f.blocks {
 		if w := p.fetcher.Why(d); w != "" {
 			waits = "; " + w
 			break
@@ -71,8 +77,8 @@ func (p *parts) explain(ctx context.Context, f namespace.Entry, plain int64, ds 
 	case len(away) > 0:
 		return "it " + some + "; " + list(away) + " has it, and is not connected", holders, []string{"switch on " + list(away) + ", or bring it to the same network"}
 	}
-	writer := p.account.Name(f.Writer)
-	if f.Writer == p.self() {
+	writer := p.account.Name(f.entry.Writer)
+	if f.entry.Writer == p.self() {
 		return "it " + some + ", and no connected device has it" + waits, holders, []string{"switch on the other devices"}
 	}
 	return "it " + some + "; " + writer + " wrote it, and no connected device has it" + waits, holders, []string{"switch on " + writer}
