@@ -31,11 +31,6 @@ func (b bits) at(d blocks.Digest) (*atomic.Uint32, uint32) {
 	return &b[h>>5%uint64(len(b))], 1 << (h & 31)
 }
 
-func (b bits) get(d blocks.Digest) bool {
-	w, m := b.at(d)
-	return w.Load()&m != 0
-}
-
 func (b bits) set(d blocks.Digest) {
 	if w, m := b.at(d); w.Load()&m == 0 {
 		w.Or(m)

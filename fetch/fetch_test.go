@@ -19,12 +19,11 @@ import (
 
 // memory is a cache in memory that counts.
 type memory struct {
-	mu        sync.Mutex
-	m         map[blocks.Digest]blocks.Sealed
-	gets      int
-	noSpace   bool
-	putDelay  time.Duration
-	putsAlive int
+	mu       sync.Mutex
+	m        map[blocks.Digest]blocks.Sealed
+	gets     int
+	noSpace  bool
+	putDelay time.Duration
 }
 
 func (c *memory) GetBlock(_ context.Context, d blocks.Digest) (blocks.Sealed, error) {

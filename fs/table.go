@@ -85,15 +85,6 @@ func (t *table) know(id namespace.NodeID) *inode {
 	return n
 }
 
-// pin returns the inode of id, kept until unpin.
-func (t *table) pin(id namespace.NodeID) *inode {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n := t.enter(id)
-	n.pins++
-	return n
-}
-
 func (t *table) enter(id namespace.NodeID) *inode {
 	n := t.byID[id]
 	if n == nil {
@@ -113,14 +104,7 @@ func (t *table) get(i Ino) (*inode, error) {
 	return nil, errs.E("fs", errs.Stale, "", nil)
 }
 
-// find returns the inode of id if it is in the table.
-func (t *table) find(id namespace.NodeID) *inode {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.byID[id]
-}
-
-// findPinned is find with a pin, nil if id is not in the table.
+// findPinned returns the inode of id, kept until unpin; nil if it is not in the table.
 func (t *table) findPinned(id namespace.NodeID) *inode {
 	t.mu.Lock()
 	defer t.mu.Unlock()

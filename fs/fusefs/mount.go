@@ -18,7 +18,6 @@ import (
 	"log"
 	"log/slog"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -48,7 +47,6 @@ type Server struct {
 	srv  *fuse.Server
 	core *fs.FS
 	done chan struct{}
-	once sync.Once
 }
 
 // Mount mounts core on dir, which mounthelper.Prepare has made ready, and serves it until

@@ -54,9 +54,9 @@ func newStack(key crypto.PrivKey, g *gate) (host.Host, error) {
 		libp2p.ConnectionGater(g),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}),
 		libp2p.ResourceManager(limits),
-		libp2p.DialRanker(rank),
 		libp2p.WithDialTimeout(dialTimeout),
 		libp2p.SwarmOpts(
+			swarm.WithDialRanker(rank),
 			swarm.WithDialTimeoutLocal(localTimeout),
 			swarm.WithUDPBlackHoleSuccessCounter(nil), // a few fixed peers: nothing to learn from statistics
 			swarm.WithIPv6BlackHoleSuccessCounter(nil),
