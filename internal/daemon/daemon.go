@@ -76,9 +76,15 @@ func Run(ctx context.Context, s config.Start, log *slog.Logger, emit func(contro
 		return err
 	}
 	serveCtx, endServe := context.WithCancel(context.WithoutCancel(ctx))
-	defer endServe()
-	served := make(chan error, 1)
-	go func() { served <- control.Serve(serveCtx, ln, d, log) }()
+	served, ended := error(nil), make(chan struct{})
+	go func() {
+		defer close(ended)
+		served = control.Serve(serveCtx, ln, d, log)
+	}()
+	defer func() { // before the parts close: no request may meet closed ones
+		endServe()
+		<-ended
+	}()
 
 	emit(controlapi.ReadyEvent(d.ready(made)))
 	select {
@@ -89,11 +95,11 @@ func Run(ctx context.Context, s config.Start, log *slog.Logger, emit func(contro
 	case err := <-d.failed:
 		log.Error("a part failed", "err", err)
 		return err
-	case err := <-served:
-		return err
+	case <-ended:
 	}
 	endServe()
-	return <-served
+	<-ended
+	return served
 }
 
 func listen(h config.Home, log *slog.Logger) (net.Listener, error) {

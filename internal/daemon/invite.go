@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -121,8 +123,9 @@ func (v *invites) serve(peer ident.TransportKey, s wire.Stream) {
 	}
 	v.d.log.Info("nobody joined", "err", err)
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	for in := range v.open {
+	waiting := slices.Collect(maps.Keys(v.open))
+	v.mu.Unlock()
+	for _, in := range waiting {
 		in.host.Failed(controlapi.Describe(err))
 	}
 }

@@ -8,8 +8,11 @@
 // writer of new bytes (class Staged), a device where it is pinned, and a device that was asked
 // to hold it (class Pinned). Everything else is cache and may be dropped at will. A keeper stops
 // keeping only with a grant from another keeper that is not about to leave itself (release.go).
-// A question carries a nonce; an answer that comes after the asker gave up is ignored. So the
-// last copy cannot slip through between two devices that both mean to free it.
+// A grant is for one block of one file, named in the question: a keeper lets go of what it keeps
+// when that file shows it no more, whatever other file has the same bytes. An answer that comes
+// after the asker gave up is ignored. So the last copy cannot slip through between two devices
+// that both mean to free it. Blocks lose an owner in two places only: by a grant, or in sweep,
+// when their file has not shown them for a while.
 //
 // Devices tell each other which contents they keep whole (ledger.go, announce.go): that answers
 // "how many copies, where" also for devices that are away.
