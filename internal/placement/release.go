@@ -276,19 +276,26 @@ func (e *Engine) takeReleases() map[namespace.NodeID]bool {
 		e.everyNode = false
 		for _, k := range []cache.Kind{cache.Written, cache.Hold} {
 			for _, n := range e.owners(k) {
-				e.release[n] = e.release[n]
+				e.queueLocked(n)
 			}
 		}
 	}
 	for owner, since := range e.dying {
 		n := namespace.NodeID(owner.Node)
 		if time.Since(since) >= settleTime {
-			e.release[n] = e.release[n]
+			e.queueLocked(n)
 		}
 	}
 	out := e.release
 	e.release = map[namespace.NodeID]bool{}
 	return out
+}
+
+// queueLocked adds a node to the work without changing what is queued for it; e.mu is held.
+func (e *Engine) queueLocked(n namespace.NodeID) {
+	if _, queued := e.release[n]; !queued {
+		e.release[n] = false
+	}
 }
 
 // relieve lets go of those of n's staged and held blocks that no version needs any more, and of
