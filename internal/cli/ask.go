@@ -48,10 +48,14 @@ func (l *lines) next(ctx context.Context) (string, bool, error) {
 // yes asks a question whose default is no. The end of input is a no.
 func (a *app) yes(ctx context.Context, l *lines, format string, args ...any) (bool, error) {
 	for {
-		fmt.Fprintf(a.Stderr, format+" [y/N] ", args...)
+		if !a.json { // there the last line is the error, and nothing else is on it
+			fmt.Fprintf(a.Stderr, format+" [y/N] ", args...)
+		}
 		s, ok, err := l.next(ctx)
 		if err != nil || !ok {
-			fmt.Fprintln(a.Stderr)
+			if !a.json {
+				fmt.Fprintln(a.Stderr)
+			}
 			return false, err
 		}
 		switch strings.ToLower(s) {

@@ -14,12 +14,14 @@ func (a *app) foreground(ctx context.Context, s config.Start) error {
 		return err
 	}
 	var phrase string
+	told := false
 	emit := func(ev controlapi.StartEvent) {
 		switch {
 		case ev.Phrase != "":
 			phrase = ev.Phrase
 		case ev.Ready != nil:
 			notify("READY=1\nSTATUS=" + readyText(*ev.Ready))
+			told = true
 			_ = a.emit(upResult(*ev.Ready, phrase, false), func() {
 				if phrase != "" {
 					a.showPhrase(phrase)
@@ -31,7 +33,13 @@ func (a *app) foreground(ctx context.Context, s config.Start) error {
 	}
 	stopping := context.AfterFunc(ctx, func() { notify("STOPPING=1") })
 	defer stopping()
-	return a.serve(ctx, s, newLog(a.Stderr), emit)
+	if err := a.serve(ctx, s, newLog(a.Stderr), emit); err != nil {
+		if told {
+			return err
+		}
+		return a.upFailed(controlapi.Ready{}, phrase, err)
+	}
+	return nil
 }
 
 // takeOver ends a daemon of this home that has nothing mounted.

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,13 +29,14 @@ joined one. Any other account is left alone.`,
 			if err != nil {
 				return err
 			}
+			f.named = cmd.Flags().Changed("name")
 			s, err := a.start(f)
 			if err != nil {
 				return err
 			}
 			s.Token, s.Mountpoint = token, ""
 			if len(args) > 1 {
-				if s.Mountpoint, err = filepath.Abs(args[1]); err != nil {
+				if s.Mountpoint, err = absMountpoint(args[1]); err != nil {
 					return err
 				}
 			}

@@ -17,6 +17,7 @@ import (
 type startFlags struct {
 	cacheSize string
 	name      string
+	named     bool // name was given, if only as ""
 	listen    []string
 }
 
@@ -45,7 +46,7 @@ func (a *app) start(f startFlags) (config.Start, error) {
 			return s, err
 		}
 	}
-	if f.name != "" {
+	if f.named {
 		if s.Name, err = f.name, config.CheckName(f.name); err != nil {
 			return s, err
 		}
@@ -73,6 +74,7 @@ config.toml says). On a fresh home this makes an account and shows its recovery 
 Harmless when it is up already; after a crash it mends what was left.`,
 		Args: argCount(0, 1, ""),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			f.named = cmd.Flags().Changed("name")
 			s, err := a.start(f)
 			if err != nil {
 				return err
@@ -107,13 +109,21 @@ Harmless when it is up already; after a crash it mends what was left.`,
 func (a *app) mountpoint(args []string, configured string) (string, error) {
 	switch last := a.home.LastMounted(); {
 	case len(args) > 0:
-		return filepath.Abs(args[0])
+		return absMountpoint(args[0])
 	case last != "":
 		return last, nil
 	case configured != "":
 		return configured, nil
 	}
 	return config.DefaultMountpoint()
+}
+
+// absMountpoint refuses "", which is an unset variable of a script and not the working folder.
+func absMountpoint(arg string) (string, error) {
+	if arg == "" {
+		return "", usage("", "the mountpoint is empty")
+	}
+	return filepath.Abs(arg)
 }
 
 // up brings the daemon and the mount up, whatever there is of them. asked says that the
@@ -150,12 +160,8 @@ func (a *app) upFresh(ctx context.Context, s config.Start) error {
 			phrase = ev.Phrase
 		}
 	})
-	if err != nil && phrase != "" && !a.json {
-		// The account exists, and its phrase is told only once.
-		a.showPhrase(phrase)
-	}
 	if err != nil {
-		return err
+		return a.upFailed(ready, phrase, err)
 	}
 	return a.emit(upResult(ready, phrase, false), func() {
 		if phrase != "" {
@@ -164,6 +170,19 @@ func (a *app) upFresh(ctx context.Context, s config.Start) error {
 		}
 		a.showReady(ready)
 	})
+}
+
+// upFailed tells of an account that was made by a start that failed later: its phrase is told
+// only once.
+func (a *app) upFailed(ready controlapi.Ready, phrase string, err error) error {
+	if phrase == "" {
+		return err
+	}
+	ready.Created = true
+	if told := a.emit(upResult(ready, phrase, false), func() { a.showPhrase(phrase) }); told != nil {
+		return told
+	}
+	return err
 }
 
 // upRunning mounts through a daemon that is there already, where that is wanted.
@@ -179,7 +198,7 @@ func (a *app) upRunning(ctx context.Context, c *client.Client, st controlapi.Sta
 			a.say("Shelf is up already, mounted at %s.", safe(at))
 		})
 	case at != "":
-		return controlapi.E("busy", "to move it: shelf down && shelf up "+s.Mountpoint, "Shelf is mounted already, at %s", at)
+		return controlapi.E("busy", "to move it: "+a.program()+" down && "+a.program()+" up "+shellQuote(s.Mountpoint), "Shelf is mounted already, at %s", at)
 	}
 	m, err := c.Mount(ctx, controlapi.MountRequest{Path: s.Mountpoint})
 	if err != nil {
