@@ -137,8 +137,13 @@ func (h Home) Socket() string {
 			return q
 		}
 	}
-	return p
+	// No daemon has left word, so there is none. A path that is too long would be an error of its own,
+	// and one in a folder that others can make might be theirs.
+	return noSocket
 }
+
+// noSocket is where nothing is.
+const noSocket = string(filepath.Separator) + ".shelf-has-no-socket"
 
 // MakeSocketPath decides where the daemon opens its socket, makes the folder for it where
 // that is not the home itself, and leaves word for Socket.

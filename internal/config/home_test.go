@@ -182,3 +182,13 @@ func TestMounted(t *testing.T) {
 		t.Errorf("into a folder that is not there: %v", err)
 	}
 }
+
+func TestLongHomeWithoutADaemonHasNoSocket(t *testing.T) {
+	h := Home(filepath.Join(t.TempDir(), strings.Repeat("d", 120)))
+	if got := h.Socket(); len(got) > maxSocketPath {
+		t.Fatalf("%d bytes: nobody can even ask there", len(got))
+	}
+	if _, err := os.Stat(h.Socket()); !os.IsNotExist(err) {
+		t.Fatalf("err = %v", err)
+	}
+}
