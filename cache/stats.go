@@ -29,6 +29,11 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
+// Full reports whether the disk leaves no room for what is written.
+func (s *Store) Full() bool {
+	return s.db.Metrics().Full || s.o.DiskFloor > 0 && s.diskFree() < s.o.DiskFloor
+}
+
 // used is what counts against the limit; s.mu is held.
 func (s *Store) used() int64 { return s.t.all() + s.reserved + s.pending }
 

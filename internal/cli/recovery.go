@@ -125,8 +125,8 @@ func (a *app) showPhrase(phrase string) {
 	words := strings.Fields(phrase)
 	const columns = 4
 	rows := (len(words) + columns - 1) / columns
-	a.say("Your recovery phrase, shown this once. Write it on paper, in order: whoever has it")
-	a.say("can open everything, and if all your devices are lost, nothing else can.\n")
+	a.say("Your recovery phrase, shown this once. Write it on paper, in order: whoever")
+	a.say("has it can open everything; if all your devices are lost, nothing else can.\n")
 	for r := range rows {
 		var b strings.Builder
 		for i := r; i < len(words); i += rows {

@@ -46,6 +46,7 @@ type parts struct {
 	fs         *fs.FS
 	locator    *locator
 	corrupt    corruptLog
+	cacheLost  bool // it began empty in this start
 
 	closers []func(context.Context) error
 	failed  chan error // the first part that cannot go on
@@ -126,6 +127,9 @@ func (p *parts) openAccount(ctx context.Context, s config.Start, via Via, emit f
 	case s.Token != "":
 		p.account, err = p.join(ctx, s, via, emit)
 		return made{joined: true}, err
+	case s.Create && exists(s.Home.CacheDir()):
+		return m, controlapi.E("corrupt", "put "+s.Home.StoreDir()+" back, or move "+s.Home.Dir()+" away and join again from another device",
+			"the account of this home is gone, but its cache is still there")
 	case s.Create:
 		var phrase string
 		if p.account, phrase, err = share.Create(p.meta, s.Name, opt); err != nil {
@@ -138,6 +142,11 @@ func (p *parts) openAccount(ctx context.Context, s config.Start, via Via, emit f
 		"this home has no account yet")
 }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // openStores opens what lies on this device: the cache of blocks and the namespace.
 func (p *parts) openStores(s config.Start, master [32]byte) error {
 	readKey, err := p.account.ReadKey(epoch)
@@ -145,6 +154,7 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 		return err
 	}
 	p.sealer = seal.New(p.account.ShareID(), epoch, readKey)
+	p.cacheLost = !exists(s.Home.CacheDir())
 	p.cache, err = cache.Open(s.Home.CacheDir(), master, cache.Options{Limit: s.CacheSize, TrustDisk: true, Logger: p.log, OnCorrupt: p.corrupt.found})
 	if err != nil {
 		return err
@@ -187,7 +197,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		Self: p.account.Self().ID, Blind: blind, Log: p.log})
 	p.placement, err = placement.New(placement.Config{
 		Self: p.account.Self().ID, DB: p.meta, Names: p.names, Store: p.cache, Peers: p.exchange, Network: host,
-		Digests: p.digestsFor, Fetch: p.fetchFor, Log: p.log,
+		Digests: p.digestsFor, Fetch: p.fetchFor, Log: p.log, Lost: p.cacheLost,
 	})
 	if err != nil {
 		return err

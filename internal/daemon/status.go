@@ -58,7 +58,8 @@ func (d *daemon) peers() []controlapi.Peer {
 // pending counts what only this device has, as far as others have told.
 func (d *daemon) pending() controlapi.Pending {
 	cs := d.cache.Stats()
-	return controlapi.Pending{Records: int64(d.unacknowledged()), Blocks: cs.StagedBlocks, Bytes: cs.Staged}
+	files, unsaved := d.fs.Unsaved() // not even a record names these yet
+	return controlapi.Pending{Records: int64(d.unacknowledged()) + int64(files), Blocks: cs.StagedBlocks, Bytes: cs.Staged + unsaved}
 }
 
 // unacknowledged counts our records that no other device has durably.
@@ -124,6 +125,9 @@ func (d *daemon) warningsNow() []string {
 	}
 	if lies > 0 {
 		out = append(out, count(lies, "device has sent damaged blocks; they were refused", "devices have sent damaged blocks; they were refused"))
+	}
+	if d.meta.Metrics().Full || d.cache.Full() {
+		out = append(out, "The disk is full: what programs write is not saved until there is room.")
 	}
 	if n, last := d.names.Quarantined(); n > 0 {
 		out = append(out, count(n, "record from another device was refused", "records from other devices were refused")+": "+controlapi.Describe(last))

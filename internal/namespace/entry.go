@@ -4,8 +4,12 @@ import (
 	"github.com/shelffs/shelf/internal/namespace/merge"
 )
 
-// rootMode is what the root has until somebody says otherwise.
-const rootMode = 0o755
+// rootMode and rootOwner are what the root has until somebody says otherwise; the owner stands
+// for the person whose files these are (fs.OwnerID).
+const (
+	rootMode  = 0o755
+	rootOwner = ^uint32(0)
+)
 
 // entry is what f shows as s.
 func (t *tx) entry(f folder, s *merge.Shown) Entry {
@@ -105,7 +109,7 @@ func (t *tx) fillDir(e *Entry, members []NodeID) {
 // inherit returns the attributes of the next directory above n that has any: for the root, and
 // for removed directories that are shown for their contents.
 func (t *tx) inherit(n *node) merge.Body {
-	b := merge.Body{Bytes: merge.Bytes{Kind: Dir}, Mode: rootMode}
+	b := merge.Body{Bytes: merge.Bytes{Kind: Dir}, Mode: rootMode, UID: rootOwner, GID: rootOwner}
 	for range maxDepth {
 		if n.ID == Root || !n.placed {
 			break

@@ -182,8 +182,11 @@ func (h *Host) changed(id peer.ID, lost bool) {
 	if l == nil {
 		return
 	}
-	if !l.tell(lost) {
+	switch up := l.tell(lost); {
+	case !up:
 		l.now()
+	case lost: // another connection is left: does it answer, or did the device go?
+		l.check()
 	}
 }
 

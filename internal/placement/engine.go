@@ -62,6 +62,7 @@ type Config struct {
 	// Fetch brings blocks into the store, and calls each for every one.
 	Fetch func(ctx context.Context, u Urgency, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error
 	Log   *slog.Logger
+	Lost  bool // the store began empty: what was kept before is no longer here
 }
 
 // Event tells that a device became reachable or unreachable.
@@ -115,6 +116,11 @@ func (e *Engine) Run(ctx context.Context, events <-chan Event) error {
 	e.wg.Go(func() { e.pins.run(ctx) })
 	e.wg.Go(func() { e.releaseLoop(ctx) })
 	e.wg.Go(func() { e.watch(ctx, w) })
+	if e.cfg.Lost {
+		if err := e.forgetKept(); err != nil {
+			return err
+		}
+	}
 	e.pins.resume()
 	e.lookAtAll()
 	for {

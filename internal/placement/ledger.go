@@ -192,6 +192,34 @@ func (l *ledger) replace(dev ident.DeviceID, k keptDots) {
 	l.of[dev] = k
 }
 
+// forgetKept takes back that anything is kept here: the store was lost. Pins and promises stay, and
+// are fetched again.
+func (e *Engine) forgetKept() error {
+	e.ledger.replace(e.cfg.Self, keptDots{})
+	if err := e.ledger.flush(); err != nil {
+		return err
+	}
+	var jobs []job
+	err := e.cfg.DB.ScanKeys(e.cfg.DB.Key(tableDone), func(k kv.Key) bool {
+		if len(k) == 1+16+1 {
+			jobs = append(jobs, job{namespace.NodeID(k[1:17]), Urgency(k[17])})
+		}
+		return true
+	})
+	for _, j := range jobs {
+		if err != nil {
+			break
+		}
+		if j.why == ForSafety {
+			err = e.pins.setRow(j, nil)
+			e.pins.add(j)
+		} else {
+			err = e.pins.clearRow(j)
+		}
+	}
+	return err
+}
+
 // keeps reports whether dev keeps a content whole, given any of the versions that show it.
 func (l *ledger) keeps(dev ident.DeviceID, dots []namespace.Dot) bool {
 	l.mu.Lock()
