@@ -75,6 +75,23 @@ func (g *guard) begin(p *pebble.DB) {
 	}
 }
 
+// roomToOpen makes sure that opening can write what it must (a table of the log that it replays,
+// a manifest), which Pebble would try for ever: where the room is short, the ballast is given up
+// for it. NoSpace: that is not enough either.
+func (g *guard) roomToOpen() error {
+	need := int64(2 * g.o.memTable)
+	if g.o.ReadOnly || g.o.FreeFloor < 0 || g.avail() >= need {
+		return nil
+	}
+	g.ballastMu.Lock()
+	_ = g.o.FS.Remove(g.ballastName())
+	g.ballastMu.Unlock()
+	if g.avail() >= need {
+		return nil
+	}
+	return errs.E("kv.Open", errs.NoSpace, "the disk is full: make some room on it first", nil)
+}
+
 func (g *guard) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {

@@ -52,6 +52,9 @@ func Open(dir string, master [32]byte, o Options) (*DB, error) {
 	if db.lock, err = pebble.LockDirectory(dir, o.FS); err != nil {
 		return nil, errs.E(op, lockKind(err), "", err)
 	}
+	if err := db.guard.roomToOpen(); err != nil {
+		return nil, errors.Join(err, db.lock.Close())
+	}
 	if db.p, err = openPebble(dir, o, db); err != nil {
 		return nil, errors.Join(errs.E(op, openKind(err), "", err), db.lock.Close())
 	}
