@@ -88,7 +88,7 @@ func openParts(ctx context.Context, s config.Start, log *slog.Logger, emit func(
 		return nil, m, err
 	}
 	if p.meta, err = kv.Open(s.Home.StoreDir(), master, kv.Options{Logger: log}); err != nil {
-		return nil, m, err
+		return nil, m, damaged(err, "move "+s.Home.Dir()+" away (and keep it), and join again from another device: shelf join TOKEN")
 	}
 	p.onClose(func(context.Context) error { return p.meta.Close() })
 	if m, err = p.openAccount(ctx, s, via, emit); err != nil {
@@ -142,6 +142,14 @@ func (p *parts) openAccount(ctx context.Context, s config.Start, via Via, emit f
 		"this home has no account yet")
 }
 
+// damaged gives an error about a damaged store a way out.
+func damaged(err error, hint string) error {
+	if errs.Is(err, errs.Corrupt) {
+		return controlapi.WithHint(err, hint)
+	}
+	return err
+}
+
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
@@ -157,7 +165,7 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 	p.cacheLost = !exists(s.Home.CacheDir())
 	p.cache, err = cache.Open(s.Home.CacheDir(), master, cache.Options{Limit: s.CacheSize, TrustDisk: true, Logger: p.log, OnCorrupt: p.corrupt.found})
 	if err != nil {
-		return err
+		return damaged(err, "move "+s.Home.CacheDir()+" away (and keep it: bytes that no other device has are in it); the rest is fetched again")
 	}
 	p.onClose(func(context.Context) error { return p.cache.Close() })
 	p.names, err = namespace.Open(namespace.Config{
