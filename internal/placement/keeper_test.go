@@ -124,10 +124,10 @@ func TestFreeLeavesWhatIsWrittenMeanwhile(t *testing.T) {
 	w.sync()
 	b.must(b.Pin(bg, e.ID, true, nil))
 	var once sync.Once
-	w.silent = func() bool {
+	w.silent.Store(new(func() bool {
 		once.Do(func() { a.write(e.ID, "", z) })
 		return false
-	}
+	}))
 	if _, err := a.Free(bg, e); err != nil {
 		t.Fatal(err)
 	}
@@ -383,12 +383,12 @@ func randomHistory(t *testing.T, seed uint64) {
 	w := newWorld(t, 3)
 	var mu sync.Mutex
 	lossy := rand.New(rand.NewPCG(seed, 78))
-	w.silent = func() bool {
+	w.silent.Store(new(func() bool {
 		mu.Lock()
 		defer mu.Unlock()
 		time.Sleep(time.Duration(lossy.IntN(5)) * time.Millisecond)
 		return lossy.IntN(4) == 0
-	}
+	}))
 	pool := map[blocks.Digest]blocks.Sealed{}
 	take := func() (out []blocks.Sealed) {
 		for range 1 + rng.IntN(3) { // of a few: files share blocks

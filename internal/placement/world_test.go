@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,7 +34,8 @@ type world struct {
 
 	mu     sync.Mutex
 	parts  map[blocks.Digest][]blocks.Digest // of a manifest
-	silent func() bool                       // whether this answer of a keeper is lost
+
+	silent atomic.Pointer[func() bool] // whether this answer of a keeper is lost
 }
 
 // dev is one of them.
@@ -148,7 +150,7 @@ func (d *dev) Release(ctx context.Context, id ident.DeviceID, nonce [16]byte, ds
 		return nil, err
 	}
 	out := o.Grant(d.id, nonce, ds)
-	if d.w.silent != nil && d.w.silent() {
+	if silent := d.w.silent.Load(); silent != nil && (*silent)() {
 		return nil, errs.E("test", errs.Timeout, "", nil)
 	}
 	return out, nil
