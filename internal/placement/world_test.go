@@ -32,8 +32,8 @@ type world struct {
 	sealer *seal.Sealer
 	all    []*dev
 
-	mu     sync.Mutex
-	parts  map[blocks.Digest][]blocks.Digest // of a manifest
+	mu    sync.Mutex
+	parts map[blocks.Digest][]blocks.Digest // of a manifest
 
 	silent atomic.Pointer[func() bool] // whether this answer of a keeper is lost
 }
