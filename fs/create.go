@@ -11,19 +11,19 @@ import (
 // Mknod makes a node of any kind and counts one mention. s.UID and s.GID are ignored: who
 // asks owns it, unless the directory passes its group on (set-gid). Exist, NameTooLong …
 func (fs *FS) Mknod(_ context.Context, who Caller, dir Ino, name string, s namespace.Spec) (Answer, error) {
-	e, epoch, err := fs.make(who, dir, name, s)
+	e, at, err := fs.make(who, dir, name, s)
 	if err != nil {
 		return Answer{}, err
 	}
-	return fs.mention(e, epoch), nil
+	return fs.mention(e, at), nil
 }
 
-// make creates the node and returns the epoch from before.
-func (fs *FS) make(who Caller, dir Ino, name string, s namespace.Spec) (namespace.Entry, uint64, error) {
-	epoch := fs.epoch.Load()
+// make creates the node and returns the moment before.
+func (fs *FS) make(who Caller, dir Ino, name string, s namespace.Spec) (namespace.Entry, moment, error) {
+	at := fs.moment()
 	d, err := fs.table.get(dir)
 	if err != nil {
-		return namespace.Entry{}, 0, err
+		return namespace.Entry{}, moment{}, err
 	}
 	parent := d.node()
 	s.Mode &= 0o7777
@@ -31,7 +31,7 @@ func (fs *FS) make(who Caller, dir Ino, name string, s namespace.Spec) (namespac
 	if parent != namespace.Root { // the root has no attributes that could be inherited
 		pe, err := fs.cfg.Names.Get(parent)
 		if err != nil {
-			return namespace.Entry{}, 0, err
+			return namespace.Entry{}, moment{}, err
 		}
 		if pe.Mode&0o2000 != 0 {
 			s.GID = pe.GID
@@ -43,7 +43,7 @@ func (fs *FS) make(who Caller, dir Ino, name string, s namespace.Spec) (namespac
 	done := fs.expect(nameKey(parent, name))
 	e, err := fs.cfg.Names.Create(parent, name, s)
 	done(err)
-	return e, epoch, err
+	return e, at, err
 }
 
 // Create makes a file and opens it, or, without exclusive, opens the one that another
@@ -92,7 +92,7 @@ func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl Op
 
 // Link gives the file i a further name in dir and counts one mention.
 func (fs *FS) Link(ctx context.Context, i Ino, dir Ino, name string) (Answer, error) {
-	epoch := fs.epoch.Load()
+	at := fs.moment()
 	n, err := fs.table.get(i)
 	if err != nil {
 		return Answer{}, err
@@ -113,13 +113,13 @@ func (fs *FS) Link(ctx context.Context, i Ino, dir Ino, name string) (Answer, er
 	if err != nil {
 		return Answer{}, err
 	}
-	return fs.mention(e, epoch), nil
+	return fs.mention(e, at), nil
 }
 
 // linkNameless gives a file made by Tmpfile its name: a node is created, and the file's
 // bytes become unsaved changes of it.
 func (fs *FS) linkNameless(ctx context.Context, n *inode, dir namespace.NodeID, name string) (Answer, error) {
-	epoch := fs.epoch.Load()
+	at := fs.moment()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	f := n.file
@@ -147,7 +147,7 @@ func (fs *FS) linkNameless(ctx context.Context, n *inode, dir namespace.NodeID, 
 		fs.saver.enqueue(n, false)
 	}
 	fs.table.know(e.ID)
-	return Answer{Attr: fs.attr(n, &e), Cache: fs.epoch.Load() == epoch}, nil
+	return Answer{Attr: fs.attr(n, &e), Cache: fs.foreign.Load() == at.foreign}, nil
 }
 
 // restage moves what was sealed early for a nameless file to the node that it becomes.

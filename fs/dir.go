@@ -16,7 +16,7 @@ type Dir struct {
 	mu    sync.Mutex
 	batch []namespace.DirEntry // read ahead, in order
 	after uint64               // namespace cookie after which batch begins
-	epoch uint64               // when batch was read
+	at    moment               // before batch was read
 }
 
 // Dirent is one entry of a directory. Offset is where to go on after it.
@@ -27,7 +27,7 @@ type Dirent struct {
 	Offset uint64
 	// Entry is set for all but "." and "..": what Mention takes.
 	Entry *namespace.Entry
-	Epoch uint64
+	at    moment // before Entry was read
 }
 
 // Offsets 1 and 2 come after "." and ".."; the others are the namespace's cookies, which
@@ -82,7 +82,7 @@ func (d *Dir) Read(_ context.Context, offset uint64, fn func(Dirent) bool) error
 			e := &batch[i]
 			if !fn(Dirent{
 				Name: e.Name, Ino: d.fs.table.numberOf(e.ID), Kind: e.Kind, Offset: e.Cookie,
-				Entry: &e.Entry, Epoch: d.epoch,
+				Entry: &e.Entry, at: d.at,
 			}) {
 				return nil
 			}
@@ -94,8 +94,8 @@ func (d *Dir) Read(_ context.Context, offset uint64, fn func(Dirent) bool) error
 // from returns entries after cookie: what is left of the batch if nothing has changed
 // since, otherwise a new one. d.mu is held.
 func (d *Dir) from(cookie uint64) ([]namespace.DirEntry, error) {
-	epoch := d.fs.epoch.Load()
-	if len(d.batch) > 0 && d.epoch == epoch {
+	at := d.fs.moment()
+	if len(d.batch) > 0 && d.at.foreign == at.foreign {
 		if d.after == cookie {
 			return d.batch, nil
 		}
@@ -115,7 +115,7 @@ func (d *Dir) from(cookie uint64) ([]namespace.DirEntry, error) {
 	if errs.Is(err, errs.Stale) || errs.Is(err, errs.NotExist) {
 		return nil, nil
 	}
-	d.batch, d.after, d.epoch = batch, cookie, epoch
+	d.batch, d.after, d.at = batch, cookie, at
 	return batch, err
 }
 
@@ -133,8 +133,19 @@ func (d *Dir) parent() Ino {
 }
 
 // Mention answers with the attributes of an entry and counts one mention to the kernel,
-// for a listing that carries attributes (readdirplus).
-func (d *Dir) Mention(e Dirent) Answer { return d.fs.mention(*e.Entry, e.Epoch) }
+// for a listing that carries attributes (readdirplus). It reports false, and counts nothing,
+// if the entry went since the listing was begun.
+func (d *Dir) Mention(e Dirent) (Answer, bool) {
+	if d.fs.done.Load() == e.at.done {
+		return d.fs.mention(*e.Entry, e.at), true
+	}
+	at := d.fs.moment()
+	now, err := d.fs.cfg.Names.Lookup(d.n.node(), e.Name)
+	if err != nil || now.ID != e.Entry.ID {
+		return Answer{}, false
+	}
+	return d.fs.mention(now, at), true
+}
 
 // Sync returns when what was done to the directory before is durable.
 func (d *Dir) Sync(ctx context.Context) error { return d.fs.syncNames(ctx) }

@@ -87,7 +87,7 @@ func (fs *FS) Getattr(_ context.Context, i Ino) (Attr, error) {
 // Lookup returns what dir shows under name and counts one mention (Forget takes it back).
 // NotExist; a kernel may keep that, for Entry takes it back.
 func (fs *FS) Lookup(_ context.Context, dir Ino, name string) (Answer, error) {
-	epoch := fs.epoch.Load()
+	at := fs.moment()
 	d, err := fs.table.get(dir)
 	if err != nil {
 		return Answer{}, err
@@ -96,17 +96,20 @@ func (fs *FS) Lookup(_ context.Context, dir Ino, name string) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	return fs.mention(e, epoch), nil
+	return fs.mention(e, at), nil
 }
 
-// mention answers with e and counts it as known to the kernel. epoch is from before e was
-// read.
-func (fs *FS) mention(e namespace.Entry, epoch uint64) Answer {
+// mention answers with e, which was read at a moment, and counts it as known to the kernel.
+func (fs *FS) mention(e namespace.Entry, at moment) Answer {
 	n := fs.table.know(e.ID)
 	n.mu.Lock()
-	a := fs.attr(n, &e)
-	n.mu.Unlock()
-	return Answer{Attr: a, Cache: fs.epoch.Load() == epoch}
+	defer n.mu.Unlock()
+	if fs.done.Load() != at.done { // e may lack what was saved since
+		if now, err := fs.entry(n); err == nil {
+			e = now
+		}
+	}
+	return Answer{Attr: fs.attr(n, &e), Cache: fs.foreign.Load() == at.foreign}
 }
 
 // Forget takes back count mentions of i.

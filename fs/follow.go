@@ -29,9 +29,9 @@ func (fs *FS) follow() {
 		if len(foreign) == 0 {
 			continue
 		}
-		// First the epoch, then the table: an answer that is being made either sees the
-		// new epoch and is not kept, or is in the table by now and is taken back.
-		fs.epoch.Add(1)
+		// First the count, then the table: an answer that is being made either sees the
+		// new count and is not kept, or is in the table by now and is taken back.
+		fs.foreign.Add(1)
 		for i := range foreign {
 			fs.apply(&foreign[i])
 		}

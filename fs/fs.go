@@ -75,8 +75,9 @@ type FS struct {
 	own   ownChanges
 	lanes lanes
 
-	epoch atomic.Uint64 // counts batches of changes: an answer that saw two is not cached
-	inval atomic.Pointer[Invalidator]
+	foreign atomic.Uint64 // counts batches of changes that the kernel did not ask for
+	done    atomic.Uint64 // counts changes made here
+	inval   atomic.Pointer[Invalidator]
 
 	ctx  context.Context // ends with Close: what goes on without a caller
 	stop context.CancelFunc
@@ -146,7 +147,7 @@ type Stats struct {
 func (fs *FS) Stats() Stats {
 	files, bytes := fs.Unsaved()
 	return Stats{
-		Inodes: fs.table.size(), UnsavedFiles: files, UnsavedBytes: bytes, PlainBytes: fs.plain.held(), Foreign: fs.epoch.Load(),
+		Inodes: fs.table.size(), UnsavedFiles: files, UnsavedBytes: bytes, PlainBytes: fs.plain.held(), Foreign: fs.foreign.Load(),
 	}
 }
 
@@ -171,8 +172,21 @@ func (fs *FS) now() int64 { return fs.cfg.Clock().UnixNano() }
 
 // expect notes what an operation of this filesystem is about to change.
 func (fs *FS) expect(keys ...changeKey) (done func(error)) {
-	return fs.own.expect(fs.cfg.Clock(), keys...)
+	told := fs.own.expect(fs.cfg.Clock(), keys...)
+	return func(err error) {
+		fs.done.Add(1)
+		told(err)
+	}
 }
+
+// moment tells when an entry was read, to those who answer with it a little later.
+type moment struct {
+	foreign uint64 // an answer that saw two is not kept by a kernel: it may never hear of the second
+	done    uint64 // an entry from before a change made here is read again
+}
+
+// moment is taken before an entry is read.
+func (fs *FS) moment() moment { return moment{fs.foreign.Load(), fs.done.Load()} }
 
 // wait waits for done. When ctx ends first, done gets a grace: programs are interrupted
 // all the time (Go's by their own runtime), and git takes an early EINTR badly.

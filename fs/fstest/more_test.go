@@ -237,7 +237,7 @@ func TestAnswersAcrossAChange(t *testing.T) {
 	tt.ok(err)
 	var seen fs.Dirent
 	tt.ok(dir.Read(bg, 0, func(e fs.Dirent) bool { seen = e; return true }))
-	if a := dir.Mention(seen); !a.Cache {
+	if a, _ := dir.Mention(seen); !a.Cache {
 		t.Error("not kept though nothing changed")
 	}
 	before := d.fs.Stats().Foreign
@@ -245,10 +245,63 @@ func TestAnswersAcrossAChange(t *testing.T) {
 	tt.ok(other.fs.Sync(bg))
 	tt.ok(d.pull(other))
 	eventually(t, "noticed", func() bool { return d.fs.Stats().Foreign > before })
-	if a := dir.Mention(seen); a.Cache {
+	if a, _ := dir.Mention(seen); a.Cache {
 		t.Error("an entry read before a change may be kept")
 	}
 	d.fs.Forget(seen.Ino, 2)
+}
+
+// A file that is saved while an answer about it is made does not show as it was before.
+func TestAnswersAcrossASave(t *testing.T) {
+	var slow slowLookup
+	tt, d := one(t, setup{wrap: func(c *fs.Config) { slow.Namespace, c.Names = c.Names, &slow }})
+	const set = int64(1234567e9)
+	f := tt.open("/f", os.O_RDWR|os.O_CREATE)
+	tt.pwrite(f, 0, []byte("bytes"))
+	tt.ok(tt.Utimes("/f", set, set))
+	slow.after = func() { tt.ok(d.fs.Sync(bg)) }
+	a, err := d.fs.Lookup(bg, fs.RootIno, "f")
+	tt.ok(err)
+	if a.Size != 5 || a.Mtime != set {
+		t.Errorf("size %d, mtime %d", a.Size, a.Mtime)
+	}
+	tt.holds("/f", "bytes")
+	tt.ok(f.Close())
+}
+
+// A listing goes on with what it read before; what was done here since shows all the same.
+func TestListingAcrossOwnChanges(t *testing.T) {
+	tt, d := one(t, setup{})
+	tt.write("/a", "x")
+	tt.write("/b", "x")
+	dir, err := d.fs.Opendir(bg, fs.RootIno)
+	tt.ok(err)
+	seen := map[string]fs.Dirent{}
+	tt.ok(dir.Read(bg, 0, func(e fs.Dirent) bool { seen[e.Name] = e; return true }))
+	tt.ok(tt.Chmod("/a", 0o600))
+	tt.ok(tt.Unlink("/b"))
+	if a, ok := dir.Mention(seen["a"]); !ok || a.Mode != 0o600 {
+		t.Errorf("%v, mode %o", ok, a.Mode)
+	}
+	if _, ok := dir.Mention(seen["b"]); ok {
+		t.Error("told of a file that is gone")
+	}
+	d.fs.Forget(seen["a"].Ino, 1)
+}
+
+// slowLookup does something between reading an entry and answering with it.
+type slowLookup struct {
+	fs.Namespace
+	after func()
+}
+
+func (s *slowLookup) Lookup(dir namespace.NodeID, name string) (namespace.Entry, error) {
+	e, err := s.Namespace.Lookup(dir, name)
+	if do := s.after; do != nil {
+		s.after = nil
+		do()
+	}
+	return e, err
 }
 
 type silent struct {

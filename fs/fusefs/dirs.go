@@ -42,8 +42,9 @@ func (r *raw) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.Dir
 			return false
 		}
 		if e.Entry != nil { // "." and ".." are not looked up
-			a := d.Mention(e)
-			r.setEntry(eo, &a)
+			if a, ok := d.Mention(e); ok { // otherwise only the name is told
+				r.setEntry(eo, &a)
+			}
 		}
 		return true
 	}))
