@@ -30,17 +30,18 @@ type row struct {
 func main() {
 	size := flag.Int("mib", 512, "size of the large file in MiB")
 	files := flag.Int("files", 2000, "number of small files")
+	entries := flag.Int("entries", 10_000, "number of entries of the large folder")
 	rounds := flag.Int("rounds", 5, "how often each pair is taken")
 	dir := flag.String("dir", "", "folder for everything (default: a temporary one on the disk of $TMPDIR)")
 	only := flag.String("only", "", "measure only the rows whose name contains this")
 	flag.Parse()
-	if err := run(*dir, *size, *files, *rounds, *only); err != nil {
+	if err := run(*dir, sizes{mib: *size, files: *files, entries: *entries, rounds: *rounds}, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string, mib, files, rounds int, only string) error {
+func run(dir string, n sizes, only string) error {
 	if dir == "" {
 		d, err := os.MkdirTemp("", "shelf-bench-")
 		if err != nil {
@@ -49,7 +50,7 @@ func run(dir string, mib, files, rounds int, only string) error {
 		defer os.RemoveAll(d)
 		dir = d
 	}
-	s, err := newStage(dir, mib, files, rounds)
+	s, err := newStage(dir, n)
 	if err != nil {
 		return err
 	}
@@ -73,9 +74,9 @@ func run(dir string, mib, files, rounds int, only string) error {
 }
 
 func print(s *stage, rows []row) {
-	fmt.Printf("\nlarge file %d MiB, %d small files of 4 KiB, %d rounds, medians; incompressible data\n\n", s.mib, s.files, s.rounds)
-	fmt.Printf("| %-44s | %10s | %-6s | %10s | %6s | %s\n", "work", "Shelf", "unit", "limit", "ratio", "the limit is")
-	fmt.Printf("|%s|%s|%s|%s|%s|%s\n", dash(46), dash(12), dash(8), dash(12), dash(8), dash(40))
+	fmt.Printf("\nlarge file %d MiB, %d small files of 4 KiB, folder of %d entries, %d rounds, medians; incompressible data\n\n", s.mib, s.files, s.entries, s.rounds)
+	fmt.Printf("| %-50s | %10s | %-6s | %10s | %6s | %s\n", "work", "Shelf", "unit", "limit", "ratio", "the limit is")
+	fmt.Printf("|%s|%s|%s|%s|%s|%s\n", dash(52), dash(12), dash(8), dash(12), dash(8), dash(40))
 	for _, r := range rows {
 		limit, ratio := "–", "–"
 		if r.limit > 0 {
@@ -85,7 +86,7 @@ func print(s *stage, rows []row) {
 		if r.note != "" {
 			what = strings.TrimPrefix(what+"; "+r.note, "; ")
 		}
-		fmt.Printf("| %-44s | %10s | %-6s | %10s | %6s | %s\n", r.work, number(r.ours), r.unit, limit, ratio, what)
+		fmt.Printf("| %-50s | %10s | %-6s | %10s | %6s | %s\n", r.work, number(r.ours), r.unit, limit, ratio, what)
 	}
 }
 

@@ -26,6 +26,7 @@ var measurements = []measurement{
 	{"create", create},
 	{"small", small},
 	{"stat", statFiles},
+	{"list", list},
 	{"untar", untar},
 	{"propagation", propagation},
 	{"memory", memory},
@@ -343,37 +344,6 @@ func untar(s *stage) ([]row, error) {
 		func(i int) (float64, error) { return unpack(s.a.mnt, i) },
 		func(i int) (float64, error) { return unpack(s.plain, i) })
 	return []row{{work: "untar a source tree (go-libp2p)", unit: "s", ours: ours, limit: limit, what: "the local disk"}}, err
-}
-
-// propagation is the time from a finished change on a until it shows on b.
-func propagation(s *stage) ([]row, error) {
-	var created, changed []float64
-	for i := range 40 {
-		name := fmt.Sprintf("blink-%d", i)
-		if _, err := os.Stat(filepath.Join(s.b.mnt, name)); err == nil {
-			return nil, fmt.Errorf("%s is there already", name)
-		}
-		t := time.Now()
-		if err := os.WriteFile(filepath.Join(s.a.mnt, name), []byte("x"), 0o644); err != nil {
-			return nil, err
-		}
-		if err := sees(filepath.Join(s.b.mnt, name), 1); err != nil {
-			return nil, err
-		}
-		created = append(created, time.Since(t).Seconds()*1000)
-		t = time.Now()
-		if err := os.WriteFile(filepath.Join(s.a.mnt, name), []byte("longer"), 0o644); err != nil {
-			return nil, err
-		}
-		if err := sees(filepath.Join(s.b.mnt, name), 6); err != nil {
-			return nil, err
-		}
-		changed = append(changed, time.Since(t).Seconds()*1000)
-	}
-	return []row{
-		{work: "a new file shows on the other device, median", unit: "ms", ours: median(created)},
-		{work: "a changed file shows on the other device, median", unit: "ms", ours: median(changed)},
-	}, nil
 }
 
 func memory(s *stage) ([]row, error) {

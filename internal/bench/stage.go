@@ -15,32 +15,40 @@ import (
 
 // stage is two devices of one account, a and b, and a plain folder on the same disk.
 type stage struct {
-	bin                string
-	a, b               home
-	plain              string
-	mib, files, rounds int
-	data               []byte // mib MiB of random bytes
+	sizes
+	bin   string
+	cache string // size of each device's cache: room for everything
+	a, b  home
+	plain string
+	data  []byte // mib MiB of random bytes
+}
+
+// sizes are how much is measured.
+type sizes struct {
+	mib     int // of the large file
+	files   int // small ones
+	entries int // of the large folder
+	rounds  int // of each pair
 }
 
 type home struct{ bin, home, mnt string }
 
-func newStage(dir string, mib, files, rounds int) (*stage, error) {
-	s := &stage{bin: filepath.Join(dir, "shelf"), plain: filepath.Join(dir, "plain"), mib: mib, files: files, rounds: rounds}
+func newStage(dir string, n sizes) (*stage, error) {
+	s := &stage{sizes: n, bin: filepath.Join(dir, "shelf"), plain: filepath.Join(dir, "plain"), cache: fmt.Sprintf("%dMiB", 16*n.mib+4096)}
 	if out, err := exec.Command("go", "build", "-o", s.bin, "github.com/shelffs/shelf/cmd/shelf").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build: %w\n%s", err, out)
 	}
 	if err := os.MkdirAll(s.plain, 0o755); err != nil {
 		return nil, err
 	}
-	s.data = make([]byte, mib<<20)
+	s.data = make([]byte, n.mib<<20)
 	rand.Read(s.data)
 	s.a = home{s.bin, filepath.Join(dir, "a"), filepath.Join(dir, "mnt-a")}
 	s.b = home{s.bin, filepath.Join(dir, "b"), filepath.Join(dir, "mnt-b")}
-	cache := fmt.Sprintf("%dMiB", 16*mib+4096)
-	if _, err := s.a.shelf("up", s.a.mnt, "--name", "a", "--cache-size", cache); err != nil {
+	if _, err := s.a.shelf("up", s.a.mnt, "--name", "a", "--cache-size", s.cache); err != nil {
 		return nil, err
 	}
-	if err := s.join(s.b, "b", cache); err != nil {
+	if err := s.join(s.b, "b"); err != nil {
 		s.close()
 		return nil, err
 	}
@@ -48,7 +56,7 @@ func newStage(dir string, mib, files, rounds int) (*stage, error) {
 }
 
 // join admits a home to a's account and mounts it.
-func (s *stage) join(h home, name, cache string) error {
+func (s *stage) join(h home, name string) error {
 	invite := s.a.command(context.Background(), "invite", "--yes", "--json")
 	out, err := invite.StdoutPipe()
 	if err != nil {
@@ -67,8 +75,24 @@ func (s *stage) join(h home, name, cache string) error {
 	if err := invite.Wait(); err != nil {
 		return err
 	}
-	_, err = h.shelf("up", h.mnt, "--cache-size", cache)
+	_, err = h.shelf("up", h.mnt, "--cache-size", s.cache)
 	return err
+}
+
+// restart ends a home's daemon and starts it again, and returns when it has found the other device.
+func (s *stage) restart(h home) error {
+	if _, err := h.shelf("down"); err != nil {
+		return err
+	}
+	if _, err := h.shelf("up", h.mnt, "--cache-size", s.cache); err != nil {
+		return err
+	}
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if st, err := h.status(); err == nil && len(st.Peers) > 0 && st.Peers[0].Connected {
+			return nil
+		}
+	}
+	return fmt.Errorf("the devices did not find each other again")
 }
 
 func (s *stage) close() {
@@ -93,21 +117,27 @@ func (h home) shelf(args ...string) (string, error) {
 	return string(out), nil
 }
 
-func (h home) pid() (int, error) {
+// status is what `shelf status --json` says, as far as it is looked at here.
+type status struct {
+	Daemon struct{ PID int }
+	Peers  []struct{ Connected bool }
+}
+
+func (h home) status() (st status, err error) {
 	out, err := h.command(context.Background(), "status", "--json").Output()
 	if err != nil {
-		return 0, err
+		return st, err
 	}
-	var s struct{ Daemon struct{ PID int } }
-	return s.Daemon.PID, json.Unmarshal(out, &s)
+	return st, json.Unmarshal(out, &st)
 }
 
 // usage is the CPU seconds that the daemon has used and its resident memory in MiB.
 func (h home) usage() (cpu, rss float64) {
-	pid, err := h.pid()
+	st, err := h.status()
 	if err != nil {
 		return 0, 0
 	}
+	pid := st.Daemon.PID
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if f := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])); len(f) > 13 {
 		user, _ := strconv.ParseFloat(f[11], 64)
