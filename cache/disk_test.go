@@ -260,6 +260,9 @@ func TestDiskFloor(t *testing.T) {
 	s := open(t, dir, o)
 	for i := range 120 { // 120 MB through a disk of 100
 		must(t, s.PutBlock(bg, block(uint64(i), 1<<20)))
+		if room := s.DiskRoom(Staged); room < 80<<20 || room > 90<<20 || room-s.DiskRoom(Pinned) != 10<<20 {
+			t.Fatalf("room for %d, although nothing but the floor and the index is taken", room)
+		}
 		if o.fault.free() < 20<<20-2<<20 {
 			t.Fatalf("only %d left", o.fault.free())
 		}
@@ -268,6 +271,9 @@ func TestDiskFloor(t *testing.T) {
 	n := 0
 	for ; n < 200 && err == nil; n++ {
 		err = s.Stage(bg, node(1), block(uint64(1000+n), 1<<20))
+	}
+	if room := s.DiskRoom(Staged); room > 1<<20 {
+		t.Errorf("room for %d is told, and 1 MiB was refused", room)
 	}
 	if !errs.Is(err, errs.NoSpace) || n < 80 || o.fault.free() < 10<<20 {
 		t.Errorf("after %d MB staged: %v, %d left", n, err, o.fault.free())

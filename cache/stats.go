@@ -34,6 +34,19 @@ func (s *Store) Full() bool {
 	return s.db.Metrics().Full || s.o.DiskFloor > 0 && s.diskFree() < s.o.DiskFloor
 }
 
+// DiskRoom is how many bytes of class c the disk can take now: what it has above its floor, and
+// what eviction gives back. The limit is another matter, and does not bind Staged.
+func (s *Store) DiskRoom(c Class) int64 {
+	floor := max(s.o.DiskFloor, 0)
+	if c != Staged {
+		floor *= 2
+	}
+	free := s.diskFree() - floor
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(0, free-s.reserved+s.pending+s.t.Bytes[Fetched])
+}
+
 // used is what counts against the limit; s.mu is held.
 func (s *Store) used() int64 { return s.t.all() + s.reserved + s.pending }
 

@@ -35,12 +35,13 @@ type file struct {
 	changed int64  // clock at the last change, for the quiet second
 	since   int64  // clock at the first change that is not committed
 
-	gen    uint64 // counts changes
-	saved  uint64 // gen of the last commit
-	want   bool   // a commit is asked for (else only sealing)
-	queued bool   // is in the saver's queue
-	err    error  // why the last attempt to save failed; told once by Flush or Sync
-	done   chan struct{}
+	gen     uint64 // counts changes
+	saved   uint64 // gen of the last commit
+	want    bool   // a commit is asked for (else only sealing)
+	queued  bool   // is in the saver's queue
+	err     error  // why the last attempt to save failed; told once by Flush or Sync
+	resting bool   // it failed a moment ago: the next attempt comes by itself
+	done    chan struct{}
 
 	emitted []blocks.Digest // sealed for this file since the last commit
 	splices int             // how many times since then

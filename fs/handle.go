@@ -75,7 +75,9 @@ func (h *Handle) Ino() Ino { return h.n.ino }
 func (h *Handle) Flags() OpenFlags { return h.flags }
 
 // Flush is what close(2) waits for: the file is handed over to be saved, in the
-// background. It returns, once, why an earlier attempt failed, after trying again.
+// background. It returns, once, why an earlier attempt failed, after trying again. While
+// saving is in doubt (it failed lately, the disk is nearly full) it waits for the outcome:
+// many programs look at nothing but what close says.
 func (h *Handle) Flush(ctx context.Context) error {
 	if !h.flags.Write {
 		return nil
@@ -86,13 +88,13 @@ func (h *Handle) Flush(ctx context.Context) error {
 		h.n.mu.Unlock()
 		return closed("fs.Flush")
 	}
-	failed := f.err != nil
-	if f.touched && h.n.gone == nil {
+	failed, unsaved := f.err != nil, f.touched && h.n.gone == nil
+	if unsaved {
 		f.want = true
 		h.fs.saver.enqueue(h.n, false)
 	}
 	h.n.mu.Unlock()
-	if failed {
+	if failed || unsaved && h.fs.saver.inDoubt() {
 		return h.fs.saver.saveAndWait(ctx, h.n)
 	}
 	return nil

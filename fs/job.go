@@ -7,6 +7,7 @@ import (
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/content"
+	"github.com/shelffs/shelf/internal/errs"
 )
 
 // job is one file on its way through the saver.
@@ -192,27 +193,45 @@ func (s *saver) fail(j *job, err error) {
 	close(f.done)
 	f.done = make(chan struct{})
 	s.progress(err)
+	s.outcome(err)
 	if s.fs.ctx.Err() == nil {
-		s.fs.log.Warn("a file could not be saved; its changes stay in memory", "err", err)
+		if times := s.fold.Add(errs.KindOf(err)); times > 0 {
+			s.fs.log.Warn("changes could not be saved; they stay in memory, and it is tried again",
+				"err", err, "failures", times, "files", s.pending())
+		}
 	}
+	s.retry(n)
+	s.fs.detach(n)
+}
+
+const retryAfter = 3 * time.Second
+
+// retry sees to another attempt, one at a time for each file. n.mu is held.
+func (s *saver) retry(n *inode) {
+	f := n.file
+	if f.resting {
+		return
+	}
+	f.resting = true
 	s.fs.table.repin(n)
 	time.AfterFunc(retryAfter, func() {
 		n.mu.Lock()
+		f.resting = false
 		if n.file == f && f.touched {
 			s.enqueue(n, false)
 		}
 		n.mu.Unlock()
 		s.fs.table.unpin(n)
 	})
-	s.fs.detach(n)
 }
-
-const retryAfter = 3 * time.Second
 
 // finish ends a job. n.mu is held.
 func (s *saver) finish(j *job) {
 	f, n := j.f, j.n
 	s.jobs.Add(-1)
+	if j.commit {
+		s.outcome(nil)
+	}
 	f.saving = false
 	close(f.done)
 	f.done = make(chan struct{})

@@ -41,7 +41,7 @@ func (s *saver) lookForQuiet() bool {
 	now, quiet := s.fs.now(), int64(s.fs.cfg.Limits.Quiet)
 	for _, n := range all {
 		n.mu.Lock()
-		if f := n.file; f != nil && f.touched && n.gone == nil && (now-f.changed >= quiet || now-f.since >= busyFor*quiet) {
+		if f := n.file; f != nil && f.touched && !f.resting && n.gone == nil && (now-f.changed >= quiet || now-f.since >= busyFor*quiet) {
 			f.want = true
 			s.enqueue(n, false)
 		}

@@ -2,6 +2,8 @@ package fs
 
 import (
 	"context"
+
+	"github.com/shelffs/shelf/internal/errs"
 )
 
 // relieve waits until n more bytes of changes may be held in memory.
@@ -41,3 +43,21 @@ func (s *saver) relieve(ctx context.Context, n int64) error {
 
 // space refuses what the disk could not take.
 func (s *saver) space(n int64) error { return s.spaces.check(n + s.fs.mem.used.Load()) }
+
+// nearlyFull is the room below which it is not taken for granted that what was accepted can be
+// saved: sealing takes somewhat more than the bytes, and others write to the disk too.
+const nearlyFull = 64 << 20
+
+// inDoubt reports whether what was accepted may find no room or fail otherwise.
+func (s *saver) inDoubt() bool {
+	if room := s.spaces.room(); room >= 0 && room < nearlyFull+s.fs.mem.used.Load() {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch errs.KindOf(s.doubt) {
+	case errs.Offline, errs.Timeout: // of old bytes that one file needs: says nothing of others
+		return false
+	}
+	return s.doubt != nil
+}

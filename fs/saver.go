@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/logfold"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -32,6 +34,8 @@ type saver struct {
 	freed    chan struct{} // closed and renewed when memory came back or an attempt failed
 	failure  error         // of the last attempt; nil after a success
 	failures int           // in a row
+	doubt    error         // why a file could not be saved; nil after one was
+	fold     *logfold.Fold[errs.Kind]
 	quiet    chan struct{} // wakes the watch over quiet files
 
 	toCommit, toSettle mailbox[*job]
@@ -44,6 +48,7 @@ func newSaver(fs *FS) *saver {
 	return &saver{
 		fs: fs, listed: make(map[*inode]bool), freed: make(chan struct{}), quiet: make(chan struct{}, 1),
 		spaces:   spaceCheck{statfs: fs.cfg.StatFS},
+		fold:     logfold.New[errs.Kind](logfold.Every, nil),
 		toCommit: newMailbox[*job](), toSettle: newMailbox[*job](), abandoned: newMailbox[namespace.NodeID](),
 	}
 }
@@ -139,6 +144,13 @@ func (s *saver) work() {
 			s.seal(j)
 		}
 	}
+}
+
+// outcome notes how the saving of a file ended.
+func (s *saver) outcome(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doubt = err
 }
 
 // progress tells those who wait for memory how the last attempt went.

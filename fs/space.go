@@ -20,6 +20,14 @@ const spaceFresh = 200 * time.Millisecond
 
 // check returns NoSpace when the disk has no room for n bytes.
 func (c *spaceCheck) check(n int64) error {
+	if avail := c.room(); avail >= 0 && n > avail {
+		return errs.E("fs.Write", errs.NoSpace, "", nil)
+	}
+	return nil
+}
+
+// room is how many bytes can be written; -1: unknown.
+func (c *spaceCheck) room() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if now := time.Now(); now.Sub(c.asked) > spaceFresh {
@@ -29,8 +37,5 @@ func (c *spaceCheck) check(n int64) error {
 			c.avail = int64(min(u.Avail, 1<<62))
 		}
 	}
-	if c.avail >= 0 && n > c.avail {
-		return errs.E("fs.Write", errs.NoSpace, "", nil)
-	}
-	return nil
+	return c.avail
 }

@@ -25,6 +25,7 @@ type rule struct {
 
 var rules = map[string]rule{
 	"internal/errs":               {"kinds of error", ""},
+	"internal/logfold":            {"log lines that would repeat", ""},
 	"internal/ident":              {"ids, key pairs, signatures", "internal/errs"},
 	"internal/kdf":                {"derivation labels", ""},
 	"internal/wire":               {"frames and CBOR common to all protocols", "internal/errs"},
@@ -35,7 +36,7 @@ var rules = map[string]rule{
 	"blocks/seal":                 {"the only code that sees plaintext and ciphertext of a block", "blocks internal/kdf internal/ident internal/errs"},
 	"blocks/content":              {"a file's bytes as a tree of sealed blocks", "blocks blocks/seal blocks/chunker internal/errs"},
 	"internal/kv":                 {"the encrypted key-value store", "internal/kdf internal/errs"},
-	"cache":                       {"sealed blocks on this device", "blocks internal/kv internal/kdf internal/errs"},
+	"cache":                       {"sealed blocks on this device", "blocks internal/kv internal/kdf internal/logfold internal/errs"},
 	"internal/namespace":          {"this device's replica of the tree", "internal/namespace/merge blocks internal/ident internal/kv internal/wire internal/errs"},
 	"internal/namespace/merge":    {"state and record to state, pure", "blocks internal/ident internal/errs"},
 	"internal/share":              {"membership logs, keys, invitations", "internal/ident internal/kdf internal/kv internal/wire internal/errs"},
@@ -44,7 +45,7 @@ var rules = map[string]rule{
 	"internal/p2p":                {"the only importer of libp2p", "internal/ident internal/wire internal/errs"},
 	"fetch":                       {"wanted blocks: what first, from whom", "blocks internal/ident internal/errs"},
 	"fetch/exchange":              {"asking devices for blocks and serving ours", "fetch blocks internal/ident internal/wire internal/errs"},
-	"fs":                          {"the platform-neutral filesystem", "blocks blocks/content blocks/chunker blocks/seal internal/namespace internal/namespace/merge internal/ident internal/errs"},
+	"fs":                          {"the platform-neutral filesystem", "blocks blocks/content blocks/chunker blocks/seal internal/namespace internal/namespace/merge internal/ident internal/logfold internal/errs"},
 	"fs/fusefs":                   {"the go-fuse adapter", "fs mounthelper internal/namespace internal/errs"},
 	"fs/fstest":                   {"one conformance suite over every adapter", "fs fs/fusefs internal/namespace internal/errs"},
 	"mounthelper":                 {"mount, unmount, mend, what is missing", "internal/errs"},
