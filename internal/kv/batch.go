@@ -1,8 +1,6 @@
 package kv
 
 import (
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/shelffs/shelf/internal/errs"
 )
 
@@ -19,17 +17,16 @@ const (
 // Commit or Close must end it.
 type Batch struct {
 	db      *DB
-	p       *pebble.Batch
-	err     error // the first refused change: the commit reports it
+	e       engineBatch // nil: ended
+	err     error       // the first refused change: the commit reports it
 	reclaim bool
-	sets    int
 }
 
 // maxBatch bounds what a batch holds before one more row is refused, in bytes.
 const maxBatch = 256 << 20
 
 // Batch begins an empty batch.
-func (db *DB) Batch() *Batch { return &Batch{db: db, p: db.p.NewIndexedBatch()} }
+func (db *DB) Batch() *Batch { return &Batch{db: db, e: db.engine.batch()} }
 
 // Reclaims marks a batch that exists to free space: it passes where the disk is nearly full
 // and other changes are refused. Batches that only delete pass anyway.
@@ -41,14 +38,10 @@ func (b *Batch) Set(k Key, value []byte) error {
 	if err := b.check(op, k); err != nil {
 		return err
 	}
-	if len(value) > maxValue || b.p.Len() > maxBatch {
+	if len(value) > maxValue || b.e.len() > maxBatch {
 		return b.refuse(errs.E(op, errs.TooLarge, tableName(k), nil))
 	}
-	d := b.p.SetDeferred(len(k), len(value)+rowOverhead)
-	copy(d.Key, k)
-	b.db.rows.seal(d.Value, k, value)
-	b.sets++
-	if err := d.Finish(); err != nil {
+	if err := b.e.set(k, value); err != nil {
 		return b.refuse(errs.E(op, errs.Other, tableName(k), err))
 	}
 	return nil
@@ -60,7 +53,7 @@ func (b *Batch) Delete(k Key) error {
 	if err := b.check(op, k); err != nil {
 		return err
 	}
-	if err := b.p.Delete(k, nil); err != nil {
+	if err := b.e.delete(k); err != nil {
 		return b.refuse(errs.E(op, errs.Other, tableName(k), err))
 	}
 	return nil
@@ -76,7 +69,7 @@ func (b *Batch) DeletePrefix(prefix Key) error {
 	if end == nil { // a prefix of 0xff only: no caller's table is 0xff
 		return b.refuse(errs.E(op, errs.Invalid, tableName(prefix), nil))
 	}
-	if err := b.p.DeleteRange(prefix, end, nil); err != nil {
+	if err := b.e.deleteRange(prefix, end); err != nil {
 		return b.refuse(errs.E(op, errs.Other, tableName(prefix), err))
 	}
 	return nil
@@ -84,14 +77,14 @@ func (b *Batch) DeletePrefix(prefix Key) error {
 
 // Len is the number of bytes that the batch will write.
 func (b *Batch) Len() int {
-	if b.p == nil {
+	if b.e == nil {
 		return 0
 	}
-	return b.p.Len()
+	return b.e.len()
 }
 
 // Empty reports whether the batch changes nothing.
-func (b *Batch) Empty() bool { return b.p == nil || b.p.Count() == 0 }
+func (b *Batch) Empty() bool { return b.e == nil || b.e.empty() }
 
 // Commit applies the batch and ends it. If any change was refused, nothing is applied and
 // the first refusal returned. NoSpace: the disk is full, nothing was applied. After an error
@@ -99,7 +92,7 @@ func (b *Batch) Empty() bool { return b.p == nil || b.p.Count() == 0 }
 // further writes until it is opened again, and whether this batch survives is decided then.
 func (b *Batch) Commit(d Durability) error {
 	const op = "kv.Commit"
-	if b.p == nil {
+	if b.e == nil {
 		return errs.E(op, errs.Closed, "batch", b.err)
 	}
 	defer b.discard()
@@ -110,23 +103,23 @@ func (b *Batch) Commit(d Durability) error {
 		return errs.E(op, errs.Closed, "", nil)
 	}
 	defer b.db.gate.leave()
-	return b.db.apply(op, b, d)
+	return b.e.commit(op, d, b.reclaim)
 }
 
 // Close ends the batch without applying it. After Commit it does nothing.
 func (b *Batch) Close() {
-	if b.p != nil {
+	if b.e != nil {
 		b.discard()
 	}
 }
 
 func (b *Batch) discard() {
-	_ = b.p.Close()
-	b.p = nil
+	_ = b.e.close()
+	b.e = nil
 }
 
 func (b *Batch) check(op string, k Key) error {
-	if b.p == nil {
+	if b.e == nil {
 		return errs.E(op, errs.Closed, "batch", nil)
 	}
 	if err := checkKey(op, k); err != nil {
@@ -148,18 +141,18 @@ func (b *Batch) Get(k Key) ([]byte, error) { return b.GetAppend(nil, k) }
 
 // GetAppend implements Reader.
 func (b *Batch) GetAppend(dst []byte, k Key) ([]byte, error) {
-	if b.p == nil {
+	if b.e == nil {
 		return nil, errs.E("kv.Get", errs.Closed, "batch", nil)
 	}
-	return b.db.get(b.p, dst, k)
+	return b.db.get(b.e, dst, k)
 }
 
 // Has implements Reader.
 func (b *Batch) Has(k Key) (bool, error) {
-	if b.p == nil {
+	if b.e == nil {
 		return false, errs.E("kv.Has", errs.Closed, "batch", nil)
 	}
-	return b.db.has(b.p, k)
+	return b.db.has(b.e, k)
 }
 
 // Scan implements Reader. Changes made by fn to the batch may or may not be seen.
@@ -174,8 +167,8 @@ func (b *Batch) ScanKeys(prefix Key, fn func(Key) bool) error {
 
 // ScanRange implements Reader.
 func (b *Batch) ScanRange(r Range, fn func(Key, []byte) bool) error {
-	if b.p == nil {
+	if b.e == nil {
 		return errs.E("kv.Scan", errs.Closed, "batch", nil)
 	}
-	return b.db.scan(b.p, r, fn)
+	return b.db.scan(b.e, r, fn)
 }

@@ -305,7 +305,7 @@ func TestDamagedFiles(t *testing.T) {
 	for i := range 300 {
 		set(t, db, db.Key('r', U64(uint64(i))), fmt.Sprintf("%0500d", i))
 	}
-	if err := db.p.Flush(); err != nil {
+	if err := db.engine.(*disk).p.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	set(t, db, db.Key('s'), "in the log")

@@ -13,4 +13,6 @@
 // Durability: a NoSync commit is visible at once and durable after the next Sync; commits
 // become durable in the order in which they were made, so what survives a crash is a prefix.
 // A full disk never ends the process: see guard.go.
+//
+// OpenMemory opens a store in memory with the same behaviour, for simulations: memory.go.
 package kv

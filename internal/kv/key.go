@@ -1,7 +1,6 @@
 package kv
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -66,8 +65,8 @@ func U64(n uint64) Part { return Part{kind: partU64, n: n} }
 // keyer builds keys under the local row key.
 type keyer struct{ pool sync.Pool }
 
-func newKeyer(prf [32]byte) *keyer {
-	return &keyer{pool: sync.Pool{New: func() any { return &prfState{mac: hmac.New(sha256.New, prf[:])} }}}
+func newKeyer(prf func() hash.Hash) *keyer {
+	return &keyer{pool: sync.Pool{New: func() any { return &prfState{mac: prf()} }}}
 }
 
 type prfState struct {

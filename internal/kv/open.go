@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"log/slog"
 	"os"
 	"syscall"
@@ -37,11 +38,7 @@ func Open(dir string, master [32]byte, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{
-		log: o.Logger, gate: newGate(), rows: rows, readOnly: o.ReadOnly,
-		keys:  newKeyer(kdf.Derive(master[:], kdf.RowPRF)),
-		guard: newGuard(o, dir),
-	}
+	d := &disk{log: o.Logger, rows: rows, readOnly: o.ReadOnly, guard: newGuard(o, dir)}
 	if !o.ReadOnly {
 		if err := mkdir(o.FS, dir); err != nil {
 			return nil, errs.E(op, diskKind(err), "", err)
@@ -49,21 +46,22 @@ func Open(dir string, master [32]byte, o Options) (*DB, error) {
 	} else if _, err := o.FS.Stat(dir); err != nil {
 		return nil, errs.E(op, diskKind(err), "", err)
 	}
-	if db.lock, err = pebble.LockDirectory(dir, o.FS); err != nil {
+	if d.lock, err = pebble.LockDirectory(dir, o.FS); err != nil {
 		return nil, errs.E(op, lockKind(err), "", err)
 	}
-	if err := db.guard.roomToOpen(); err != nil {
-		return nil, errors.Join(err, db.lock.Close())
+	if err := d.guard.roomToOpen(); err != nil {
+		return nil, errors.Join(err, d.lock.Close())
 	}
-	if db.p, err = openPebble(dir, o, db); err != nil {
-		return nil, errors.Join(errs.E(op, openKind(err), "", err), db.lock.Close())
+	if d.p, err = openPebble(dir, o, d); err != nil {
+		return nil, errors.Join(errs.E(op, openKind(err), "", err), d.lock.Close())
 	}
-	if err := db.checkMaster(kdf.Derive(master[:], kdf.LocalEnv)); err != nil {
-		db.gate.shut()
-		return nil, errors.Join(err, db.p.Close(), db.lock.Close())
+	d.pebbleReader = pebbleReader{d, d.p}
+	if err := d.checkMaster(kdf.Derive(master[:], kdf.LocalEnv)); err != nil {
+		return nil, errors.Join(err, d.p.Close(), d.lock.Close())
 	}
-	db.guard.begin(db.p)
-	return db, nil
+	d.guard.begin(d.p)
+	prf := kdf.Derive(master[:], kdf.RowPRF)
+	return &DB{engine: d, gate: newGate(), keys: newKeyer(func() hash.Hash { return hmac.New(sha256.New, prf[:]) })}, nil
 }
 
 // mkdir makes dir and what is missing above it, and makes their names durable.
@@ -110,23 +108,23 @@ func (o *Options) setDefaults() {
 }
 
 // openPebble opens the engine; what it panics about while it reads foreign bytes is corruption.
-func openPebble(dir string, o Options, db *DB) (p *pebble.DB, err error) {
+func openPebble(dir string, o Options, d *disk) (p *pebble.DB, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			p, err = nil, errors.Join(pebble.ErrCorruption, fmt.Errorf("%v", r))
-			if f := db.guard.failure(); f != nil {
+			if f := d.guard.failure(); f != nil {
 				err = f
 			}
 		}
 	}()
 	po := &pebble.Options{
-		FS:                    guardFS{o.FS, db.guard},
-		Lock:                  db.lock,
+		FS:                    guardFS{o.FS, d.guard},
+		Lock:                  d.lock,
 		ReadOnly:              o.ReadOnly,
 		CacheSize:             o.CacheBytes,
 		FormatMajorVersion:    pebble.FormatTableFormatV6,
-		Logger:                &logger{log: o.Logger, guard: db.guard},
-		EventListener:         db.guard.listener(),
+		Logger:                &logger{log: o.Logger, guard: d.guard},
+		EventListener:         d.guard.listener(),
 		MemTableSize:          uint64(o.memTable),
 		L0CompactionThreshold: 2,
 		LBaseMaxBytes:         32 << 20,
@@ -142,22 +140,22 @@ func openPebble(dir string, o Options, db *DB) (p *pebble.DB, err error) {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	p, err = pebble.Open(dir, po)
-	if err == nil && db.guard.failure() != nil {
+	if err == nil && d.guard.failure() != nil {
 		_ = p.Close()
-		return nil, db.guard.failure()
+		return nil, d.guard.failure()
 	}
 	return p, err
 }
 
 // checkMaster compares the check row, or writes it into an empty store.
-func (db *DB) checkMaster(key [32]byte) error {
+func (d *disk) checkMaster(key [32]byte) error {
 	const op = "kv.Open"
-	row, closer, err := db.p.Get(keyCheck)
+	row, closer, err := d.p.Get(keyCheck)
 	if errors.Is(err, pebble.ErrNotFound) {
-		return db.newCheck(key)
+		return d.newCheck(key)
 	}
 	if err != nil {
-		return db.readError(op, keyCheck, err)
+		return readError(op, keyCheck, err)
 	}
 	defer closer.Close()
 	if len(row) != checkLen || row[0] != rowVersion {
@@ -172,20 +170,20 @@ func (db *DB) checkMaster(key [32]byte) error {
 	return nil
 }
 
-func (db *DB) newCheck(key [32]byte) error {
+func (d *disk) newCheck(key [32]byte) error {
 	const op = "kv.Open"
-	it, err := db.p.NewIter(nil)
+	it, err := d.p.NewIter(nil)
 	if err != nil {
-		return db.readError(op, keyCheck, err)
+		return readError(op, keyCheck, err)
 	}
 	empty := !it.First()
 	if err := errors.Join(it.Error(), it.Close()); err != nil {
-		return db.readError(op, keyCheck, err)
+		return readError(op, keyCheck, err)
 	}
 	if !empty {
 		return errs.E(op, errs.Corrupt, "key check is missing", nil)
 	}
-	if db.readOnly {
+	if d.readOnly {
 		return errs.E(op, errs.NotExist, "", nil)
 	}
 	row := make([]byte, 17, checkLen)
@@ -194,10 +192,10 @@ func (db *DB) newCheck(key [32]byte) error {
 	row = append(row, checkMAC(key, row[1:17])...)
 	sum := sha256.Sum256(row)
 	row = append(row, sum[:4]...)
-	if err := db.p.Set(keyCheck, row, pebble.Sync); err != nil {
+	if err := d.p.Set(keyCheck, row, pebble.Sync); err != nil {
 		return errs.E(op, diskKind(err), "", err)
 	}
-	if err := db.guard.failure(); err != nil {
+	if err := d.guard.failure(); err != nil {
 		return errs.E(op, diskKind(err), "", err)
 	}
 	return nil

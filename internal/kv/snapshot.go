@@ -3,8 +3,6 @@ package kv
 import (
 	"sync"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/shelffs/shelf/internal/errs"
 )
 
@@ -12,7 +10,7 @@ import (
 // it lives: Close it soon. Closing the store closes its snapshots.
 type Snapshot struct {
 	db   *DB
-	p    *pebble.Snapshot
+	e    engineSnapshot
 	once sync.Once
 	err  error
 }
@@ -23,33 +21,33 @@ func (db *DB) Snapshot() (*Snapshot, error) {
 		return nil, errs.E("kv.Snapshot", errs.Closed, "", nil)
 	}
 	defer db.gate.leave()
-	s := &Snapshot{db: db, p: db.p.NewSnapshot()}
+	s := &Snapshot{db: db, e: db.engine.snapshot()}
 	db.snaps.Store(s, struct{}{})
 	return s, nil
 }
 
 // Get implements Reader.
-func (s *Snapshot) Get(k Key) ([]byte, error) { return s.db.get(s.p, nil, k) }
+func (s *Snapshot) Get(k Key) ([]byte, error) { return s.db.get(s.e, nil, k) }
 
 // GetAppend implements Reader.
-func (s *Snapshot) GetAppend(dst []byte, k Key) ([]byte, error) { return s.db.get(s.p, dst, k) }
+func (s *Snapshot) GetAppend(dst []byte, k Key) ([]byte, error) { return s.db.get(s.e, dst, k) }
 
 // Has implements Reader.
-func (s *Snapshot) Has(k Key) (bool, error) { return s.db.has(s.p, k) }
+func (s *Snapshot) Has(k Key) (bool, error) { return s.db.has(s.e, k) }
 
 // Scan implements Reader.
 func (s *Snapshot) Scan(prefix Key, fn func(Key, []byte) bool) error {
-	return s.db.scan(s.p, Range{Prefix: prefix}, fn)
+	return s.db.scan(s.e, Range{Prefix: prefix}, fn)
 }
 
 // ScanKeys implements Reader.
 func (s *Snapshot) ScanKeys(prefix Key, fn func(Key) bool) error {
-	return s.db.scan(s.p, Range{Prefix: prefix, KeysOnly: true}, func(k Key, _ []byte) bool { return fn(k) })
+	return s.db.scan(s.e, Range{Prefix: prefix, KeysOnly: true}, func(k Key, _ []byte) bool { return fn(k) })
 }
 
 // ScanRange implements Reader.
 func (s *Snapshot) ScanRange(r Range, fn func(Key, []byte) bool) error {
-	return s.db.scan(s.p, r, fn)
+	return s.db.scan(s.e, r, fn)
 }
 
 // Close ends the snapshot; it must not be read any more. Closing twice is harmless.
@@ -64,7 +62,7 @@ func (s *Snapshot) Close() error {
 func (s *Snapshot) close() error {
 	s.once.Do(func() {
 		s.db.snaps.Delete(s)
-		s.err = s.p.Close()
+		s.err = s.e.close()
 	})
 	return s.err
 }
