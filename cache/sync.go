@@ -10,6 +10,7 @@ import (
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/logfold"
 )
 
 // Sync makes everything durable that was staged, put or owned before the call: segments and
@@ -190,6 +191,7 @@ func (s *Store) background() {
 		cancel()
 	}()
 	saved := time.Now()
+	failures := logfold.New[errs.Kind](logfold.Every, nil)
 	for {
 		select {
 		case <-s.closing:
@@ -205,7 +207,9 @@ func (s *Store) background() {
 		s.reclaim()
 		if s.lacking(0) > 0 {
 			if _, err := s.evict(ctx, func() int64 { return s.lacking(0) }); err != nil && ctx.Err() == nil {
-				s.log.Warn("cache: eviction failed", "err", err)
+				if n := failures.Add(errs.KindOf(err)); n > 0 {
+					s.log.Warn("cache: eviction failed", "err", err, "times", n)
+				}
 			}
 		}
 		s.compact(ctx)

@@ -41,7 +41,7 @@ var rules = map[string]rule{
 	"internal/namespace/merge":    {"state and record to state, pure", "blocks internal/ident internal/errs"},
 	"internal/share":              {"membership logs, keys, invitations", "internal/ident internal/kdf internal/kv internal/wire internal/errs"},
 	"internal/replicate":          {"records between devices", "internal/namespace internal/namespace/merge internal/share internal/ident internal/kdf internal/wire internal/errs"},
-	"internal/placement":          {"what is kept where", "internal/namespace internal/namespace/merge blocks cache fetch/exchange internal/ident internal/kv internal/wire internal/errs"},
+	"internal/placement":          {"what is kept where", "internal/namespace internal/namespace/merge blocks cache fetch/exchange internal/ident internal/kv internal/wire internal/logfold internal/errs"},
 	"internal/p2p":                {"the only importer of libp2p", "internal/ident internal/wire internal/errs"},
 	"fetch":                       {"wanted blocks: what first, from whom", "blocks internal/ident internal/errs"},
 	"fetch/exchange":              {"asking devices for blocks and serving ours", "fetch blocks internal/ident internal/wire internal/errs"},

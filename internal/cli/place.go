@@ -86,8 +86,6 @@ func refusalHint(path string, r *controlapi.Refusal) string {
 		hint += "it can be freed once another device has it: shelf sync --wait"
 	case "offline":
 		hint += "this tells which devices are connected: shelf devices"
-	case "no_space":
-		hint += "free something else, or start with a larger --cache-size"
 	}
 	return hint
 }

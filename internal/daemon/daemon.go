@@ -17,6 +17,7 @@ import (
 	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control"
 	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/mounthelper"
 	"github.com/shelffs/shelf/mounthelper/probe"
 )
@@ -126,14 +127,27 @@ func (d *daemon) ready(made made) controlapi.Ready {
 
 // Stop implements control.Stopper.
 func (d *daemon) Stop(ctx context.Context, req controlapi.StopRequest) error {
+	// Before the mount goes: what cannot be saved can still be copied elsewhere, or room be made.
+	if err := d.fs.Sync(ctx); err != nil && !req.Force {
+		return unsaved(err)
+	}
 	if err := d.mounts.unmount(ctx, req.Force); err != nil {
 		return err
 	}
 	if err := d.fs.Sync(ctx); err != nil && !req.Force {
-		return err
+		return unsaved(err)
 	}
 	d.stopOnce.Do(func() { close(d.stopped) })
 	return nil
+}
+
+// unsaved gives the error of an end that would lose something a way out.
+func unsaved(err error) error {
+	hint := "try again; what is not saved yet is lost with: shelf down --force"
+	if errs.Is(err, errs.NoSpace) {
+		hint = "make room on the disk, then again: shelf down (what is not saved yet is lost with --force)"
+	}
+	return controlapi.WithHint(err, hint)
 }
 
 // awaitNamespace returns when the inviting device has told everything it knew, or after a

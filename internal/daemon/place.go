@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
@@ -49,11 +51,28 @@ func (d *daemon) refusal(err error, path string) *controlapi.Refusal {
 	r := &controlapi.Refusal{Kind: controlapi.SlugOf(errs.KindOf(err)), Reason: controlapi.Describe(err), Paths: []string{path}}
 	switch errs.KindOf(err) {
 	case errs.NoSpace:
-		r.Reason = "the cache's limit leaves no room to keep it: raise it (shelf down; shelf up --cache-size SIZE), or unpin something"
+		r.Reason = noRoom(err)
 	case errs.Offline:
 		r.Reason = "no connected device has all of it; it comes when one that has it connects"
 	}
 	return r
+}
+
+// noRoom words a NoSpace by what is full.
+func noRoom(err error) string {
+	var no *placement.NoRoom
+	if !errors.As(err, &no) { // met while writing
+		return "the disk is full: make some room on it"
+	}
+	what, help := "the cache's limit", "raise it (shelf down; shelf up --cache-size SIZE), or unpin something"
+	left := no.Limit
+	if no.ByDisk() {
+		what, help, left = "the disk", "make some room on it, or unpin something", no.Disk
+	}
+	if no.Need == 0 {
+		return what + " leaves no room to keep it: " + help
+	}
+	return what + " leaves room for " + config.FormatSize(left) + ", and it takes " + config.FormatSize(no.Need) + ": " + help
 }
 
 // Pin implements control.Placer.

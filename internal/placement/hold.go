@@ -2,6 +2,7 @@ package placement
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -114,7 +115,10 @@ func (e *Engine) hold(nodes []namespace.NodeID) holdReply {
 	if len(files) < len(nodes) {
 		return holdReply{Reason: "some of the files are not known here yet"}
 	}
-	if err := e.room(files); err != nil {
+	var none *NoRoom
+	if err := e.room(context.Background(), files); errors.As(err, &none) && none.ByDisk() {
+		return holdReply{Reason: "the disk of that device has no room left"}
+	} else if err != nil {
 		return holdReply{Reason: "the cache of that device has no room left: raise its limit, or pin less there"}
 	}
 	e.cfg.Log.Debug("holding for another device", "files", len(files))

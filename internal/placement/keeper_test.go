@@ -2,10 +2,12 @@ package placement
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -297,6 +299,47 @@ func TestNoSpaceIsSaidBeforeAnythingIsPromised(t *testing.T) {
 	if s := b.store.Stats(); s.Used != 0 {
 		t.Fatalf("%+v", s)
 	}
+}
+
+// What does not fit is told apart: a higher limit helps, or only a larger disk.
+func TestNoSpaceSaysWhatIsFull(t *testing.T) {
+	for name, disk := range map[string]bool{"limit": false, "disk": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 2)
+			a, b := w.all[0], w.all[1]
+			n := 5
+			if disk { // it would fit into the limit
+				n, b.floor = 1, 1<<50
+				b.restart()
+			}
+			var bs []blocks.Sealed
+			for i := range n {
+				bs = append(bs, sealed(uint64(i), testLimit/4))
+			}
+			e := a.write(namespace.NodeID{}, "big", bs...)
+			w.sync()
+			err := b.Pin(bg, e.ID, true, nil)
+			var none *NoRoom
+			if !errs.Is(err, errs.NoSpace) || !errors.As(err, &none) || none.ByDisk() != disk {
+				t.Fatalf("%v %+v", err, none)
+			}
+			if _, own, _ := b.names.Placement(e.ID, b.id); own != namespace.Inherited {
+				t.Fatal("the wish was recorded")
+			}
+			w.eventually("the reason reaches who asks us to hold", func() bool {
+				_, err := a.HoldElsewhere(bg)
+				return errs.Is(err, errs.NoSpace) && strings.Contains(err.Error(), "disk") == disk
+			})
+		})
+	}
+}
+
+// Pinning what is here and unsent takes no further room.
+func TestPinOfWhatWasWrittenHereNeedsNoRoom(t *testing.T) {
+	w := newWorld(t, 1)
+	a := w.all[0]
+	e := a.write(namespace.NodeID{}, "big", sealed(1, testLimit/4), sealed(2, testLimit/4), sealed(3, testLimit/4))
+	a.must(a.Pin(bg, e.ID, true, nil))
 }
 
 // Conflict copies are kept like the file itself, on the devices that keep it.

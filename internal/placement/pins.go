@@ -549,7 +549,7 @@ func (p *pins) finish(j job, set map[blocks.Digest]bool, contents []blocks.Conte
 	}
 	lost, err := p.missing(set)
 	if err == nil && len(lost) > 0 { // they came, and the store had no room for them
-		err = errs.E("placement.bring", errs.NoSpace, "the cache's limit", nil)
+		err = p.e.noRoom("placement.bring", 0)
 	}
 	if err != nil {
 		return false, err

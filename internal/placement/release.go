@@ -9,7 +9,9 @@ import (
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/cache"
 	"github.com/shelffs/shelf/fetch/exchange"
+	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/logfold"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -191,6 +193,7 @@ func (e *Engine) tryAllReleases() {
 func (e *Engine) releaseLoop(ctx context.Context) {
 	tick := time.NewTicker(settleTime)
 	defer tick.Stop()
+	failures := logfold.New[errs.Kind](logfold.Every, nil)
 	for {
 		select {
 		case <-ctx.Done():
@@ -199,7 +202,9 @@ func (e *Engine) releaseLoop(ctx context.Context) {
 		case <-tick.C:
 		}
 		if err := e.ledger.flush(); err != nil {
-			e.cfg.Log.Warn("ledger not written", "err", err)
+			if n := failures.Add(errs.KindOf(err)); n > 0 {
+				e.cfg.Log.Warn("ledger not written", "err", err, "times", n)
+			}
 		}
 		e.sayWritten(ctx)
 		e.relieveAll(ctx, e.takeReleases())

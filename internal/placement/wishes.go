@@ -37,11 +37,11 @@ func (e *Engine) Files(n namespace.NodeID) []namespace.Entry {
 
 // Pin makes n, and everything that is or comes below it, stay on this device. With wait it
 // returns when everything is here: Offline, Timeout, NoSpace … say what could not be had, and
-// the wish stands all the same. NoSpace also when the cache's limit leaves no room for it:
-// then nothing was changed.
+// the wish stands all the same. NoSpace also when the cache's limit or the disk leaves no room for
+// it (see NoRoom): then nothing was changed.
 func (e *Engine) Pin(ctx context.Context, n namespace.NodeID, wait bool, progress func(Progress)) error {
 	files := e.Files(n)
-	if err := e.room(files); err != nil {
+	if err := e.room(ctx, files); err != nil {
 		return err
 	}
 	if err := e.clearBelow(n); err != nil {
@@ -57,25 +57,6 @@ func (e *Engine) Pin(ctx context.Context, n namespace.NodeID, wait bool, progres
 		return nil
 	}
 	return e.pins.wait(ctx, files, t, progress)
-}
-
-// room checks the limit before anything is promised.
-func (e *Engine) room(files []namespace.Entry) error {
-	var need int64
-	for _, f := range files {
-		contents, err := e.contents(f.ID)
-		if err != nil {
-			return err
-		}
-		if !e.pins.done(job{f.ID, ForPin}, contents) && !e.pins.done(job{f.ID, ForSafety}, contents) {
-			need += int64(f.Content.Size)
-		}
-	}
-	s := e.cfg.Store.Stats()
-	if free := s.Limit - s.Pinned - s.Staged; need > free {
-		return errs.E("placement.Pin", errs.NoSpace, "the cache's limit", nil)
-	}
-	return nil
 }
 
 // clearBelow takes back what nodes below n say of their own, so that the new wish holds for all.

@@ -45,6 +45,7 @@ type dev struct {
 	key   ed25519.PrivateKey
 	id    ident.DeviceID
 	dir   string
+	floor int64 // of the disk, as cache.Options has it
 	host  *simnet.Host
 	db    *kv.DB
 	names *namespace.Replica
@@ -58,7 +59,7 @@ func newWorld(t *testing.T, n int) *world {
 	w := &world{t: t, net: simnet.New(simnet.Link{}), sealer: seal.New(ident.ShareID{1}, 1, [32]byte{7}), parts: map[blocks.Digest][]blocks.Digest{}}
 	for i := range n {
 		key := ed25519.NewKeyFromSeed(fmt.Appendf(make([]byte, 0, 32), "%032d", i))
-		d := &dev{w: w, key: key, id: ident.DeviceIDOf(key), dir: t.TempDir()}
+		d := &dev{w: w, key: key, id: ident.DeviceIDOf(key), dir: t.TempDir(), floor: -1}
 		d.host = w.net.Host(d.id)
 		w.all = append(w.all, d)
 		t.Cleanup(d.close)
@@ -81,7 +82,7 @@ func (d *dev) open() {
 	var err error
 	d.db, err = kv.Open(d.dir+"/meta", [32]byte{1}, kv.Options{FreeFloor: -1, Ballast: -1})
 	d.must(err)
-	d.store, err = cache.Open(d.dir+"/cache", [32]byte{1}, cache.Options{Limit: testLimit, DiskFloor: -1})
+	d.store, err = cache.Open(d.dir+"/cache", [32]byte{1}, cache.Options{Limit: testLimit, DiskFloor: d.floor})
 	d.must(err)
 	d.names, err = namespace.Open(namespace.Config{DB: d.db, Share: ident.ShareID{1}, Self: d.id, Key: d.key, Sealer: d.w.sealer,
 		Known: func(ident.DeviceID) bool { return true }, Names: ident.DeviceID.Short})
