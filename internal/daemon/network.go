@@ -26,7 +26,6 @@ type Network interface {
 	Refresh()
 	Addrs() []string
 	AddAddrs(dev ident.DeviceID, addrs []string)
-	Check(dev ident.DeviceID)
 	Close() error
 }
 
