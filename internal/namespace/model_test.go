@@ -189,7 +189,7 @@ func (p *play) shown(d *device) tree {
 	v := checkView(p.t, d.Replica)
 	s := d.state
 	for what, n := range map[string]uint64{"merged directories": s.dirDups, "cuts": uint64(len(s.cuts)), "removed directories shown": s.zombies,
-		"virtual copies": s.copies, "twins": v.twins, "hard links": s.links} {
+		"virtual copies": s.copies, "twins": uint64(v.shape.Twins), "hard links": s.links} {
 		if n > 0 {
 			p.met[what]++
 		}

@@ -1,0 +1,227 @@
+package namespace
+
+import (
+	"encoding/binary"
+	"reflect"
+	"slices"
+
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace/merge"
+)
+
+// derived is what the registers of a share make necessary in rows of their own.
+type derived struct {
+	state state
+	names map[string][]NodeID // by the key of the row
+	kids  map[NodeID]uint64
+	live  map[Dot]regID
+	links map[linkKey]bool
+}
+
+// rows compares the rows that the view is built from with the registers.
+func (c *checker) rows() error {
+	d := &derived{names: map[string][]NodeID{}, kids: map[NodeID]uint64{}, live: map[Dot]regID{}, links: map[linkKey]bool{}}
+	c.derive(d)
+	for _, check := range []func(*derived) error{c.names, c.dirs, c.subs, c.dots, c.links, c.counters} {
+		if err := check(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) placeOf(n NodeID) *merge.Version {
+	if x := c.nodes[n]; x != nil {
+		return x.P.Winner()
+	}
+	return nil
+}
+
+func (c *checker) derive(d *derived) {
+	d.state.cuts = merge.Redirect(c.pure.Cuts, c.placeOf)
+	parent := func(n NodeID) NodeID {
+		if to, ok := d.state.cuts[n]; ok {
+			return to
+		}
+		return c.placeOf(n).Place.Parent
+	}
+	placed := map[NodeID]bool{} // what lives, and what it hangs on
+	for id, n := range c.nodes {
+		for up := id; n.Alive() && up != Root && !placed[up] && c.placeOf(up) != nil; up = parent(up) {
+			placed[up] = true
+			d.kids[parent(up)]++
+		}
+		for _, k := range nodeRegs {
+			d.addLive(regID{node: id, kind: k}, *register(n, k))
+		}
+	}
+	for id := range placed {
+		n := c.nodes[id]
+		key := string(c.t.keys.name(parent(id), c.placeOf(id).Place.Name))
+		d.names[key] = append(d.names[key], id)
+		s := (&node{Node: *n, placed: true}).sum()
+		d.state.count(id.IsDir(), &s, 1)
+		if !s.link.IsZero() {
+			d.state.links++
+			d.links[linkKey{s.link, id}] = true
+		}
+		if id.IsDir() && !n.Alive() {
+			c.tree.shape.Revenants++
+		}
+	}
+	c.tree.shape.Cuts = len(d.state.cuts)
+	for _, ids := range d.names {
+		slices.SortFunc(ids, NodeID.Compare)
+		if (&nameRow{nodes: ids}).dirs() > 1 {
+			d.state.dirDups++
+		}
+	}
+}
+
+func (d *derived) addLive(id regID, r merge.Register) {
+	for _, v := range r {
+		d.state.addDot(v.Dot)
+		d.live[v.Dot] = id
+	}
+}
+
+func (c *checker) names(d *derived) error {
+	n := 0
+	err := c.scan(tableName, func(k kv.Key, row []byte) error {
+		n++
+		got, err := decodeName(row)
+		want := d.names[string(append([]byte{tableName}, k...))]
+		if err == nil && !slices.Equal(got.nodes, want) {
+			err = differs("under the name %q stand %v, and should %v", got.name, got.nodes, want)
+		}
+		return err
+	})
+	if err == nil && n != len(d.names) {
+		err = differs("%d rows of names, and should be %d", n, len(d.names))
+	}
+	return err
+}
+
+func (c *checker) dirs(d *derived) error {
+	err := c.scan(tableDir, func(k kv.Key, row []byte) error {
+		got, err := decodeDir(row)
+		if err != nil {
+			return err
+		}
+		id := NodeID(k)
+		if got.kids != d.kids[id] {
+			return differs("directory %v counts %d nodes, and has %d", id, got.kids, d.kids[id])
+		}
+		delete(d.kids, id)
+		return nil
+	})
+	for id, n := range d.kids {
+		if err == nil {
+			err = differs("directory %v has %d nodes, and counts none", id, n)
+		}
+	}
+	return err
+}
+
+// subs takes in the registers that have rows of their own.
+func (c *checker) subs(d *derived) error {
+	for table, kind := range map[byte]regKind{tableXattr: regXattr, tablePolicy: regPolicy} {
+		err := c.scan(table, func(k kv.Key, row []byte) error {
+			if len(k) < len(NodeID{}) {
+				return corruptRow("register")
+			}
+			id, reg, err := decodeSub(NodeID(k[:16]), kind, row, c.t.writers)
+			if err != nil {
+				return err
+			}
+			d.addLive(id, reg)
+			if kind == regPolicy {
+				d.state.policies++
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dots compares the index of live versions.
+func (c *checker) dots(d *derived) error {
+	n := 0
+	err := c.scan(tableDots, func(k kv.Key, row []byte) error {
+		n++
+		if len(k) != 1+4+8 {
+			return corruptRow("dot")
+		}
+		order, writer, seq := int(k[0]), binary.BigEndian.Uint32(k[1:]), binary.BigEndian.Uint64(k[5:])
+		if int(writer) >= len(c.t.writers) {
+			return corruptRow("dot")
+		}
+		dot := Dot{Writer: c.t.writers[writer], Seq: seq}
+		got, err := decodeReg(row)
+		if err != nil {
+			return err
+		}
+		if want, ok := d.live[dot]; !ok || want != got {
+			return differs("write %d of %s is indexed in register %v, and is in %v", seq, dot.Writer.Device.Short(), got, want)
+		}
+		if v := c.t.held(got).Find(dot); v == nil || v.Class.Order() != order {
+			return differs("write %d of %s is indexed in class %d", seq, dot.Writer.Device.Short(), order)
+		}
+		return nil
+	})
+	if err == nil && n != len(d.live) {
+		err = differs("%d live versions are indexed, and %d are there", n, len(d.live))
+	}
+	return err
+}
+
+func (c *checker) links(d *derived) error {
+	n := 0
+	err := c.scan(tableLinks, func(k kv.Key, _ []byte) error {
+		n++
+		if len(k) != 32 || !d.links[linkKey{NodeID(k[:16]), NodeID(k[16:])}] {
+			return differs("an index of a hard link that is not there: %x", []byte(k))
+		}
+		return nil
+	})
+	if err == nil && n != len(d.links) {
+		err = differs("%d hard links are indexed, and %d are there", n, len(d.links))
+	}
+	return err
+}
+
+// counters compares the sums, and the index of conflict copies with them.
+func (c *checker) counters(d *derived) error {
+	copies := map[NodeID]NodeID{} // of files without a place, too
+	for id, n := range c.nodes {
+		for _, copy := range (&node{Node: *n}).sum().copies {
+			copies[copy] = id
+		}
+	}
+	n := 0
+	err := c.scan(tableOrigin, func(k kv.Key, row []byte) error {
+		n++
+		if of, ok := copies[NodeID(k)]; !ok || len(row) != 16 || of != NodeID(row) {
+			return differs("conflict copy %x is said to be of %x, and is of %v", []byte(k), row, of)
+		}
+		return nil
+	})
+	if err == nil && n != len(copies) {
+		err = differs("%d conflict copies are indexed, and %d are there", n, len(copies))
+	}
+	if err != nil {
+		return err
+	}
+	d.state.copies = uint64(n)
+	got := c.t.state
+	if len(got.cuts) == 0 && len(d.state.cuts) == 0 {
+		got.cuts, d.state.cuts = nil, nil
+	}
+	if !reflect.DeepEqual(got, d.state) {
+		return differs("state\n%+v, and should be\n%+v", got, d.state)
+	}
+	return nil
+}
