@@ -30,7 +30,7 @@ func walk(f segFile, size int64, fn func(found) (counts bool, err error)) error 
 	var head [recordHeader]byte
 	for off := int64(0); off+recordHeader <= size; {
 		if _, err := f.ReadAt(head[:], off); err != nil {
-			return diskErr("cache.walk", "segment", err)
+			return errs.FromOS("cache.walk", "segment", err)
 		}
 		d, n, ok := parseHeader(head[:])
 		if !ok || off+recordHeader+int64(n) > size {
@@ -160,7 +160,7 @@ func (s *Store) relocate(op string, moved []move) error {
 		return nil
 	}
 	if err := s.segs.sync(); err != nil {
-		e := &errs.Error{Op: op, Subject: "segment", Err: diskErr("", "", err)}
+		e := &errs.Error{Op: op, Subject: "segment", Err: errs.FromOS("", "", err)}
 		s.failed.CompareAndSwap(nil, e)
 		return e
 	}

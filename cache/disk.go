@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/shelffs/shelf/internal/errs"
 )
 
 // disk is where segments live; tests give one that fills up or loses what was not synced.
@@ -94,17 +92,3 @@ type osFile struct{ *os.File }
 
 func (f osFile) Datasync() error          { return datasync(f.File) }
 func (f osFile) Punch(off, n int64) error { return punch(f.File, off, n) }
-
-// diskErr gives an error of the operating system its kind.
-func diskErr(op, subject string, err error) error {
-	kind := errs.Other
-	switch {
-	case isNoSpace(err):
-		kind = errs.NoSpace
-	case errors.Is(err, fs.ErrPermission):
-		kind = errs.Permission
-	case errors.Is(err, fs.ErrNotExist):
-		kind = errs.NotExist
-	}
-	return errs.E(op, kind, subject, err)
-}

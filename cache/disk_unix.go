@@ -5,12 +5,7 @@ package cache
 import (
 	"errors"
 	"os"
-	"syscall"
 )
-
-func isNoSpace(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
 
 func syncDir(dir string) error {
 	f, err := os.Open(dir)

@@ -107,7 +107,7 @@ func (s *Store) readRecord(d blocks.Digest, r row, buf []byte) ([]byte, error) {
 	if errors.Is(err, io.EOF) {
 		return nil, errs.E("cache", errs.Corrupt, "segment is cut short", nil)
 	} else if err != nil {
-		return nil, diskErr("cache", "segment", err)
+		return nil, errs.FromOS("cache", "segment", err)
 	}
 	if hd, hn, ok := parseHeader(buf); !ok || hd != d || hn != int(r.size) {
 		return nil, errs.E("cache", errs.Corrupt, "record", nil)

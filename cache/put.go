@@ -155,7 +155,7 @@ func (s *Store) writeRecord(op string, b blocks.Sealed) (record, error) {
 	}
 	s.segs.wrote(sg)
 	if err != nil {
-		return r, diskErr(op, b.Digest.Short(), err)
+		return r, errs.FromOS(op, b.Digest.Short(), err)
 	}
 	return r, nil
 }

@@ -30,7 +30,7 @@ func parseSegSum(b []byte) (segSum, bool) {
 func (s *Store) recover() error {
 	files, err := s.o.fault.disk.List()
 	if err != nil {
-		return diskErr("cache.Open", "segments", err)
+		return errs.FromOS("cache.Open", "segments", err)
 	}
 	ok, fresh, err := s.loadSums()
 	if err != nil {
@@ -168,7 +168,7 @@ func (s *Store) resync() error {
 		err = sg.f.Datasync()
 		s.segs.release(sg)
 		if err != nil {
-			return diskErr("cache.Open", "segment", err)
+			return errs.FromOS("cache.Open", "segment", err)
 		}
 	}
 	return nil

@@ -78,7 +78,7 @@ func (ss *segments) begin() error {
 	no := ss.nextNo
 	f, err := ss.disk.Create(no)
 	if err != nil {
-		return diskErr("cache.alloc", "segment", err)
+		return errs.FromOS("cache.alloc", "segment", err)
 	}
 	ss.nextNo++
 	sg := &segment{no: no, f: f}

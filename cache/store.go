@@ -76,7 +76,7 @@ func Open(dir string, master [32]byte, o Options) (*Store, error) {
 	const op = "cache.Open"
 	o.setDefaults(dir)
 	if err := mkdirs(dir); err != nil {
-		return nil, diskErr(op, "", err)
+		return nil, errs.FromOS(op, "", err)
 	}
 	ko := o.fault.db
 	ko.CacheBytes, ko.Logger = o.CacheBytes, o.Logger

@@ -43,7 +43,7 @@ func (s *Store) syncAll() error {
 	err, ierr := s.segs.sync(), <-index
 	if err != nil {
 		// A second sync may say yes after the system dropped the pages: never ask again.
-		e := &errs.Error{Op: "cache.Sync", Subject: "segment", Err: diskErr("", "", err)}
+		e := &errs.Error{Op: "cache.Sync", Subject: "segment", Err: errs.FromOS("", "", err)}
 		s.failed.CompareAndSwap(nil, e)
 		s.log.Error("cache: the disk failed a sync; nothing is promised until the store is opened again", "err", err)
 		return e

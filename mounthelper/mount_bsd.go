@@ -86,7 +86,7 @@ func Unmount(ctx context.Context, dir string, lazy bool) error {
 		return errs.E(op, errs.Busy, dir, held)
 	}
 	if err != nil {
-		return errs.E(op, kindOf(err), dir, err)
+		return errs.FromOS(op, dir, err)
 	}
 	return nil
 }

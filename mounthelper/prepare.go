@@ -68,35 +68,23 @@ func emptyDir(op, p string) error {
 	fi, err := os.Stat(p)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(p, 0o700); err != nil {
-			return errs.E(op, kindOf(err), p, err)
+			return errs.FromOS(op, p, err)
 		}
 		return nil
 	}
 	if err != nil {
-		return errs.E(op, kindOf(err), p, err)
+		return errs.FromOS(op, p, err)
 	}
 	if !fi.IsDir() {
 		return errs.E(op, errs.NotDir, p, nil)
 	}
 	f, err := os.Open(p)
 	if err != nil {
-		return errs.E(op, kindOf(err), p, err)
+		return errs.FromOS(op, p, err)
 	}
 	defer f.Close()
 	if names, _ := f.Readdirnames(1); len(names) > 0 {
 		return errs.E(op, errs.NotEmpty, p, errors.New("the mount would hide what is in there: move it away or choose another folder"))
 	}
 	return nil
-}
-
-func kindOf(err error) errs.Kind {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return errs.NotExist
-	case errors.Is(err, fs.ErrPermission):
-		return errs.Permission
-	case errors.Is(err, fs.ErrExist):
-		return errs.Exist
-	}
-	return errs.Other
 }

@@ -47,7 +47,7 @@ func Unmount(ctx context.Context, dir string, lazy bool) error {
 		}
 		return errs.E(op, errs.Busy, dir, held)
 	}
-	return errs.E(op, kindOf(err), dir, err)
+	return errs.FromOS(op, dir, err)
 }
 
 // throughHelper asks fusermount3, which is set-uid root and unmounts what its caller mounted.

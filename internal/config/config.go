@@ -40,7 +40,7 @@ func Load(h Home) (Config, error) {
 		return Config{}, nil
 	}
 	if err != nil {
-		return Config{}, errs.E("config.Load", kindOf(err), h.ConfigFile(), err)
+		return Config{}, errs.FromOS("config.Load", h.ConfigFile(), err)
 	}
 	c, err := Parse(string(b))
 	if err != nil {

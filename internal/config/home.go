@@ -92,7 +92,7 @@ func (h Home) HasState() bool {
 func (h Home) Ensure() error {
 	const op = "config.Home.Ensure"
 	if err := os.MkdirAll(string(h), 0o700); err != nil {
-		return errs.E(op, kindOf(err), string(h), err)
+		return errs.FromOS(op, string(h), err)
 	}
 	return private(op, string(h))
 }
@@ -100,11 +100,11 @@ func (h Home) Ensure() error {
 func private(op, dir string) error {
 	fi, err := os.Lstat(dir)
 	if err != nil {
-		return errs.E(op, kindOf(err), dir, err)
+		return errs.FromOS(op, dir, err)
 	}
 	if fi.Mode()&fs.ModeSymlink != 0 { // a home may be a link to another disk
 		if fi, err = os.Stat(dir); err != nil {
-			return errs.E(op, kindOf(err), dir, err)
+			return errs.FromOS(op, dir, err)
 		}
 	}
 	if !fi.IsDir() {
@@ -115,7 +115,7 @@ func private(op, dir string) error {
 	}
 	if fi.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 		if err := os.Chmod(dir, 0o700); err != nil {
-			return errs.E(op, kindOf(err), dir, err)
+			return errs.FromOS(op, dir, err)
 		}
 	}
 	return nil
@@ -176,7 +176,7 @@ func WriteFile(path string, b []byte) error {
 	const op = "config.WriteFile"
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
-		return errs.E(op, kindOf(err), path, err)
+		return errs.FromOS(op, path, err)
 	}
 	_, err = f.Write(b) // CreateTemp makes it 0600
 	if err == nil {
@@ -190,23 +190,7 @@ func WriteFile(path string, b []byte) error {
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
-		return errs.E(op, kindOf(err), path, err)
+		return errs.FromOS(op, path, err)
 	}
 	return nil
-}
-
-func kindOf(err error) errs.Kind {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return errs.NotExist
-	case errors.Is(err, fs.ErrPermission):
-		return errs.Permission
-	case errors.Is(err, fs.ErrExist):
-		return errs.Exist
-	case isNoSpace(err):
-		return errs.NoSpace
-	case isNotDir(err):
-		return errs.NotDir
-	}
-	return errs.Other
 }

@@ -3,7 +3,6 @@
 package config
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,8 +23,3 @@ func socketDirs() []string {
 	}
 	return append(dirs, "/tmp/shelf-"+strconv.Itoa(os.Getuid()))
 }
-
-func isNoSpace(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-func isNotDir(err error) bool { return errors.Is(err, syscall.ENOTDIR) }

@@ -23,7 +23,7 @@ func (h Home) Lock() (*Lock, error) {
 	const op = "config.Home.Lock"
 	f, err := os.OpenFile(h.LockFile(), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, errs.E(op, kindOf(err), h.LockFile(), err)
+		return nil, errs.FromOS(op, h.LockFile(), err)
 	}
 	// Somebody who only looks (Locked) has it for an instant: try again for a moment.
 	err = tryLock(f, false)
@@ -44,7 +44,7 @@ func (h Home) Lock() (*Lock, error) {
 	}
 	if err != nil {
 		_ = f.Close()
-		return nil, errs.E(op, kindOf(err), h.LockFile(), err)
+		return nil, errs.FromOS(op, h.LockFile(), err)
 	}
 	return &Lock{f}, nil
 }

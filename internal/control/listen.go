@@ -18,17 +18,17 @@ func Listen(path string, log *slog.Logger) (net.Listener, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
-		return nil, errs.E("control.Listen", errs.Permission, path, err)
+		return nil, errs.FromOS("control.Listen", path, err)
 	case fi.Mode().IsRegular() || fi.IsDir():
 		return nil, errs.E("control.Listen", errs.Exist, path, errors.New("not a socket"))
 	default:
 		if err := os.Remove(path); err != nil {
-			return nil, errs.E("control.Listen", errs.Permission, path, err)
+			return nil, errs.FromOS("control.Listen", path, err)
 		}
 	}
 	ln, err := listenPrivate(path)
 	if err != nil {
-		return nil, errs.E("control.Listen", errs.Other, path, err)
+		return nil, errs.FromOS("control.Listen", path, err)
 	}
 	return &ownListener{Listener: ln, log: log}, nil
 }

@@ -112,7 +112,7 @@ func (g *guard) failure() error {
 }
 
 func (g *guard) failed(err error) {
-	e := &errs.Error{Op: "kv", Subject: "disk", Kind: diskKind(err), Err: err}
+	e := &errs.Error{Op: "kv", Subject: "disk", Kind: errs.OS(err), Err: err}
 	if g.fail.CompareAndSwap(nil, e) {
 		g.log.Error("kv: the disk failed; no more writes until the store is opened again", "err", err)
 	}
@@ -248,5 +248,5 @@ func (g *guard) fatal(format string, args ...any) {
 			cause = e
 		}
 	}
-	g.failed(errs.E("kv", diskKind(cause), fmt.Sprintf(format, args...), nil))
+	g.failed(errs.E("kv", errs.OS(cause), fmt.Sprintf(format, args...), nil))
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/shelffs/shelf/internal/errs"
 )
 
 // guardFS is Pebble's disk, watched by the guard. Two sorts of files:
@@ -37,13 +39,13 @@ func (g *guard) try(table bool, op func() error) error {
 			return errNoSpace
 		}
 		err := op()
-		if isNoSpace(err) {
+		if errs.OS(err) == errs.NoSpace {
 			g.nowFull()
 		}
 		return err
 	}
 	err := op()
-	if err != nil && isNoSpace(err) {
+	if errs.OS(err) == errs.NoSpace {
 		g.dropBallast()
 		err = op()
 	}
@@ -57,7 +59,7 @@ func (g *guard) settle(table bool, err error) error {
 	case err == nil:
 		return nil
 	case table:
-		if !isNoSpace(err) && g.tableFails.Add(1) >= maxTableFails {
+		if errs.OS(err) != errs.NoSpace && g.tableFails.Add(1) >= maxTableFails {
 			g.failed(err)
 		}
 		g.pause()

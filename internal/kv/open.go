@@ -41,10 +41,10 @@ func Open(dir string, master [32]byte, o Options) (*DB, error) {
 	d := &disk{log: o.Logger, rows: rows, readOnly: o.ReadOnly, guard: newGuard(o, dir)}
 	if !o.ReadOnly {
 		if err := mkdir(o.FS, dir); err != nil {
-			return nil, errs.E(op, diskKind(err), "", err)
+			return nil, errs.FromOS(op, "", err)
 		}
 	} else if _, err := o.FS.Stat(dir); err != nil {
-		return nil, errs.E(op, diskKind(err), "", err)
+		return nil, errs.FromOS(op, "", err)
 	}
 	if d.lock, err = pebble.LockDirectory(dir, o.FS); err != nil {
 		return nil, errs.E(op, lockKind(err), "", err)
@@ -193,10 +193,10 @@ func (d *disk) newCheck(key [32]byte) error {
 	sum := sha256.Sum256(row)
 	row = append(row, sum[:4]...)
 	if err := d.p.Set(keyCheck, row, pebble.Sync); err != nil {
-		return errs.E(op, diskKind(err), "", err)
+		return errs.FromOS(op, "", err)
 	}
 	if err := d.guard.failure(); err != nil {
-		return errs.E(op, diskKind(err), "", err)
+		return errs.FromOS(op, "", err)
 	}
 	return nil
 }
@@ -216,8 +216,8 @@ func openKind(err error) errs.Kind {
 		return errs.NotExist
 	case pebble.IsCorruptionError(err), errors.Is(err, os.ErrNotExist):
 		return errs.Corrupt
-	case diskKind(err) == errs.Other && !errors.As(err, &no):
+	case errs.OS(err) == errs.Other && !errors.As(err, &no):
 		return errs.Corrupt
 	}
-	return diskKind(err)
+	return errs.OS(err)
 }

@@ -44,7 +44,7 @@ func (d *disk) sync(op string) error {
 		return errs.E(op, errs.Other, "", err)
 	}
 	if err := d.p.LogData(nil, pebble.Sync); err != nil {
-		return errs.E(op, diskKind(err), "", err)
+		return errs.FromOS(op, "", err)
 	}
 	if err := d.guard.failure(); err != nil {
 		return errs.E(op, errs.Other, "", err)
@@ -76,7 +76,7 @@ func (d *disk) close() error {
 		err = e
 	}
 	if err != nil {
-		return errs.E("kv.Close", diskKind(err), "", err)
+		return errs.FromOS("kv.Close", "", err)
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func readError(op string, k Key, err error) error {
 	case pebble.IsCorruptionError(err):
 		return errs.E(op, errs.Corrupt, tableName(k), err)
 	}
-	return errs.E(op, diskKind(err), tableName(k), err)
+	return errs.FromOS(op, tableName(k), err)
 }
 
 type pebbleSnapshot struct {
@@ -240,7 +240,7 @@ func (b *pebbleBatch) commit(op string, dur Durability, reclaims bool) error {
 	err := d.p.Apply(b.p, &pebble.WriteOptions{Sync: bool(dur)})
 	d.commits.Add(1)
 	if err != nil {
-		return errs.E(op, diskKind(err), "", err)
+		return errs.FromOS(op, "", err)
 	}
 	if err := d.guard.failure(); err != nil {
 		return errs.E(op, errs.Other, "", err)
