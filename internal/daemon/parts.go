@@ -83,7 +83,7 @@ func openParts(ctx context.Context, s config.Start, log *slog.Logger, emit func(
 			_ = p.close(context.Background())
 		}
 	}()
-	master, err := p.unlock()
+	master, err := p.unlock(ctx)
 	if err != nil {
 		return nil, m, err
 	}
@@ -107,8 +107,8 @@ func openParts(ctx context.Context, s config.Start, log *slog.Logger, emit func(
 }
 
 // unlock gets the home's master key.
-func (p *parts) unlock() (key [32]byte, err error) {
-	key, _, warning, err := keystore.Unlock(p.home.Dir(), keystore.Options{})
+func (p *parts) unlock(ctx context.Context) (key [32]byte, err error) {
+	key, _, warning, err := keystore.Unlock(ctx, p.home.Dir(), keystore.Options{})
 	if warning != "" {
 		p.warn(warning)
 	}
@@ -192,7 +192,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		return err
 	}
 	keeper := &keeper{}
-	p.exchange = exchange.New(exchange.Config{Network: host, Store: p.cache, Keeper: keeper, Allow: p.account.Member, Log: p.log})
+	p.exchange = exchange.New(exchange.Config{Network: host, Store: p.cache, Keeper: keeper, Allow: p.account.Member, Silent: host.Check, Log: p.log})
 	p.onClose(func(context.Context) error { return p.exchange.Close() })
 	p.locator = newLocator(host, p.exchange)
 	p.fetcher = fetch.New(fetch.Config{

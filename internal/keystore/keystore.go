@@ -14,6 +14,7 @@
 package keystore
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/hex"
@@ -33,8 +34,8 @@ const (
 // EnvKeyring set to "off" in the environment makes new homes keep their key in a file.
 const EnvKeyring = "SHELF_KEYRING"
 
-// FileWarning is Unlock's warning for a key kept in a file.
-const FileWarning = "the key of this device is kept in a file, because there is no keyring here: whoever can read this disk can read everything on it"
+// FileWarning begins Unlock's warning for a key kept in a file.
+const FileWarning = "the key of this device is kept in a file and not in a keyring: whoever can read this disk can read everything on it"
 
 // Keyring is the part of an operating system's keyring that is needed here.
 type Keyring interface {
@@ -47,12 +48,12 @@ type Keyring interface {
 type Options struct {
 	Keyring Keyring       // nil: the operating system's
 	NoKey   bool          // fail with NotExist instead of making a key for a new home
-	Timeout time.Duration // for each call of the keyring; 0: two seconds
+	Timeout time.Duration // for each call of the keyring; 0: 30 seconds, in which a person can type its password
 }
 
 func (o Options) withDefaults() Options {
 	if o.Timeout == 0 {
-		o.Timeout = 2 * time.Second
+		o.Timeout = 30 * time.Second
 	}
 	if o.Keyring == nil {
 		o.Keyring = systemKeyring()
@@ -64,33 +65,38 @@ func (o Options) withDefaults() Options {
 // directory must exist. how is HowKeyring or HowFile, and warning, if not empty, must be
 // shown to the user.
 //
-// Errors: Permission when the key is in a keyring that does not give it now (the text says
-// what to do), or is not the home's; Corrupt when a file was damaged; NotExist with
-// Options.NoKey. Unlock never hangs on a keyring.
-func Unlock(home string, o Options) (key [32]byte, how, warning string, err error) {
-	const op = "keystore.Unlock"
+// Errors: Permission when the key is in a keyring that does not give it now, or is not the
+// home's (their Hint says what to do); Corrupt when a file was damaged; NotExist with
+// Options.NoKey; Interrupted when ctx ends. Unlock never hangs on a keyring.
+func Unlock(ctx context.Context, home string, o Options) (key [32]byte, how, warning string, err error) {
 	o = o.withDefaults()
 	h := dir(home)
 	if err := h.check(); err != nil {
 		return key, "", "", err
 	}
+	var because string
 	m, err := h.loadMarker()
 	if errs.Is(err, errs.NotExist) && !o.NoKey {
-		m, err = h.create(o)
+		m, because, err = h.create(ctx, o)
 	}
 	if err != nil {
 		return key, "", "", err
 	}
 	switch m.Kind {
 	case HowKeyring:
-		key, err = fromKeyring(o, m.Name)
+		key, err = fromKeyring(ctx, o, m.Name)
 	case HowFile:
-		if key, warning, err = h.loadKey(); errs.Is(err, errs.NotExist) {
-			err = errs.E(op, errs.Permission, "the key of this home is missing: bring the file back from a backup, or start with a new home and join again", err)
-		}
+		key, warning, err = h.loadKey()
+		warning += because
 	}
-	if err == nil && !m.fits(key) {
-		err = errs.E(op, errs.Permission, "the key found is not the key of this home", nil)
+	switch {
+	case errs.Is(err, errs.NotExist) && m.Kind == HowFile:
+		err = lost("the file with the key of this home is missing: "+h.path(keyFile), "bring it back from a backup", h)
+	case errs.Is(err, errs.NotExist):
+		err = lost("the keyring has no key for this home (entry "+m.Name+" of "+service+"): it was deleted, or this is another user's keyring",
+			"bring the keyring back", h)
+	case err == nil && !m.fits(key):
+		err = lost("the key found is not the key of this home", "bring back the one that was there", h)
 	}
 	if err != nil {
 		return [32]byte{}, "", "", err
@@ -100,7 +106,7 @@ func Unlock(home string, o Options) (key [32]byte, how, warning string, err erro
 
 // Forget removes the home's key for good: everything that the home stores becomes
 // unreadable. It is for homes that are being deleted.
-func Forget(home string, o Options) error {
+func Forget(ctx context.Context, home string, o Options) error {
 	o = o.withDefaults()
 	h := dir(home)
 	m, err := h.loadMarker()
@@ -111,8 +117,7 @@ func Forget(home string, o Options) error {
 		return err
 	}
 	if m.Kind == HowKeyring {
-		err := within(o.Timeout, func() error { return o.Keyring.Delete(m.Name) })
-		if err != nil && !errs.Is(err, errs.NotExist) {
+		if err := deleteFrom(ctx, o, m.Name); err != nil && !errs.Is(err, errs.NotExist) {
 			return errs.E("keystore.Forget", errs.Permission, "the keyring did not delete the key", err)
 		}
 	}
@@ -120,28 +125,35 @@ func Forget(home string, o Options) error {
 }
 
 // create makes a key for a home that has none and remembers where it is. Of several
-// processes that do so at once one wins, and all use its key.
-func (h dir) create(o Options) (marker, error) {
+// processes that do so at once one wins, and all use its key. because ends the warning about
+// a file: why a keyring that is there was not used.
+func (h dir) create(ctx context.Context, o Options) (m marker, because string, err error) {
 	key, err := h.adoptable()
 	if err != nil {
-		return marker{}, err
+		return m, "", err
 	}
 	if key == nil {
 		key = new([32]byte)
 		rand.Read(key[:])
 		if os.Getenv(EnvKeyring) != "off" {
 			name := "home-" + hex.EncodeToString(randomName())
-			if toKeyring(o, name, *key) == nil {
-				return h.saveMarker(newMarker(HowKeyring, name, *key), func() {
-					_ = within(o.Timeout, func() error { return o.Keyring.Delete(name) })
-				})
+			err := toKeyring(ctx, o, name, *key)
+			switch {
+			case err == nil:
+				m, err = h.saveMarker(newMarker(HowKeyring, name, *key), func() { _ = deleteFrom(ctx, o, name) })
+				return m, "", err
+			case errs.Is(err, errs.Interrupted):
+				return m, "", err
+			case !errs.Is(err, errs.Unsupported):
+				because = " (there is a keyring, but " + reason(err) + ")"
 			}
 		}
 		if key, err = h.saveKey(*key); err != nil {
-			return marker{}, err
+			return m, "", err
 		}
 	}
-	return h.saveMarker(newMarker(HowFile, "", *key), func() {})
+	m, err = h.saveMarker(newMarker(HowFile, "", *key), func() {})
+	return m, because, err
 }
 
 func randomName() []byte {

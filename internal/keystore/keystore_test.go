@@ -1,6 +1,8 @@
 package keystore
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,9 +18,10 @@ import (
 type ring struct {
 	mu      sync.Mutex
 	entries map[string]string
-	broken  bool
+	broken  errs.Kind     // fails with it, if set
 	hang    chan struct{} // calls wait for it, if set
 	lies    bool          // accepts but does not keep
+	deleted chan string   // told of each deletion, if set
 }
 
 func newRing() *ring { return &ring{entries: map[string]string{}} }
@@ -27,8 +30,8 @@ func (r *ring) enter() error {
 	if r.hang != nil {
 		<-r.hang
 	}
-	if r.broken {
-		return errs.E("ring", errs.Unsupported, "", nil)
+	if r.broken != 0 {
+		return errs.E("ring", r.broken, "", nil)
 	}
 	return nil
 }
@@ -65,12 +68,15 @@ func (r *ring) Delete(name string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.entries, name)
+	if r.deleted != nil {
+		r.deleted <- name
+	}
 	return nil
 }
 
 func unlock(t *testing.T, home string, r *ring) ([32]byte, string, string) {
 	t.Helper()
-	key, how, warning, err := Unlock(home, Options{Keyring: r})
+	key, how, warning, err := Unlock(t.Context(), home, Options{Keyring: r})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,16 +104,22 @@ func TestKeyringKeepsTheKey(t *testing.T) {
 	}
 }
 
+// A keyring that is there and was not used is named in the warning, once.
 func TestFileWhereThereIsNoKeyring(t *testing.T) {
-	for name, r := range map[string]*ring{
-		"broken": {entries: map[string]string{}, broken: true},
-		"lies":   {entries: map[string]string{}, lies: true},
+	for name, c := range map[string]struct {
+		ring *ring
+		why  string
+	}{
+		"none":   {&ring{broken: errs.Unsupported}, ""},
+		"locked": {&ring{broken: errs.Refused}, "it refuses"},
+		"lies":   {&ring{entries: map[string]string{}, lies: true}, "does not keep"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(EnvKeyring, "")
 			home := t.TempDir()
-			key, how, warning := unlock(t, home, r)
-			if how != HowFile || warning == "" {
+			key, how, warning := unlock(t, home, c.ring)
+			if how != HowFile || !strings.HasPrefix(warning, FileWarning) ||
+				!strings.Contains(warning, c.why) || strings.Contains(warning, "there is a keyring") != (c.why != "") {
 				t.Fatalf("how %q, warning %q", how, warning)
 			}
 			st, err := os.Stat(filepath.Join(home, keyFile))
@@ -115,8 +127,9 @@ func TestFileWhereThereIsNoKeyring(t *testing.T) {
 				t.Errorf("key file: %v %v", st, err)
 			}
 			r2 := newRing() // a keyring that appears later changes nothing
-			if again, how, _ := unlock(t, home, r2); again != key || how != HowFile {
-				t.Error("another key the second time")
+			again, how, warning := unlock(t, home, r2)
+			if again != key || how != HowFile || warning != FileWarning {
+				t.Errorf("the second time: other key %v, how %q, warning %q", again != key, how, warning)
 			}
 		})
 	}
@@ -130,22 +143,28 @@ func TestEnvironmentForcesTheFile(t *testing.T) {
 	}
 }
 
-// A keyring that has gone, was reset or hangs gives an error that says so, and never a new
-// key.
+// A keyring that has gone, was reset or hangs gives an error that says so and what to do, and
+// never a new key.
 func TestVanishedKeyringNeverGivesANewKey(t *testing.T) {
 	t.Setenv(EnvKeyring, "")
 	home, r := t.TempDir(), newRing()
 	key, _, _ := unlock(t, home, r)
 	hang := make(chan struct{})
 	defer close(hang)
-	for name, bad := range map[string]*ring{
-		"reset":   newRing(),
-		"gone":    {broken: true},
-		"hanging": {entries: map[string]string{}, hang: hang},
+	for name, c := range map[string]struct {
+		ring       *ring
+		text, hint string
+	}{
+		"reset":   {newRing(), "no key for this home", "join again"},
+		"none":    {&ring{broken: errs.Unsupported}, "there is none here", "log in"},
+		"locked":  {&ring{broken: errs.Refused}, "it refuses", "unlock the keyring"},
+		"hanging": {&ring{hang: hang}, "did not answer within 50ms", "unlock the keyring"},
 	} {
 		start := time.Now()
-		_, _, _, err := Unlock(home, Options{Keyring: bad, Timeout: 50 * time.Millisecond})
-		if !errs.Is(err, errs.Permission) || !strings.Contains(err.Error(), "keyring") {
+		_, _, _, err := Unlock(t.Context(), home, Options{Keyring: c.ring, Timeout: 50 * time.Millisecond})
+		var h interface{ Hint() string }
+		if !errs.Is(err, errs.Permission) || !errors.As(err, &h) || !strings.Contains(h.Hint(), c.hint) ||
+			!strings.Contains(err.Error(), "keyring") || !strings.Contains(err.Error(), c.text) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if time.Since(start) > time.Second {
@@ -158,14 +177,66 @@ func TestVanishedKeyringNeverGivesANewKey(t *testing.T) {
 	}
 }
 
+// A keyring that takes the key only after it was waited for does not keep it.
 func TestHangingKeyringOfANewHome(t *testing.T) {
 	t.Setenv(EnvKeyring, "")
-	hang := make(chan struct{})
-	defer close(hang)
-	start := time.Now()
-	_, how, _, err := Unlock(t.TempDir(), Options{Keyring: &ring{entries: map[string]string{}, hang: hang}, Timeout: 50 * time.Millisecond})
-	if err != nil || how != HowFile || time.Since(start) > time.Second {
-		t.Errorf("how %q, %v after %v", how, err, time.Since(start))
+	r := newRing()
+	r.hang = make(chan struct{})
+	r.deleted = make(chan string, 1)
+	_, how, warning, err := Unlock(t.Context(), t.TempDir(), Options{Keyring: r, Timeout: 50 * time.Millisecond})
+	if err != nil || how != HowFile || !strings.Contains(warning, "did not answer") {
+		t.Errorf("how %q, warning %q, %v", how, warning, err)
+	}
+	close(r.hang)
+	select {
+	case <-r.deleted:
+	case <-time.After(10 * time.Second):
+		t.Fatal("the key of a file is in the keyring too")
+	}
+	if len(r.entries) != 0 {
+		t.Errorf("%d entries", len(r.entries))
+	}
+}
+
+func TestInterruptedWhileTheKeyringAsks(t *testing.T) {
+	t.Setenv(EnvKeyring, "")
+	old, r := t.TempDir(), newRing()
+	unlock(t, old, r)
+	r.hang = make(chan struct{})
+	defer close(r.hang)
+	for name, home := range map[string]string{"old": old, "new": t.TempDir()} {
+		before, _ := os.ReadDir(home)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(20*time.Millisecond, cancel)
+		if _, _, _, err := Unlock(ctx, home, Options{Keyring: r}); !errs.Is(err, errs.Interrupted) {
+			t.Errorf("%s home: %v", name, err)
+		}
+		if after, _ := os.ReadDir(home); len(after) != len(before) {
+			t.Errorf("%s home: %d files, then %d", name, len(before), len(after))
+		}
+	}
+}
+
+// The D-Bus library starts a bus of its own where it finds none: it must not be asked then.
+func TestSessionBus(t *testing.T) {
+	empty, run := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(run, "bus"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		address, runUser string
+		want             bool
+	}{
+		{"unix:path=/x", empty, true},
+		{"", empty, false},
+		{"autolaunch:", empty, false},
+		{"", filepath.Join(empty, "missing"), false},
+		{"", run, true},
+		{"autolaunch:", run, true},
+	} {
+		if got := sessionBus(c.address, c.runUser); got != c.want {
+			t.Errorf("address %q, bus in the user's folder %v: %v", c.address, c.runUser == run, got)
+		}
 	}
 }
 
@@ -176,7 +247,7 @@ func TestOtherKeyIsRefused(t *testing.T) {
 	for name := range r.entries {
 		r.entries[name] = strings.Repeat("ab", 32)
 	}
-	if _, _, _, err := Unlock(home, Options{Keyring: r}); !errs.Is(err, errs.Permission) {
+	if _, _, _, err := Unlock(t.Context(), home, Options{Keyring: r}); !errs.Is(err, errs.Permission) {
 		t.Errorf("other key in the keyring: %v", err)
 	}
 	t.Setenv(EnvKeyring, "off")
@@ -186,13 +257,13 @@ func TestOtherKeyIsRefused(t *testing.T) {
 	if err := os.WriteFile(path, []byte(keyPrefix+strings.Repeat("ab", 32)+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := Unlock(home, Options{Keyring: r}); !errs.Is(err, errs.Permission) {
+	if _, _, _, err := Unlock(t.Context(), home, Options{Keyring: r}); !errs.Is(err, errs.Permission) {
 		t.Errorf("other key in the file: %v", err)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, _, err := Unlock(home, Options{Keyring: r}); !errs.Is(err, errs.Permission) {
+	if _, _, _, err := Unlock(t.Context(), home, Options{Keyring: r}); !errs.Is(err, errs.Permission) {
 		t.Errorf("file gone: %v", err)
 	}
 	if _, err := os.Stat(path); err == nil {
@@ -214,14 +285,14 @@ func TestDamagedFiles(t *testing.T) {
 			if err := os.WriteFile(path, whole[:n], 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if _, _, _, err := Unlock(home, Options{Keyring: newRing()}); !errs.Is(err, errs.Corrupt) {
+			if _, _, _, err := Unlock(t.Context(), home, Options{Keyring: newRing()}); !errs.Is(err, errs.Corrupt) {
 				t.Fatalf("%s cut to %d bytes: %v", file, n, err)
 			}
 		}
 		if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, _, err := Unlock(home, Options{Keyring: newRing()}); err == nil {
+		if _, _, _, err := Unlock(t.Context(), home, Options{Keyring: newRing()}); err == nil {
 			t.Errorf("%s of a megabyte accepted", file)
 		}
 	}
@@ -269,7 +340,7 @@ func TestManyAtOnceAgreeOnOneKey(t *testing.T) {
 		for i := range keys {
 			wg.Go(func() {
 				var err error
-				if keys[i], _, _, err = Unlock(home, Options{Keyring: r}); err != nil {
+				if keys[i], _, _, err = Unlock(t.Context(), home, Options{Keyring: r}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -288,13 +359,13 @@ func TestManyAtOnceAgreeOnOneKey(t *testing.T) {
 
 func TestNoKeyAndNoHome(t *testing.T) {
 	home := t.TempDir()
-	if _, _, _, err := Unlock(home, Options{Keyring: newRing(), NoKey: true}); !errs.Is(err, errs.NotExist) {
+	if _, _, _, err := Unlock(t.Context(), home, Options{Keyring: newRing(), NoKey: true}); !errs.Is(err, errs.NotExist) {
 		t.Errorf("NoKey: %v", err)
 	}
 	if left, _ := os.ReadDir(home); len(left) != 0 {
 		t.Error("NoKey left files behind")
 	}
-	if _, _, _, err := Unlock(filepath.Join(home, "missing"), Options{Keyring: newRing()}); !errs.Is(err, errs.NotExist) {
+	if _, _, _, err := Unlock(t.Context(), filepath.Join(home, "missing"), Options{Keyring: newRing()}); !errs.Is(err, errs.NotExist) {
 		t.Errorf("no home: %v", err)
 	}
 }
@@ -303,13 +374,13 @@ func TestForget(t *testing.T) {
 	t.Setenv(EnvKeyring, "")
 	home, r := t.TempDir(), newRing()
 	key, _, _ := unlock(t, home, r)
-	if err := Forget(home, Options{Keyring: r}); err != nil {
+	if err := Forget(t.Context(), home, Options{Keyring: r}); err != nil {
 		t.Fatal(err)
 	}
 	if left, _ := os.ReadDir(home); len(left) != 0 || len(r.entries) != 0 {
 		t.Errorf("left behind: %v, %d entries", left, len(r.entries))
 	}
-	if err := Forget(home, Options{Keyring: r}); err != nil {
+	if err := Forget(t.Context(), home, Options{Keyring: r}); err != nil {
 		t.Errorf("twice: %v", err)
 	}
 	if again, _, _ := unlock(t, home, r); again == key {
