@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/shelffs/shelf/internal/control/client"
@@ -11,6 +12,9 @@ import (
 // connect finds the daemon of this home. It waits for one that is just starting, and not for
 // ever; without one it is KindNotRunning. The caller closes the client.
 func (a *app) connect(ctx context.Context) (*client.Client, controlapi.Status, error) {
+	if fi, err := os.Stat(a.home.Dir()); err == nil && !fi.IsDir() {
+		return nil, controlapi.Status{}, controlapi.E("not_dir", "name another one with --home, or move this away", "the home %s is not a folder", a.home)
+	}
 	limited, cancel := context.WithTimeout(ctx, a.AnswerWait)
 	defer cancel()
 	for {
@@ -42,12 +46,12 @@ func (a *app) connect(ctx context.Context) (*client.Client, controlapi.Status, e
 func (a *app) notRunning() error {
 	switch at := a.home.LastMounted(); {
 	case at != "":
-		return controlapi.E(controlapi.KindNotRunning, "this starts it again and mends the mount: shelf up",
+		return controlapi.E(controlapi.KindNotRunning, "this starts it again and mends the mount: "+a.program()+" up",
 			"the shelf daemon ended without unmounting %s", at)
 	case a.home.HasState():
-		return controlapi.E(controlapi.KindNotRunning, "start it: shelf up", "the shelf daemon is not running")
+		return controlapi.E(controlapi.KindNotRunning, "start it: "+a.program()+" up", "the shelf daemon is not running")
 	}
-	return controlapi.E(controlapi.KindNotRunning, "first device: shelf up\nfurther devices: shelf join TOKEN",
+	return controlapi.E(controlapi.KindNotRunning, "first device: "+a.program()+" up\nfurther devices: "+a.program()+" join TOKEN",
 		"there is nothing in %s yet", a.home)
 }
 

@@ -55,7 +55,7 @@ func (a *app) serve(ctx context.Context, s config.Start, log *slog.Logger, emit 
 	}
 	lock, err := s.Home.Lock()
 	if errs.Is(err, errs.Busy) {
-		return controlapi.E(controlapi.KindRunning, "see: shelf status", "another shelf daemon uses %s", s.Home)
+		return controlapi.E(controlapi.KindRunning, "see: "+a.program()+" status", "another shelf daemon uses %s", s.Home)
 	}
 	if err != nil {
 		return err

@@ -53,7 +53,7 @@ func (a *app) takeOver(ctx context.Context) error {
 	}
 	defer c.Close()
 	if st.Mount.Path != "" {
-		return controlapi.E(controlapi.KindRunning, "end it first: shelf down",
+		return controlapi.E(controlapi.KindRunning, "end it first: "+a.program()+" down",
 			"a shelf daemon (process %d) runs already and is mounted at %s", st.Daemon.PID, st.Mount.Path)
 	}
 	if err := c.Stop(ctx, controlapi.StopRequest{}); err != nil {

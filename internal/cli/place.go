@@ -51,7 +51,7 @@ func (a *app) refusals(items []controlapi.PlaceItem) error {
 	for _, it := range items {
 		if r := it.Refused; r != nil {
 			reason := strings.TrimPrefix(r.Reason, it.Path+": ")
-			all = append(all, controlapi.E(r.Kind, refusalHint(it.Path, r), "%s: %s", it.Path, reason))
+			all = append(all, controlapi.E(r.Kind, a.refusalHint(it.Path, r), "%s: %s", it.Path, reason))
 		}
 	}
 	if len(all) == 0 {
@@ -67,7 +67,7 @@ func (a *app) refusals(items []controlapi.PlaceItem) error {
 }
 
 // refusalHint lists the files concerned where they are not the path itself, and what helps.
-func refusalHint(path string, r *controlapi.Refusal) string {
+func (a *app) refusalHint(path string, r *controlapi.Refusal) string {
 	hint := ""
 	for i, p := range r.Paths {
 		if i == 5 {
@@ -83,9 +83,9 @@ func refusalHint(path string, r *controlapi.Refusal) string {
 		if strings.Contains(r.Reason, "shelf sync") {
 			break // it says so itself
 		}
-		hint += "it can be freed once another device has it: shelf sync --wait"
+		hint += "it can be freed once another device has it: " + a.program() + " sync --wait"
 	case "offline":
-		hint += "this tells which devices are connected: shelf devices"
+		hint += "this tells which devices are connected: " + a.program() + " devices"
 	}
 	return hint
 }

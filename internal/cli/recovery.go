@@ -21,7 +21,7 @@ func (a *app) recoveryCmd() *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("see: shelf recovery --help", "there is no command %q", "recovery "+args[0])
+				return unknown(cmd, args[0])
 			}
 			return cmd.Help()
 		},

@@ -62,7 +62,7 @@ func (a *app) existing(ctx context.Context, s config.Start) (*replaced, error) {
 		}
 		return nil, controlapi.E(controlapi.KindHasAccount,
 			"to join with another home on this machine: shelf --home OTHER join TOKEN\n"+
-				"to leave this account for good: shelf down, then move "+a.home.Dir()+" away",
+				"to leave this account for good: "+a.program()+" down, then move "+a.home.Dir()+" away",
 			"this home belongs to an account already (%s, %s)",
 			count(int64(st.Account.Devices), "device", "devices"), files(st.Files))
 	}

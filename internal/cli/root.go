@@ -39,7 +39,6 @@ shelf join  on the next. To see it work on this machine alone:  shelf demo`,
 	}
 	root.PersistentFlags().StringVar(&a.homeFlag, "home", "", "`folder` with this device's state (default $SHELF_HOME, else "+defaultHomeText()+")")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON for scripts")
-	root.SuggestionsMinimumDistance = 2
 	_ = root.MarkPersistentFlagDirname("home")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("see: "+cmd.CommandPath()+" --help", "%s", err)
@@ -63,14 +62,6 @@ shelf join  on the next. To see it work on this machine alone:  shelf demo`,
 	add(groupAround, a.demoCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd())
 	root.AddCommand(a.daemonCmd())
 	return root
-}
-
-func unknown(cmd *cobra.Command, name string) error {
-	hint := "see: shelf --help"
-	if near := cmd.SuggestionsFor(name); len(near) > 0 {
-		hint = "did you mean:  shelf " + near[0]
-	}
-	return usage(hint, "there is no command %q", name)
 }
 
 // defaultHomeText is the default home as the help shows it, the same for every user.

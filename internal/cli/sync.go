@@ -23,7 +23,7 @@ that keeps it, so that it is safe to close the lid. Without: tell how it stands.
 			case q.Timeout < 0:
 				return usage("", "--timeout cannot be negative")
 			}
-			c, _, err := a.connect(cmd.Context())
+			c, st, err := a.connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -38,9 +38,9 @@ that keeps it, so that it is safe to close the lid. Without: tell how it stands.
 			if res.On == nil {
 				res.On = []string{}
 			}
-			err = a.emit(res, func() { a.showSync(res, q) })
+			err = a.emit(res, func() { a.showSync(res, q, st.Account.Devices < 2) })
 			if err == nil && q.Wait && !res.Synced {
-				return controlapi.E("timeout", "shelf devices tells which are connected",
+				return controlapi.E("timeout", "this tells which are connected: "+a.program()+" devices",
 					"after %s other devices still lack %s", span(time.Since(began)), pendingText(res.Pending))
 			}
 			return err
@@ -51,8 +51,11 @@ that keeps it, so that it is safe to close the lid. Without: tell how it stands.
 	return cmd
 }
 
-func (a *app) showSync(res controlapi.SyncResult, q controlapi.SyncRequest) {
+// showSync words how it stands; alone means that there is no other device that could have anything.
+func (a *app) showSync(res controlapi.SyncResult, q controlapi.SyncRequest, alone bool) {
 	switch {
+	case alone:
+		a.say("This is the only device: what is here is nowhere else. To add one:  %s invite", a.program())
 	case res.Synced && len(res.On) > 0:
 		names := make([]string, len(res.On))
 		for i, n := range res.On {
@@ -61,6 +64,8 @@ func (a *app) showSync(res controlapi.SyncResult, q controlapi.SyncRequest) {
 		a.say("Everything done here is on %s too.", list(names))
 	case res.Synced:
 		a.say("Everything done here is on another device too.")
+	case !q.Wait && res.Pending.Zero():
+		a.say("No other device has said yet that it has everything.")
 	case !q.Wait:
 		a.say("Not on another device yet: %s.", pendingText(res.Pending))
 	}

@@ -268,10 +268,13 @@ func (a *app) showReady(r controlapi.Ready) {
 
 // program is how to call this program for the same home again.
 func (a *app) program() string {
-	if a.homeFlag != "" {
-		return "shelf --home " + shellQuote(a.homeFlag)
+	if a.homeFlag == "" {
+		return "shelf"
 	}
-	return "shelf"
+	if usual, err := config.FindHome(""); err == nil && usual == a.home { // the daemon is always told its home
+		return "shelf"
+	}
+	return "shelf --home " + shellQuote(a.homeFlag)
 }
 
 func completeDirs(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {

@@ -127,3 +127,15 @@ func TestMeterWaitsAndWipes(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestSuggest(t *testing.T) {
+	known := []string{"up", "down", "pin", "unpin", "status", "sync", "ls", "why", "free"}
+	for name, want := range map[string]string{
+		"pi": "pin", "st": "status", "s": "status sync", "sttaus": "status", "stauts": "status", "upp": "up", "pni": "pin", "unpinn": "unpin",
+		"u": "unpin up", "dwon": "down", "x": "", "": "", "demolish": "", "sl": "ls", "wyh": "why",
+	} {
+		if got := strings.Join(suggest(name, known), " "); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
