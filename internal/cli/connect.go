@@ -12,8 +12,8 @@ import (
 // connect finds the daemon of this home. It waits for one that is just starting, and not for
 // ever; without one it is KindNotRunning. The caller closes the client.
 func (a *app) connect(ctx context.Context) (*client.Client, controlapi.Status, error) {
-	if fi, err := os.Stat(a.home.Dir()); err == nil && !fi.IsDir() {
-		return nil, controlapi.Status{}, controlapi.E("not_dir", "name another one with --home, or move this away", "the home %s is not a folder", a.home)
+	if err := a.homeIsFolder(); err != nil {
+		return nil, controlapi.Status{}, err
 	}
 	limited, cancel := context.WithTimeout(ctx, a.AnswerWait)
 	defer cancel()
@@ -40,6 +40,14 @@ func (a *app) connect(ctx context.Context) (*client.Client, controlapi.Status, e
 				"the shelf daemon (process %d) does not answer", pid)
 		}
 	}
+}
+
+// homeIsFolder refuses a home that is something else; one that is not there yet is fine.
+func (a *app) homeIsFolder() error {
+	if fi, err := os.Stat(a.home.Dir()); err == nil && !fi.IsDir() {
+		return controlapi.E("not_dir", "name another one with --home, or move this away", "the home %s is not a folder", a.home)
+	}
+	return nil
 }
 
 // notRunning words the absence of a daemon by what can be seen of its past.

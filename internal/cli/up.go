@@ -30,6 +30,9 @@ func (f *startFlags) register(cmd *cobra.Command) {
 // start joins flags, configuration and defaults.
 func (a *app) start(f startFlags) (config.Start, error) {
 	s := config.Start{Home: a.home, Version: a.Version}
+	if err := a.homeIsFolder(); err != nil {
+		return s, err
+	}
 	conf, err := config.Load(a.home)
 	if err != nil {
 		return s, err
