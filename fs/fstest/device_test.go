@@ -177,7 +177,7 @@ func (a *device) pull(b *device) error {
 	if err := b.names.Sync(ctx); err != nil {
 		return err
 	}
-	delta, err := b.names.Since(ctx, a.names.Claims())
+	delta, err := b.names.Since(ctx, a.names.Hello(b.id))
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (a *device) pull(b *device) error {
 			return err
 		}
 	}
-	_, err = a.names.Complete(ctx, b.id, delta.Claims())
+	_, err = a.names.Complete(ctx, b.id, delta.End())
 	return err
 }
 

@@ -171,12 +171,24 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 	p.names, err = namespace.Open(namespace.Config{
 		DB: p.meta, Share: p.account.ShareID(), Self: p.account.Self().ID, Key: p.account.SigningKey(),
 		Sealer: p.sealer, Known: func(dev ident.DeviceID) bool { _, ok := p.account.Device(dev); return ok }, Names: p.account.Name, Log: p.log,
+		Members: p.memberIDs,
 	})
 	if err != nil {
 		return err
 	}
 	p.onClose(func(context.Context) error { return p.names.Close() })
 	return nil
+}
+
+// memberIDs lists the devices that are not revoked.
+func (p *parts) memberIDs() []ident.DeviceID {
+	var out []ident.DeviceID
+	for _, d := range p.account.Devices() {
+		if !d.Revoked {
+			out = append(out, d.ID)
+		}
+	}
+	return out
 }
 
 // openNetwork starts the host and everything that talks over it.

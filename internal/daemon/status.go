@@ -132,7 +132,7 @@ func (d *daemon) warningsNow() []string {
 	if n, last := d.names.Quarantined(); n > 0 {
 		out = append(out, count(n, "record from another device was refused", "records from other devices were refused")+": "+controlapi.Describe(last))
 	}
-	for _, dev := range d.replicator.Diverged() {
+	for _, dev := range d.names.Differing() {
 		out = append(out, "The namespace here and on "+d.account.Name(dev)+" differ although both are up to date: one of the stores may be damaged.")
 	}
 	if out == nil {

@@ -64,9 +64,10 @@ func (w Writer) Append(b []byte) []byte {
 type SigType string
 
 const (
-	SigBatch    SigType = "batch"    // a batch of namespace records
-	SigLogEntry SigType = "logentry" // an entry of an account or share log
-	SigJoin     SigType = "join"     // a device asking to join
+	SigBatch       SigType = "batch"       // a batch of namespace records
+	SigIncarnation SigType = "incarnation" // a restored device writes under a new number
+	SigLogEntry    SigType = "logentry"    // an entry of an account or share log
+	SigJoin        SigType = "join"        // a device asking to join
 )
 
 func sigInput(t SigType, body []byte) []byte {

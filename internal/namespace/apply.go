@@ -2,7 +2,8 @@ package namespace
 
 import (
 	"context"
-	"maps"
+	"encoding/binary"
+	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -15,6 +16,9 @@ const applyStep = 512
 
 // session is what is remembered of a peer between its frames and Complete.
 type session struct {
+	theirs  Claims                  // what the peer claimed when it was heard
+	doubts  bool                    // the peer knows another log of this device
+	common  uint64                  // … and the same up to here
 	open    bool                    // records were applied that are not claimed yet
 	limits  map[ident.Writer]uint64 // nothing of a writer is claimed from here on
 	batches map[ident.Writer]signedBatch
@@ -25,6 +29,11 @@ type session struct {
 // Corrupt, the session may go on, and Complete claims nothing from the bad one on. Protocol:
 // the frame cannot be read at all.
 func (r *Replica) Apply(ctx context.Context, from ident.DeviceID, bytes []byte) error {
+	return r.apply(ctx, from, bytes, false)
+}
+
+// apply is Apply; with repair what is claimed is merged all the same.
+func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, repair bool) error {
 	const op = "namespace.Apply"
 	if err := ctx.Err(); err != nil {
 		return errs.E(op, errs.Interrupted, "", err)
@@ -37,7 +46,7 @@ func (r *Replica) Apply(ctx context.Context, from ident.DeviceID, bytes []byte) 
 	defer r.applying.Unlock()
 	s := r.session(from)
 	bad := f.bad
-	more, err := r.admit(s, f.batches)
+	more, err := r.admit(from, s, f.batches)
 	if err != nil {
 		return errs.E(op, errs.Other, "", err)
 	}
@@ -49,10 +58,13 @@ func (r *Replica) Apply(ctx context.Context, from ident.DeviceID, bytes []byte) 
 	bad = append(bad, more...)
 	for len(good) > 0 {
 		n := min(len(good), applyStep)
-		if err := r.merge(op, good[:n]); err != nil {
+		if err := r.merge(op, good[:n], repair); err != nil {
 			return err
 		}
 		s.open = true
+		if err := r.advance(from, s, good[:n]); err != nil {
+			return errs.E(op, errs.Other, "", err)
+		}
 		good = good[n:]
 	}
 	for _, b := range bad {
@@ -86,12 +98,12 @@ type verified struct {
 
 // merge inserts records in one transaction. What is claimed already is ignored: if it is not
 // held it is dead (S4).
-func (r *Replica) merge(op string, recs []verified) error {
+func (r *Replica) merge(op string, recs []verified, repair bool) error {
 	claims := r.Claims()
 	return r.update(op, func(t *tx) error {
 		t.remote = true
 		for _, x := range recs {
-			if !claims.Has(x.v.Dot) {
+			if repair || !claims.Has(x.v.Dot) {
 				t.insert(x.id, x.v)
 			}
 		}
@@ -99,49 +111,131 @@ func (r *Replica) merge(op string, recs []verified) error {
 	})
 }
 
-// Complete says that all frames of a delta from this peer were applied: its claims become
-// ours, durably, before it returns; the result is what we claim now, to be sent back.
-func (r *Replica) Complete(ctx context.Context, from ident.DeviceID, theirs Claims) (Claims, error) {
+// End closes a session: what the receiver may claim when it has applied all frames, and what
+// each device has acknowledged, as far as the sender knows. It travels as CBOR.
+type End struct {
+	Claims Claims
+	Acks   map[ident.DeviceID]Ack
+}
+
+// Ack is what a device durably claims, said by one of its incarnations: a newer one voids it.
+type Ack struct {
+	Incarnation uint32
+	Claims      Claims
+}
+
+// Complete says that all frames of a delta from this peer were applied: what it claims becomes
+// ours, durably, before it returns; the result is what we claim now, to be sent back. A
+// session with a peer that knew more of this device's own log ends the doubt about it.
+func (r *Replica) Complete(ctx context.Context, from ident.DeviceID, end End) (Claims, error) {
 	const op = "namespace.Complete"
 	if err := ctx.Err(); err != nil {
 		return Claims{}, errs.E(op, errs.Interrupted, "", err)
 	}
 	r.applying.Lock()
-	theirs = r.believe(r.session(from), theirs)
+	defer r.applying.Unlock()
+	s := r.session(from)
+	theirs := r.believe(s, end.Claims)
+	settle := r.maySettle(s)
 	delete(r.sessions, from)
-	r.applying.Unlock()
+	if err := r.adopt(from, theirs, end.Acks); err != nil {
+		return Claims{}, err
+	}
+	delete(r.unfinished, from)
+	if settle {
+		if err := r.reincarnate(s.common); err != nil {
+			return Claims{}, err
+		}
+	}
+	return r.Claims(), nil
+}
 
+// adopt makes a peer's claims this replica's own, and notes who has acknowledged what. Needs
+// applying.
+func (r *Replica) adopt(from ident.DeviceID, theirs Claims, acks map[ident.DeviceID]Ack) error {
 	r.sealing.Lock()
 	defer r.sealing.Unlock()
-	now := r.Claims()
-	if now.Covers(theirs) {
-		return now, nil
+	was := r.Claims()
+	now, err := r.withHeld(was.Join(theirs))
+	if err != nil {
+		return errs.E("namespace.Complete", errs.Other, "", err)
 	}
-	now = now.Join(theirs)
+	r.mu.RLock()
+	ack := Ack{r.line.current(from), theirs}
+	r.mu.RUnlock()
 	b := r.cfg.DB.Batch()
-	_ = b.Set(r.keys.state(stateClaims), EncodeClaims(now))
-	if err := b.Commit(kv.Sync); err != nil {
-		return Claims{}, errs.E(op, errs.Other, "", err)
+	defer b.Close()
+	for dev, a := range acks {
+		if dev != from && dev != r.cfg.Self && r.cfg.Known(dev) {
+			r.acknowledge(b, dev, a)
+		}
 	}
-	r.setClaims(now)
-	return now, nil
+	r.acknowledge(b, from, ack)
+	if was.Covers(now) && r.unfinished[from] == nil {
+		if err := b.Commit(kv.NoSync); err != nil {
+			return errs.E("namespace.Complete", errs.Other, "", err)
+		}
+		return nil
+	}
+	_ = b.Set(r.keys.state(stateClaims), EncodeClaims(now))
+	_ = b.Delete(r.keys.progress(from))
+	if err := b.Commit(kv.Sync); err != nil {
+		return errs.E("namespace.Complete", errs.Other, "", err)
+	}
+	if !was.Covers(now) {
+		r.setClaims(now)
+	}
+	return nil
+}
+
+// withHeld adds to c the single records of closed incarnations that are held: whoever holds
+// one claims it (S4), for nobody may be left who can claim all before it.
+func (r *Replica) withHeld(c Claims) (Claims, error) {
+	if len(r.line.newest) == 0 {
+		return c, nil
+	}
+	var held []Dot
+	for num, w := range r.writers {
+		if !r.line.closed(w) {
+			continue
+		}
+		for order := range 3 {
+			prefix := r.keys.dots(order, uint32(num))
+			rng := kv.Range{Prefix: prefix, From: r.keys.dot(order, uint32(num), c.Upto(w)), After: true, KeysOnly: true}
+			if err := r.cfg.DB.ScanRange(rng, func(k kv.Key, _ []byte) bool {
+				held = append(held, Dot{Writer: w, Seq: binary.BigEndian.Uint64(k[len(prefix):])})
+				return true
+			}); err != nil {
+				return c, err
+			}
+		}
+	}
+	slices.SortFunc(held, Dot.Compare)
+	return c.Join(Claims{Dots: held}), nil
 }
 
 // believe cuts a peer's claims down to what its frames have shown: no further than each
 // writer's signed chain is known here, and nothing from a refused record on. Needs applying.
 func (r *Replica) believe(s *session, c Claims) Claims {
 	var out Claims
+	bound := func(w ident.Writer) uint64 {
+		if w == r.self {
+			return 0 // nobody knows better
+		}
+		known := r.heads[w].last
+		if limit, ok := s.limits[w]; ok {
+			known = min(known, max(limit, 1)-1)
+		}
+		return known
+	}
 	for _, d := range c.Vector {
-		known := r.heads[d.Writer].last
-		if d.Writer == r.self {
-			continue // nobody knows better
-		}
-		d.Seq = min(d.Seq, known)
-		if limit, ok := s.limits[d.Writer]; ok {
-			d.Seq = min(d.Seq, max(limit, 1)-1)
-		}
-		if d.Seq > 0 {
+		if d.Seq = min(d.Seq, bound(d.Writer)); d.Seq > 0 {
 			out.Vector = append(out.Vector, d)
+		}
+	}
+	for _, d := range c.Dots {
+		if d.Seq <= bound(d.Writer) {
+			out.Dots = append(out.Dots, d)
 		}
 	}
 	return out
@@ -152,26 +246,44 @@ func (r *Replica) Acknowledged(peer ident.DeviceID, theirs Claims) error {
 	r.sealing.Lock()
 	defer r.sealing.Unlock()
 	r.mu.RLock()
-	now := r.acks[peer].Join(theirs)
-	same := r.acks[peer].Covers(theirs)
+	a := Ack{r.line.current(peer), theirs}
 	r.mu.RUnlock()
-	if same {
-		return nil
-	}
 	b := r.cfg.DB.Batch()
-	_ = b.Set(r.keys.ack(peer), EncodeClaims(now))
+	r.acknowledge(b, peer, a)
 	if err := b.Commit(kv.NoSync); err != nil {
 		return errs.E("namespace.Acknowledged", errs.Other, "", err)
 	}
-	r.mu.Lock()
-	r.acks[peer] = now
-	r.mu.Unlock()
 	return nil
 }
 
-// Acks returns what each peer has acknowledged.
+// acknowledge joins what an incarnation of a device has acknowledged to what is known of it.
+// Needs sealing.
+func (r *Replica) acknowledge(b *kv.Batch, dev ident.DeviceID, a Ack) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.acks[dev]
+	switch {
+	case a.Incarnation < max(old.Incarnation, r.line.current(dev)):
+		return
+	case a.Incarnation == old.Incarnation:
+		if old.Claims.Covers(a.Claims) {
+			return
+		}
+		a.Claims = old.Claims.Join(a.Claims)
+	}
+	r.acks[dev] = a
+	_ = b.Set(r.keys.ack(dev), encodeAck(a))
+}
+
+// Acks returns what the present incarnation of each peer has acknowledged.
 func (r *Replica) Acks() map[ident.DeviceID]Claims {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return maps.Clone(r.acks)
+	out := make(map[ident.DeviceID]Claims, len(r.acks))
+	for dev, a := range r.acks {
+		if a.Incarnation == r.line.current(dev) {
+			out[dev] = a.Claims
+		}
+	}
+	return out
 }

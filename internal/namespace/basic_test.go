@@ -1,6 +1,7 @@
 package namespace
 
 import (
+	"github.com/shelffs/shelf/internal/ident"
 	"testing"
 
 	"github.com/shelffs/shelf/internal/errs"
@@ -70,7 +71,7 @@ func TestTwoDevices(t *testing.T) {
 	if e := must(b.Resolve("docs/a.txt")); e.ID != f.ID || e.Size() != 5 || e.Writer != a.id() {
 		t.Errorf("%+v", e)
 	}
-	ha, hb := a.Hello(), b.Hello()
+	ha, hb := a.Hello(ident.DeviceID{}), b.Hello(ident.DeviceID{})
 	if ha.Fingerprint != hb.Fingerprint || !ha.Settled || !hb.Settled {
 		t.Errorf("hello: %+v\n%+v", ha, hb)
 	}

@@ -128,7 +128,7 @@ func BenchmarkFirstSync(b *testing.B) {
 	for b.Loop() {
 		dst := benchAdd(b, src.world, fmt.Sprint("b", len(src.world.devices)), 0)
 		start := time.Now()
-		delta := must(src.Since(ctx, dst.Claims()))
+		delta := must(src.Since(ctx, dst.Hello(src.id())))
 		var frames [][]byte
 		bytes := 0
 		for {
@@ -145,7 +145,7 @@ func BenchmarkFirstSync(b *testing.B) {
 				b.Fatal(err)
 			}
 		}
-		must(dst.Complete(ctx, src.id(), delta.Claims()))
+		must(dst.Complete(ctx, src.id(), delta.End()))
 		b.ReportMetric(float64(time.Since(read).Milliseconds()), "apply-ms")
 		b.ReportMetric(float64(read.Sub(start).Milliseconds()), "since-ms")
 		b.ReportMetric(float64(bytes)/float64(delta.Records()), "bytes/record")

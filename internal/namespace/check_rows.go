@@ -14,15 +14,17 @@ type derived struct {
 	state state
 	names map[string][]NodeID // by the key of the row
 	kids  map[NodeID]uint64
+	refs  map[NodeID]uint64
+	dead  map[NodeID]bool
 	live  map[Dot]regID
 	links map[linkKey]bool
 }
 
 // rows compares the rows that the view is built from with the registers.
 func (c *checker) rows() error {
-	d := &derived{names: map[string][]NodeID{}, kids: map[NodeID]uint64{}, live: map[Dot]regID{}, links: map[linkKey]bool{}}
+	d := &derived{names: map[string][]NodeID{}, kids: map[NodeID]uint64{}, refs: map[NodeID]uint64{}, dead: map[NodeID]bool{}, live: map[Dot]regID{}, links: map[linkKey]bool{}}
 	c.derive(d)
-	for _, check := range []func(*derived) error{c.names, c.dirs, c.subs, c.dots, c.links, c.counters} {
+	for _, check := range []func(*derived) error{c.names, c.dirs, c.removals, c.subs, c.dots, c.links, c.counters} {
 		if err := check(d); err != nil {
 			return err
 		}
@@ -52,7 +54,16 @@ func (c *checker) derive(d *derived) {
 			d.kids[parent(up)]++
 		}
 		for _, k := range nodeRegs {
-			d.addLive(regID{node: id, kind: k}, *register(n, k))
+			d.addLive(regID{node: id, kind: k}, *register(n, k), n.Alive())
+		}
+		for _, v := range n.P {
+			d.refs[v.Place.Parent]++
+			if !v.Place.Prev.IsZero() {
+				d.refs[v.Place.Prev]++
+			}
+		}
+		if hasRemovals(n) {
+			d.dead[id] = true
 		}
 	}
 	for id := range placed {
@@ -78,11 +89,29 @@ func (c *checker) derive(d *derived) {
 	}
 }
 
-func (d *derived) addLive(id regID, r merge.Register) {
+func (d *derived) addLive(id regID, r merge.Register, alive bool) {
 	for _, v := range r {
-		d.state.addDot(v.Dot)
 		d.live[v.Dot] = id
 	}
+	if alive {
+		d.state.each(r, (*state).addDot)
+	}
+}
+
+// removals compares the index of nodes with removals.
+func (c *checker) removals(d *derived) error {
+	n := 0
+	err := c.scan(tableDead, func(k kv.Key, _ []byte) error {
+		n++
+		if !d.dead[NodeID(k)] {
+			return differs("node %v is said to hold removals, and holds none", NodeID(k))
+		}
+		return nil
+	})
+	if err == nil && n != len(d.dead) {
+		err = differs("%d nodes with removals are indexed, and %d are there", n, len(d.dead))
+	}
+	return err
 }
 
 func (c *checker) names(d *derived) error {
@@ -109,15 +138,18 @@ func (c *checker) dirs(d *derived) error {
 			return err
 		}
 		id := NodeID(k)
-		if got.kids != d.kids[id] {
-			return differs("directory %v counts %d nodes, and has %d", id, got.kids, d.kids[id])
+		if got.kids != d.kids[id] || got.refs != d.refs[id] {
+			return differs("directory %v counts %d nodes and %d placements, and has %d and %d", id, got.kids, got.refs, d.kids[id], d.refs[id])
 		}
 		delete(d.kids, id)
+		delete(d.refs, id)
 		return nil
 	})
-	for id, n := range d.kids {
-		if err == nil {
-			err = differs("directory %v has %d nodes, and counts none", id, n)
+	for _, left := range []map[NodeID]uint64{d.kids, d.refs} {
+		for id, n := range left {
+			if err == nil {
+				err = differs("directory %v has %d nodes or placements, and counts none", id, n)
+			}
 		}
 	}
 	return err
@@ -134,7 +166,8 @@ func (c *checker) subs(d *derived) error {
 			if err != nil {
 				return err
 			}
-			d.addLive(id, reg)
+			n := c.nodes[id.node]
+			d.addLive(id, reg, id.node == Root || n != nil && n.Alive())
 			if kind == regPolicy {
 				d.state.policies++
 			}

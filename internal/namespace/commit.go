@@ -15,6 +15,9 @@ func (r *Replica) commit(op string, t *tx) error {
 	t.account()
 	b := r.cfg.DB.Batch()
 	t.rows(b)
+	if t.also != nil {
+		t.also(b)
+	}
 	news := t.diff()
 	if t.err != nil {
 		b.Close()
@@ -61,6 +64,7 @@ func (t *tx) remember() {
 
 // account brings the sums of the state up to date.
 func (t *tx) account() {
+	t.fingerprint()
 	for _, n := range t.nodes {
 		now := n.sum()
 		if n.ID != Root {
@@ -81,12 +85,23 @@ func (t *tx) account() {
 func (t *tx) rows(b *kv.Batch) {
 	w := &t.r.numbers
 	for id, n := range t.nodes {
-		if n.dirty {
+		switch {
+		case !n.dirty:
+		case n.bare():
+			t.fail(b.Delete(t.keys.node(id)))
+		default:
 			t.fail(b.Set(t.keys.node(id), w.encodeNode(&n.Node)))
+		}
+		if id != Root {
+			t.mark(b, n)
 		}
 	}
 	for id, s := range t.subs {
-		if s.dirty {
+		switch {
+		case !s.dirty:
+		case len(s.reg) == 0:
+			t.fail(b.Delete(t.keys.sub(id)))
+		default:
 			t.fail(b.Set(t.keys.sub(id), w.encodeSub(id, s.reg)))
 		}
 	}
@@ -100,7 +115,11 @@ func (t *tx) rows(b *kv.Batch) {
 		}
 	}
 	for id, d := range t.dirs {
-		if d.dirty {
+		switch {
+		case !d.dirty:
+		case d.kids == 0 && d.refs == 0 && id != Root && t.node(id).bare():
+			t.fail(b.Delete(t.keys.dir(id)))
+		default:
 			t.fail(b.Set(t.keys.dir(id), d.encode()))
 		}
 	}
@@ -130,6 +149,18 @@ func (t *tx) rows(b *kv.Batch) {
 		t.fail(b.Set(t.keys.writer(uint32(i)), w.list[i].Append(nil)))
 	}
 	t.fail(b.Set(t.keys.state(stateCounters), t.state.encode()))
+}
+
+func encodeAck(a Ack) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{rowVersion}, a.Incarnation), EncodeClaims(a.Claims)...)
+}
+
+func decodeAck(row []byte) (Ack, error) {
+	if len(row) < 5 || row[0] != rowVersion {
+		return Ack{}, corruptRow("acknowledgement")
+	}
+	c, err := ParseClaims(row[5:])
+	return Ack{binary.BigEndian.Uint32(row[1:]), c}, err
 }
 
 func encodeHead(h head) []byte {

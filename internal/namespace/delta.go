@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"io"
 	"iter"
+	"maps"
 	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
@@ -13,11 +14,15 @@ import (
 	"github.com/shelffs/shelf/internal/namespace/merge"
 )
 
-// Since begins the delta for a peer with the given claims. It first makes everything here
-// durable, because nothing may be sent before: after a crash the sequence numbers would be
-// used again.
-func (r *Replica) Since(ctx context.Context, theirs Claims) (*Delta, error) {
+// Since begins the delta for a peer that has said where it stands: what it claims, and how far
+// an unfinished session came. It first makes everything here durable, because nothing may be
+// sent before: after a crash the sequence numbers would be used again. Stale: this device's own
+// log is in doubt, nothing may be sent yet.
+func (r *Replica) Since(ctx context.Context, theirs Hello) (*Delta, error) {
 	const op = "namespace.Since"
+	if r.inDoubt.Load() {
+		return nil, errs.E(op, errs.Stale, "this device's log", nil)
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, errs.E(op, errs.Interrupted, "", err)
 	}
@@ -34,7 +39,7 @@ func (r *Replica) Since(ctx context.Context, theirs Claims) (*Delta, error) {
 
 // snapshot fixes a state in which every write of this device is in a batch, and makes it
 // durable.
-func (r *Replica) snapshot(theirs Claims) (*Delta, error) {
+func (r *Replica) snapshot(theirs Hello) (*Delta, error) {
 	r.sealing.Lock()
 	defer r.sealing.Unlock()
 	r.writing.Lock()
@@ -43,6 +48,10 @@ func (r *Replica) snapshot(theirs Claims) (*Delta, error) {
 	from := r.own.last
 	if err := r.sealHeld(todo); err != nil {
 		r.pending = todo[r.own.last-from:]
+		r.writing.Unlock()
+		return nil, err
+	}
+	if err := r.claimHeld(); err != nil {
 		r.writing.Unlock()
 		return nil, err
 	}
@@ -57,23 +66,41 @@ func (r *Replica) snapshot(theirs Claims) (*Delta, error) {
 		_ = snap.Close()
 		return nil, err
 	}
-	return &Delta{r: r, snap: snap, t: t, theirs: theirs, claims: r.Claims(), page: MaxRecords}, nil
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return &Delta{r: r, snap: snap, t: t, theirs: theirs.Claims, progress: theirs.Progress, end: End{r.claims, maps.Clone(r.acks)}, page: MaxRecords}, nil
+}
+
+// claimHeld claims what is held of closed incarnations (S4). Needs sealing.
+func (r *Replica) claimHeld() error {
+	now, err := r.withHeld(r.Claims())
+	if err != nil || r.Claims().Covers(now) {
+		return err
+	}
+	b := r.cfg.DB.Batch()
+	_ = b.Set(r.keys.state(stateClaims), EncodeClaims(now))
+	if err := b.Commit(kv.NoSync); err != nil {
+		return err
+	}
+	r.setClaims(now)
+	return nil
 }
 
 // Delta is what one peer lacks, as frames: first the batches that are new to it, then live
 // records in class order (S3). It reads a snapshot: Close it soon. One goroutine at a time.
 type Delta struct {
-	r       *Replica
-	snap    *kv.Snapshot
-	t       *tx
-	theirs  Claims
-	claims  Claims
-	next    func() (item, bool)
-	stop    func()
-	left    *item // did not fit the last frame
-	records int
-	page    int // records per frame
-	err     error
+	r        *Replica
+	snap     *kv.Snapshot
+	t        *tx
+	theirs   Claims
+	progress Progress
+	end      End
+	next     func() (item, bool)
+	stop     func()
+	left     *item // did not fit the last frame
+	records  int
+	page     int // records per frame
+	err      error
 }
 
 // item is a batch or a record.
@@ -122,8 +149,8 @@ func (d *Delta) add(w *frameWriter, it *item) bool {
 	return true
 }
 
-// Claims are what the receiver may claim when it has applied all frames (Complete).
-func (d *Delta) Claims() Claims { return d.claims }
+// End is what closes the session when the receiver has applied all frames (Complete).
+func (d *Delta) End() End { return d.end }
 
 // Records is how many records the frames returned so far held.
 func (d *Delta) Records() int { return d.records }
@@ -168,7 +195,7 @@ func (d *Delta) check(err error) bool {
 
 // batches yields the batches of a writer that the peer does not wholly claim.
 func (d *Delta) batches(num uint32, w ident.Writer, yield func(item) bool) bool {
-	after := d.theirs.Upto(w)
+	after := max(d.theirs.Upto(w), d.progress.upto(3, w))
 	prefix := d.t.keys.batches(num)
 	start := d.t.keys.batch(num, after+1)
 	// The batch that holds the first unclaimed write may begin before it.
@@ -188,7 +215,7 @@ func (d *Delta) batches(num uint32, w ident.Writer, yield func(item) bool) bool 
 		if more = d.check(err); !more || s.last() <= after {
 			return more
 		}
-		lives, err := d.lives(num, max(s.first, after+1), s.last())
+		lives, err := d.lives(num, max(s.first, d.theirs.Upto(w)+1), s.last())
 		if more = d.check(err); more {
 			more = yield(item{batch: &s, hashes: lives})
 		}
@@ -211,7 +238,7 @@ func (d *Delta) lives(num uint32, first, last uint64) (found bool, err error) {
 
 // dots yields the live records of a writer, of one class, that the peer does not claim.
 func (d *Delta) dots(order int, num uint32, w ident.Writer, yield func(item) bool) bool {
-	after := d.theirs.Upto(w)
+	after := max(d.theirs.Upto(w), d.progress.upto(order, w))
 	prefix := d.t.keys.dots(order, num)
 	more := true
 	err := d.snap.ScanRange(kv.Range{Prefix: prefix, From: d.t.keys.dot(order, num, after), After: true}, func(k kv.Key, row []byte) bool {

@@ -3,6 +3,7 @@ package namespace
 import (
 	"context"
 	"fmt"
+	"github.com/shelffs/shelf/internal/ident"
 	"math/rand"
 	"sync"
 	"testing"
@@ -71,7 +72,7 @@ func TestCrash(t *testing.T) {
 			}
 			w.heal()
 			checkView(t, b.Replica)
-			if ha, hb := a.Hello(), b.Hello(); ha.Fingerprint != hb.Fingerprint {
+			if ha, hb := a.Hello(ident.DeviceID{}), b.Hello(ident.DeviceID{}); ha.Fingerprint != hb.Fingerprint {
 				t.Error("the replicas differ")
 			}
 		})
@@ -84,10 +85,10 @@ func TestRestartKeepsEverything(t *testing.T) {
 	f := mkfile(t, a.Replica, d.ID, "f", 1)
 	pull(t, b, a, -1)
 	must(0, b.Acknowledged(a.id(), a.Claims()))
-	hello, totals := b.Hello(), b.Stat()
+	hello, totals := b.Hello(ident.DeviceID{}), b.Stat()
 	b.close()
 	b.open()
-	if h := b.Hello(); h.Fingerprint != hello.Fingerprint || !h.Claims.Covers(hello.Claims) || b.Stat() != totals {
+	if h := b.Hello(ident.DeviceID{}); h.Fingerprint != hello.Fingerprint || !h.Claims.Covers(hello.Claims) || b.Stat() != totals {
 		t.Errorf("%+v\n%+v", h, hello)
 	}
 	if c := b.Acks()[a.id()]; !c.Covers(a.Claims()) {
@@ -216,7 +217,7 @@ func TestConcurrentUse(t *testing.T) {
 						t.Error(err)
 					}
 				}
-				b.Hello()
+				b.Hello(ident.DeviceID{})
 				b.Stat()
 			}
 		})
@@ -254,7 +255,7 @@ func TestOrderOfADelta(t *testing.T) {
 	}
 	pull(t, b, a, -1)
 	must(b.Remove(d.ID, "1", false))
-	delta := must(b.Since(context.Background(), Claims{}))
+	delta := must(b.Since(context.Background(), Hello{}))
 	defer delta.Close()
 	delta.page = 3
 	last := 0

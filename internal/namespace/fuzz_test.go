@@ -143,7 +143,7 @@ func FuzzHello(f *testing.F) {
 	w := newWorld(f, 1, 2)
 	mkfile(f, w.devices[0].Replica, Root, "x", 1)
 	pull(f, w.devices[1], w.devices[0], -1)
-	f.Add(w.devices[1].Hello().Encode())
+	f.Add(w.devices[1].Hello(ident.DeviceID{}).Encode())
 	f.Fuzz(func(t *testing.T, p []byte) {
 		if h, err := ParseHello(p); err == nil {
 			if again, err := ParseHello(h.Encode()); err != nil || !again.Claims.Covers(h.Claims) {

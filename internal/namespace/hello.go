@@ -18,22 +18,51 @@ const maxWriters = 4096
 // Hello is what two replicas tell each other first. It travels as CBOR (Encode, ParseHello).
 type Hello struct {
 	Version      uint8
-	Share        [16]byte       // the share under a PRF of its read key
-	Incarnations []ident.Writer // the newest of each device, sorted
-	Claims       Claims         // durable
-	Fingerprint  [16]byte       // sum of the hashes of all live versions' dots …
-	Settled      bool           // … to be compared only where both are settled and claim the same
+	Share        [16]byte      // the share under a PRF of its read key
+	Incarnations []Incarnation // the newest of each restored device, sorted
+	Facts        []Fact        // which of them have audited with whom
+	Claims       Claims        // durable
+	Progress     Progress      // what has arrived of an unfinished session with the device spoken to
+	Fingerprint  [16]byte      // sum of the hashes of all living nodes' dots …
+	Settled      bool          // … to be compared only where both are settled and claim the same
+	Audit        AuditKind     // what this device wants to compare after the next complete session
+}
+
+// AuditKind says why two devices compare all that they hold.
+type AuditKind uint8
+
+const (
+	NoAudit  AuditKind = iota
+	Restored           // a device was restored: what the peer claims and lacks is dropped (S6)
+	Damaged            // both claim the same and hold something else: what is missing is fetched
+)
+
+// maxRepairs is how often a difference that stays is looked into: after that it is only
+// reported.
+const maxRepairs = 3
+
+// Progress says how far an unfinished session came, for each class in the order of sessions
+// (S3): of each writer all records up to a sequence number have arrived. The fourth list is
+// batches. Each list is sorted and has one dot per writer.
+type Progress [4][]Dot
+
+// upto is the sequence number up to which records of an order (or batches, 3) have arrived.
+func (p *Progress) upto(order int, w ident.Writer) uint64 {
+	return merge.Claims{Vector: p[order]}.Upto(w)
 }
 
 // The forms on the wire.
 type (
 	helloWire struct {
-		Version      uint8     `cbor:"1,keyasint"`
-		Share        []byte    `cbor:"2,keyasint"`
-		Incarnations [][]byte  `cbor:"3,keyasint"` // device 32, u32be
-		Claims       claimWire `cbor:"4,keyasint"`
-		Fingerprint  []byte    `cbor:"5,keyasint"`
-		Settled      bool      `cbor:"6,keyasint"`
+		Version      uint8             `cbor:"1,keyasint"`
+		Share        []byte            `cbor:"2,keyasint"`
+		Incarnations []incarnationWire `cbor:"3,keyasint"`
+		Claims       claimWire         `cbor:"4,keyasint"`
+		Fingerprint  []byte            `cbor:"5,keyasint"`
+		Settled      bool              `cbor:"6,keyasint"`
+		Facts        []factWire        `cbor:"7,keyasint"`
+		Progress     [4][]dotWire      `cbor:"8,keyasint"`
+		Audit        AuditKind         `cbor:"9,keyasint"`
 	}
 	claimWire struct {
 		Vector []dotWire `cbor:"1,keyasint"`
@@ -48,9 +77,10 @@ type (
 
 // Encode returns the bytes of h.
 func (h Hello) Encode() []byte {
-	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled}
-	for _, x := range h.Incarnations {
-		w.Incarnations = append(w.Incarnations, x.Append(nil))
+	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled,
+		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit}
+	for i, list := range h.Progress {
+		w.Progress[i] = dotsToWire(list)
 	}
 	return wire.Marshal(w)
 }
@@ -62,26 +92,44 @@ func ParseHello(b []byte) (Hello, error) {
 	if err := wire.Unmarshal(b, &w); err != nil {
 		return Hello{}, err
 	}
-	h := Hello{Version: w.Version, Settled: w.Settled}
-	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters {
+	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit}
+	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged {
 		return Hello{}, errs.E(op, errs.Protocol, "bounds", nil)
 	}
 	h.Share, h.Fingerprint = [16]byte(w.Share), [16]byte(w.Fingerprint)
-	for _, x := range w.Incarnations {
-		d := decoder{b: x}
-		h.Incarnations = append(h.Incarnations, d.writer())
-		if !d.end() {
-			return Hello{}, errs.E(op, errs.Protocol, "incarnation", nil)
-		}
+	var ok1, ok2 bool
+	h.Incarnations, ok1 = incarnationsFromWire(w.Incarnations)
+	h.Facts, ok2 = factsFromWire(w.Facts)
+	if !ok1 || !ok2 {
+		return Hello{}, errs.E(op, errs.Protocol, "incarnations", nil)
 	}
-	if !slices.IsSortedFunc(h.Incarnations, merge.CompareWriters) {
-		return Hello{}, errs.E(op, errs.Protocol, "order", nil)
+	for i, list := range w.Progress {
+		var ok bool
+		if h.Progress[i], ok = dotsFromWire(list); !ok || len(list) > maxWriters || !(merge.Past{Vector: h.Progress[i]}).Valid() {
+			return Hello{}, errs.E(op, errs.Protocol, "progress", nil)
+		}
 	}
 	var err error
 	if h.Claims, err = claimsFromWire(w.Claims); err == nil && w.Version == helloVersion && !bytes.Equal(h.Encode(), b) {
 		err = errs.E(op, errs.Protocol, "form", nil)
 	}
 	return h, err
+}
+
+// EncodeDots is for messages that name single writes.
+func EncodeDots(ds []Dot) []byte { return wire.Marshal(dotsToWire(ds)) }
+
+// ParseDots is the inverse of EncodeDots. Protocol.
+func ParseDots(b []byte) ([]Dot, error) {
+	var w []dotWire
+	if err := wire.Unmarshal(b, &w); err != nil {
+		return nil, err
+	}
+	ds, ok := dotsFromWire(w)
+	if !ok || len(ds) > MaxRecords {
+		return nil, errs.E("namespace.ParseDots", errs.Protocol, "dots", nil)
+	}
+	return ds, nil
 }
 
 // EncodeClaims is for messages and rows that carry claims alone.
@@ -100,15 +148,63 @@ func ParseClaims(b []byte) (Claims, error) {
 	return c, err
 }
 
+type (
+	endWire struct {
+		Claims claimWire `cbor:"1,keyasint"`
+		Acks   []ackWire `cbor:"2,keyasint"`
+	}
+	ackWire struct {
+		_           struct{} `cbor:",toarray"`
+		Device      []byte
+		Incarnation uint32
+		Claims      claimWire
+	}
+)
+
+// Encode returns the bytes of e.
+func (e End) Encode() []byte {
+	w := endWire{Claims: claimsToWire(e.Claims)}
+	for dev, a := range e.Acks {
+		w.Acks = append(w.Acks, ackWire{Device: dev[:], Incarnation: a.Incarnation, Claims: claimsToWire(a.Claims)})
+	}
+	slices.SortFunc(w.Acks, func(a, b ackWire) int { return slices.Compare(a.Device, b.Device) })
+	return wire.Marshal(w)
+}
+
+// ParseEnd is the inverse of Encode. Protocol.
+func ParseEnd(b []byte) (End, error) {
+	const op = "namespace.ParseEnd"
+	var w endWire
+	if err := wire.Unmarshal(b, &w); err != nil {
+		return End{}, err
+	}
+	c, err := claimsFromWire(w.Claims)
+	e := End{Claims: c, Acks: map[ident.DeviceID]Ack{}}
+	for _, a := range w.Acks {
+		if len(a.Device) != len(ident.DeviceID{}) || a.Incarnation == 0 {
+			return End{}, errs.E(op, errs.Protocol, "acknowledgement", nil)
+		}
+		claims, err1 := claimsFromWire(a.Claims)
+		if err == nil {
+			err = err1
+		}
+		e.Acks[ident.DeviceID(a.Device)] = Ack{a.Incarnation, claims}
+	}
+	if err == nil && !bytes.Equal(e.Encode(), b) {
+		err = errs.E(op, errs.Protocol, "form", nil)
+	}
+	return e, err
+}
+
 func claimsToWire(c Claims) claimWire {
-	w := claimWire{}
-	for _, d := range c.Vector {
-		w.Vector = append(w.Vector, dotWire{Writer: d.Writer.Append(nil), Seq: d.Seq})
+	return claimWire{Vector: dotsToWire(c.Vector), Dots: dotsToWire(c.Dots)}
+}
+
+func dotsToWire(ds []Dot) (out []dotWire) {
+	for _, d := range ds {
+		out = append(out, dotWire{Writer: d.Writer.Append(nil), Seq: d.Seq})
 	}
-	for _, d := range c.Dots {
-		w.Dots = append(w.Dots, dotWire{Writer: d.Writer.Append(nil), Seq: d.Seq})
-	}
-	return w
+	return out
 }
 
 func claimsFromWire(w claimWire) (Claims, error) {
@@ -142,31 +238,37 @@ func dotsFromWire(ws []dotWire) (out []Dot, ok bool) {
 	return out, true
 }
 
-// Hello says where this replica stands.
-func (r *Replica) Hello() Hello {
-	h := Hello{Version: helloVersion, Share: r.cfg.Sealer.RegisterKey(NodeID{}, []byte("hello"))}
+// Hello says to a peer where this replica stands. While its own log is in doubt it claims
+// nothing of that, so that the peer shows all that it has.
+func (r *Replica) Hello(peer ident.DeviceID) Hello {
+	h := Hello{Version: helloVersion, Share: r.blindName()}
 	r.applying.Lock()
-	settled := true
+	settled := !r.inDoubt.Load()
 	for _, s := range r.sessions {
 		settled = settled && !s.open
 	}
+	h.Progress = r.progressOf(peer)
 	r.applying.Unlock()
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	h.Incarnations, h.Facts = r.line.incarnations(), r.line.factList()
 	h.Claims = r.claims
+	if r.inDoubt.Load() {
+		h.Claims, h.Progress = h.Claims.Without(r.self), Progress{}
+	}
+	if r.line.owed[peer] {
+		h.Audit = Restored
+	} else if n, ok := r.differs[peer]; ok && n < maxRepairs {
+		h.Audit = Damaged
+	}
 	h.Fingerprint = r.state.print
 	h.Settled = settled && r.written.Load() == r.durable.Load()
-	newest := map[ident.DeviceID]ident.Writer{}
-	for _, w := range r.writers {
-		if newest[w.Device].Incarnation < w.Incarnation {
-			newest[w.Device] = w
-		}
-	}
-	for _, w := range newest {
-		h.Incarnations = append(h.Incarnations, w)
-	}
-	slices.SortFunc(h.Incarnations, merge.CompareWriters)
 	return h
+}
+
+// blindName is the share's name as those who have its keys say it to each other.
+func (r *Replica) blindName() [16]byte {
+	return r.cfg.Sealer.RegisterKey(NodeID{}, []byte("hello"))
 }
 
 // Claims are what this replica durably includes.

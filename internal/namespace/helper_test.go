@@ -30,8 +30,11 @@ type device struct {
 	name  string
 	disk  vfs.FS
 	db    *kv.DB
+	image []byte // what tells its disk from a copy
 	skew  time.Duration
 	world *world
+
+	frames func([]byte) // sees what was applied
 }
 
 // world is the devices of one share and their common clock.
@@ -80,7 +83,7 @@ func (d *device) open() {
 	}
 	d.db = db
 	r, err := Open(Config{DB: db, Share: d.world.share, Self: d.id(), Key: d.key, Sealer: d.world.sealer,
-		Known: d.world.known, Names: d.world.nameOf, Rand: d.world.rng, Group: -1,
+		Known: d.world.known, Names: d.world.nameOf, Rand: d.world.rng, Group: -1, Members: d.world.members, Disk: d.image,
 		Clock: func() time.Time { return d.world.now.Add(d.skew) }})
 	if err != nil {
 		d.t.Fatal(err)
@@ -94,6 +97,13 @@ func (d *device) close() {
 		_ = d.db.Close()
 		d.db = nil
 	}
+}
+
+func (w *world) members() (out []ident.DeviceID) {
+	for _, d := range w.devices {
+		out = append(out, d.id())
+	}
+	return out
 }
 
 func (w *world) known(id ident.DeviceID) bool {
@@ -117,16 +127,40 @@ func content(n int) blocks.Content {
 	return blocks.Content{Root: blocks.Sum(fmt.Append(nil, n)), Size: uint64(n)}
 }
 
+// hear lets two devices say where they stand, as every session begins. It reports false if one
+// of them must not send, for its own log is in doubt.
+func hear(t testing.TB, dst, src *device) bool {
+	t.Helper()
+	for _, x := range [2][2]*device{{dst, src}, {src, dst}} {
+		h := must(ParseHello(x[1].Hello(x[0].id()).Encode()))
+		if err := x[0].Hear(x[1].id(), h); err != nil && !errs.Is(err, errs.Stale) {
+			t.Fatal(err)
+		}
+	}
+	return !src.inDoubt.Load()
+}
+
 // pull brings all that src has to dst. limit < 0: a whole session; else the link breaks after
 // so many frames.
 func pull(t testing.TB, dst, src *device, limit int) int {
 	t.Helper()
+	return pullPages(t, dst, src, limit, 0)
+}
+
+func pullPages(t testing.TB, dst, src *device, limit, page int) int {
+	t.Helper()
 	ctx := context.Background()
-	d, err := src.Since(ctx, dst.Claims())
+	if !hear(t, dst, src) {
+		return 0
+	}
+	d, err := src.Since(ctx, dst.Hello(src.id()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
+	if page > 0 {
+		d.page = page
+	}
 	for i := 0; ; i++ {
 		f, err := d.Next()
 		if errors.Is(err, io.EOF) {
@@ -141,11 +175,36 @@ func pull(t testing.TB, dst, src *device, limit int) int {
 		if err := dst.Apply(ctx, src.id(), f); err != nil {
 			t.Fatal(err)
 		}
+		if dst.frames != nil {
+			dst.frames(f)
+		}
 	}
-	if _, err := dst.Complete(ctx, src.id(), d.Claims()); err != nil {
+	end := must(ParseEnd(d.End().Encode()))
+	if _, err := dst.Complete(ctx, src.id(), end); err != nil {
 		t.Fatal(err)
 	}
+	audit(t, dst, src, d)
 	return d.Records()
+}
+
+// audit makes the audit that dst owes src, if any.
+func audit(t testing.TB, dst, src *device, d *Delta) {
+	t.Helper()
+	a := dst.Audit(src.id(), d.End())
+	if a == nil {
+		return
+	}
+	for q := a.Question(); q != nil; q = a.Question() {
+		if err := a.Hear(must(d.Answer(q))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range must(d.Fetch(a.Wanted())) {
+		if err := a.Repair(context.Background(), f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(a.End())
 }
 
 // heal lets everybody pull from everybody until nothing is new.

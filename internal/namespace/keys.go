@@ -10,26 +10,30 @@ import (
 // The tables of the store. Keys hold ids and counters in plain, names only under the store's
 // PRF; values are sealed by the store.
 const (
-	tableNode    = 'n' // node → its registers but xattrs and policies
-	tableXattr   = 'x' // node, hidden name → register
-	tablePolicy  = 's' // node, device → register
-	tableName    = 'd' // parent, hidden name → the nodes that live there under this name
-	tableDir     = 'i' // directory → how many live in it, when that last changed
-	tableOrigin  = 'o' // id of a conflict copy → the file that holds its bytes
-	tableLinks   = 'k' // file, hard link node
-	tableDots    = 'l' // class order, writer number, sequence → register: the live versions
-	tableBatches = 'b' // writer number, first sequence → signed batch
-	tableWriters = 'w' // writer number → writer
-	tableHeads   = 'c' // writer number → last sequence and hash of its newest batch
-	tableAcks    = 'a' // device → claims
-	tableBad     = 'q' // hash → what was refused
-	tableState   = 'v' // state, claims
+	tableNode       = 'n' // node → its registers but xattrs and policies
+	tableXattr      = 'x' // node, hidden name → register
+	tablePolicy     = 's' // node, device → register
+	tableName       = 'd' // parent, hidden name → the nodes that live there under this name
+	tableDir        = 'i' // directory → how many live in it, when that last changed
+	tableOrigin     = 'o' // id of a conflict copy → the file that holds its bytes
+	tableLinks      = 'k' // file, hard link node
+	tableDots       = 'l' // class order, writer number, sequence → register: the live versions
+	tableBatches    = 'b' // writer number, first sequence → signed batch
+	tableWriters    = 'w' // writer number → writer
+	tableHeads      = 'c' // writer number → last sequence and hash of its newest batch
+	tableAcks       = 'a' // device → incarnation, claims
+	tableUnfinished = 'p' // device → how far its unfinished session came
+	tableDead       = 't' // nodes with removals, to be collected some time
+	tableBad        = 'q' // hash → what was refused
+	tableState      = 'v' // state, claims
 )
 
 // Keys of the single rows of tableState.
 const (
 	stateCounters = 0
 	stateClaims   = 1
+	stateLineage  = 2
+	stateSelf     = 3 // this device's incarnation, and what its disk looked like
 )
 
 // keys builds the keys of rows.
@@ -48,8 +52,10 @@ func (k keys) state(which byte) kv.Key { return k.db.Key(tableState, kv.Plain([]
 func (k keys) ack(d ident.DeviceID) kv.Key {
 	return k.db.Key(tableAcks, kv.Plain(d[:]))
 }
-func (k keys) xattrs(n NodeID) kv.Key   { return k.db.Key(tableXattr, kv.Plain(n[:])) }
-func (k keys) policies(n NodeID) kv.Key { return k.db.Key(tablePolicy, kv.Plain(n[:])) }
+func (k keys) progress(d ident.DeviceID) kv.Key { return k.db.Key(tableUnfinished, kv.Plain(d[:])) }
+func (k keys) dead(n NodeID) kv.Key             { return k.db.Key(tableDead, kv.Plain(n[:])) }
+func (k keys) xattrs(n NodeID) kv.Key           { return k.db.Key(tableXattr, kv.Plain(n[:])) }
+func (k keys) policies(n NodeID) kv.Key         { return k.db.Key(tablePolicy, kv.Plain(n[:])) }
 func (k keys) sub(id regID) kv.Key {
 	if id.kind == regXattr {
 		return k.db.Key(tableXattr, kv.Plain(id.node[:]), kv.HiddenString(id.sub))

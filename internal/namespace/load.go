@@ -15,6 +15,10 @@ import (
 // writes that a crash left without a batch.
 func (r *Replica) load() error {
 	db := r.cfg.DB
+	moved, err := r.loadSelf()
+	if err != nil {
+		return err
+	}
 	if err := r.loadWriters(); err != nil {
 		return err
 	}
@@ -31,22 +35,28 @@ func (r *Replica) load() error {
 	if err != nil {
 		return err
 	}
-	if err := r.loadAcks(); err != nil {
+	if row, err = get(db, r.keys.state(stateLineage)); err == nil && row != nil {
+		err = r.line.decode(row)
+	}
+	if err := errors.Join(err, r.loadAcks(), r.loadProgress(), r.loadPending()); err != nil {
 		return err
 	}
-	return r.loadPending()
+	if moved { // the image may be old: what it names as this device's last write may not be the last
+		return r.reincarnate(r.own.last)
+	}
+	return r.saveSelf()
 }
 
 func (r *Replica) loadAcks() error {
 	var bad error
 	prefix := r.cfg.DB.Key(tableAcks)
 	err := r.cfg.DB.Scan(prefix, func(k kv.Key, row []byte) bool {
-		c, err := ParseClaims(row)
+		a, err := decodeAck(row)
 		if err != nil || len(k) != len(prefix)+len(ident.DeviceID{}) {
 			bad = corruptRow("acknowledgement")
 			return false
 		}
-		r.acks[ident.DeviceID(k[len(prefix):])] = c
+		r.acks[ident.DeviceID(k[len(prefix):])] = a
 		return true
 	})
 	return errors.Join(err, bad)

@@ -3,6 +3,7 @@ package namespace
 import (
 	"context"
 	"fmt"
+	"github.com/shelffs/shelf/internal/ident"
 	"math/rand"
 	"os"
 	"reflect"
@@ -148,7 +149,7 @@ func (p *play) deliver(i int) {
 	watcher := dst.Watch()
 	defer watcher.Close()
 	ctx := context.Background()
-	d := must(src.Since(ctx, dst.Claims()))
+	d := must(src.Since(ctx, dst.Hello(src.id())))
 	defer d.Close()
 	d.page = 1 + p.rng.Intn(6)
 	limit := -1
@@ -168,7 +169,7 @@ func (p *play) deliver(i int) {
 		p.old[i] = append(p.old[i], f)
 	}
 	if limit < 0 {
-		must(dst.Complete(ctx, src.id(), d.Claims()))
+		must(dst.Complete(ctx, src.id(), d.End()))
 	}
 	if old := p.old[i]; len(old) > 0 && p.rng.Intn(3) == 0 {
 		if err := dst.Apply(ctx, src.id(), old[p.rng.Intn(len(old))]); err != nil {
@@ -285,7 +286,7 @@ func (p *play) finish() {
 			}
 			p.fatalf("replicas differ: %d and %d directories", len(a.kids), len(b.kids))
 		}
-		if a, b := p.w.devices[0].Hello(), d.Hello(); a.Fingerprint != b.Fingerprint || !reflect.DeepEqual(a.Claims, b.Claims) || !a.Settled || !b.Settled {
+		if a, b := p.w.devices[0].Hello(ident.DeviceID{}), d.Hello(ident.DeviceID{}); a.Fingerprint != b.Fingerprint || !reflect.DeepEqual(a.Claims, b.Claims) || !a.Settled || !b.Settled {
 			p.fatalf("after everything: hello %+v and %+v", a, b)
 		}
 	}

@@ -17,12 +17,12 @@ import (
 // frames returns a whole delta.
 func frames(t testing.TB, src *device, theirs Claims) (out [][]byte, claims Claims) {
 	t.Helper()
-	d := must(src.Since(context.Background(), theirs))
+	d := must(src.Since(context.Background(), Hello{Claims: theirs}))
 	defer d.Close()
 	for {
 		f, err := d.Next()
 		if errors.Is(err, io.EOF) {
-			return out, d.Claims()
+			return out, d.End().Claims
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -107,7 +107,7 @@ func TestQuarantine(t *testing.T) {
 			if n, last := b.Quarantined(); n == 0 || last == nil {
 				t.Error("not reported")
 			}
-			must(b.Complete(context.Background(), liar.id(), claims))
+			must(b.Complete(context.Background(), liar.id(), End{Claims: claims}))
 			if _, err := b.Resolve("mine"); err != nil {
 				t.Error("the good records were not applied:", err)
 			}
@@ -222,7 +222,7 @@ func TestRefusesStrangers(t *testing.T) {
 	mkfile(t, s.Replica, Root, "x", 1)
 	fs, claims := frames(t, s, Claims{})
 	wantKind(t, b.Apply(context.Background(), s.id(), fs[0]), errs.Corrupt)
-	must(b.Complete(context.Background(), s.id(), claims))
+	must(b.Complete(context.Background(), s.id(), End{Claims: claims}))
 	wantNames(t, b.Replica, Root)
 	if len(b.Claims().Vector) != 0 {
 		t.Errorf("claims a stranger's log: %+v", b.Claims())
@@ -258,7 +258,7 @@ func TestClaimsAreNotBelievedBlindly(t *testing.T) {
 	mkfile(t, a.Replica, Root, "x", 1)
 	must(0, a.Sync(context.Background()))
 	writer := ident.Writer{Device: a.id(), Incarnation: 1}
-	must(b.Complete(context.Background(), liar.id(), Claims{Vector: []Dot{{Writer: writer, Seq: 1000}}}))
+	must(b.Complete(context.Background(), liar.id(), End{Claims: Claims{Vector: []Dot{{Writer: writer, Seq: 1000}}}}))
 	pull(t, b, a, -1)
 	wantNames(t, b.Replica, Root, "x")
 }
@@ -312,10 +312,10 @@ func TestDamagedFrames(t *testing.T) {
 		}
 	}
 	checkView(t, b.Replica)
-	must(b.Complete(context.Background(), a.id(), claims))
+	must(b.Complete(context.Background(), a.id(), End{Claims: claims}))
 	pull(t, b, a, -1)
 	wantNames(t, b.Replica, d.ID, "0", "1", "2", "3", "4")
-	if ha, hb := a.Hello(), b.Hello(); ha.Fingerprint != hb.Fingerprint {
+	if ha, hb := a.Hello(ident.DeviceID{}), b.Hello(ident.DeviceID{}); ha.Fingerprint != hb.Fingerprint {
 		t.Error("the replicas differ")
 	}
 }

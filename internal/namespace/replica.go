@@ -35,8 +35,14 @@ type Config struct {
 	Names  func(ident.DeviceID) string // display names, the same on all devices, for conflict copies; nil: short ids
 	Clock  func() time.Time            // nil: time.Now
 	Rand   io.Reader                   // nil: crypto/rand
-	Log    *slog.Logger                // nil: silent
-	Group  time.Duration               // longest wait of an operation for durability; 0: 5 ms; < 0: only Sync
+	// Members lists the present devices of the share: who must have acknowledged a removal
+	// before it is collected. nil: nothing is collected.
+	Members func() []ident.DeviceID
+	// Disk is what tells this store from a copy of it: as long as it stays, the store has
+	// neither been restored nor copied. Empty: unknown.
+	Disk  []byte
+	Log   *slog.Logger  // nil: silent
+	Group time.Duration // longest wait of an operation for durability; 0: 5 ms; < 0: only Sync
 }
 
 // epoch is the key epoch that batches are written in. There is only the first one yet.
@@ -49,15 +55,16 @@ const epoch = 1
 type Replica struct {
 	cfg     Config
 	keys    keys
-	self    ident.Writer
-	selfNum uint32 // its number
+	self    ident.Writer // changes with all locks held (reincarnate)
+	selfNum uint32       // its number
 	names   merge.Names
 	log     *slog.Logger
 
-	// applying orders the frames of peers. It guards heads and sessions.
-	applying sync.Mutex
-	heads    map[ident.Writer]head
-	sessions map[ident.DeviceID]*session
+	// applying orders the frames of peers. It guards heads, sessions and unfinished.
+	applying   sync.Mutex
+	heads      map[ident.Writer]head
+	sessions   map[ident.DeviceID]*session
+	unfinished map[ident.DeviceID]*progress
 
 	// sealing orders batches of this device and changes of claims. It guards own.
 	sealing sync.Mutex
@@ -79,8 +86,13 @@ type Replica struct {
 	writers []ident.Writer // numbers.list as of the last commit
 	caches  caches
 	claims  Claims
-	acks    map[ident.DeviceID]Claims
+	acks    map[ident.DeviceID]Ack
+	line    lineage                // of restored devices
+	differs map[ident.DeviceID]int // devices that claim the same and hold something else: how often that was looked into
 
+	inDoubt atomic.Bool   // a peer knows another log of this device: nothing is sent
+	reborn  atomic.Int32  // new incarnations since Open
+	news    atomic.Uint64 // counts what all peers have to be told anew
 	durable atomic.Uint64 // this device's log up to here is in batches and on the disk
 	written atomic.Uint64
 	signal  signal // claims have advanced
@@ -121,14 +133,16 @@ func Open(cfg Config) (*Replica, error) {
 	}
 	r := &Replica{
 		cfg: cfg, keys: keys{cfg.DB}, self: ident.Writer{Device: cfg.Self, Incarnation: 1}, names: cfg.Names, log: cfg.Log,
-		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, acks: map[ident.DeviceID]Claims{},
+		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, acks: map[ident.DeviceID]Ack{},
+		unfinished: map[ident.DeviceID]*progress{}, line: newLineage(), differs: map[ident.DeviceID]int{},
 		numbers: writerTable{num: map[ident.Writer]uint32{}},
 	}
 	r.signal.init()
+	r.group = startGroup(cfg.Group, r.flush)
 	if err := r.load(); err != nil {
+		r.group.stop()
 		return nil, errs.E(op, errs.Other, "", err)
 	}
-	r.group = startGroup(cfg.Group, r.flush)
 	if len(r.pending) > 0 {
 		r.group.kick()
 	}
@@ -176,10 +190,12 @@ func (r *Replica) update(op string, fn func(t *tx) error) error {
 	}
 	t := r.reader()
 	t.changes = newChanges()
-	t.next = r.next
+	t.next, t.author = r.next, r.self
+	t.unaudited = r.self.Incarnation > 1 && len(r.line.owed) > 0
 	if err := fn(t); err != nil {
 		return err
 	}
+	t.repeatPlaces()
 	if t.err != nil {
 		return t.err
 	}

@@ -181,18 +181,19 @@ func (r *nameRow) dirs() (n int) {
 // dirRow is what is kept of a directory beside its registers.
 type dirRow struct {
 	kids    uint64      // nodes that live in it
+	refs    uint64      // placements, of the dead too, that name it
 	changed merge.Stamp // of the newest change of its entries
 }
 
 func (r dirRow) encode() []byte {
-	b := appendUvarint([]byte{rowVersion}, r.kids)
+	b := appendUvarint(appendUvarint([]byte{rowVersion}, r.kids), r.refs)
 	return binary.BigEndian.AppendUint64(b, uint64(r.changed))
 }
 
 func decodeDir(row []byte) (dirRow, error) {
 	d := decoder{b: row}
 	version := d.byte()
-	r := dirRow{kids: d.uvarint()}
+	r := dirRow{kids: d.uvarint(), refs: d.uvarint()}
 	if t := d.take(8); t != nil {
 		r.changed = merge.Stamp(binary.BigEndian.Uint64(t))
 	}

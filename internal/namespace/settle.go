@@ -16,7 +16,7 @@ func (t *tx) settle() {
 	t.queue = nil
 	queue = t.cut(queue)
 	for _, n := range queue {
-		if n.placed && n.at != t.target(n) {
+		if n.placed && (len(n.P) == 0 || n.at != t.target(n)) {
 			t.unplace(n)
 		}
 	}
@@ -45,12 +45,15 @@ func (t *tx) cut(queue []*node) []*node {
 	starts := slices.Collect(maps.Keys(t.state.cuts))
 	moved := false
 	for _, n := range queue {
-		p := n.P.Winner()
-		if !n.ID.IsDir() || p == nil || p.Place.Parent == n.rawParent && len(t.state.cuts) == 0 {
+		var parent NodeID
+		if p := n.P.Winner(); p != nil {
+			parent = p.Place.Parent
+		}
+		if !n.ID.IsDir() || parent == n.rawParent && (len(t.state.cuts) == 0 || parent.IsZero()) {
 			continue
 		}
 		moved = true
-		n.rawParent = p.Place.Parent
+		n.rawParent = parent
 		starts = append(starts, n.ID)
 	}
 	if !moved {

@@ -60,8 +60,7 @@ func (s *state) decode(row []byte) error {
 	return nil
 }
 
-// addDot and dropDot keep the fingerprint: the sum, modulo 2^128, of the hashes of the dots
-// of all live versions.
+// addDot and dropDot keep the fingerprint: the sum, modulo 2^128, of hashes of dots.
 func (s *state) addDot(d Dot) {
 	h := hashDot(d)
 	lo, carry := bits.Add64(binary.LittleEndian.Uint64(s.print[:]), binary.LittleEndian.Uint64(h[:]), 0)

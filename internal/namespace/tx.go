@@ -51,7 +51,8 @@ type node struct {
 	queued    bool   // waits for settle
 	rawParent NodeID // as settle last saw it
 	was       sum    // before the transaction
-	indexed   sum    // as index last saw it
+	before    merge.Node
+	indexed   sum // as index last saw it
 }
 
 type name struct {
@@ -67,7 +68,13 @@ type dir struct {
 
 type sub struct {
 	reg   merge.Register
+	was   merge.Register
 	dirty bool
+}
+
+// bare reports whether no register of the node itself holds anything.
+func (n *node) bare() bool {
+	return len(n.P) == 0 && len(n.C) == 0 && len(n.Mode) == 0 && len(n.Owner) == 0 && len(n.Times) == 0
 }
 
 // fail keeps the first error.
@@ -102,7 +109,7 @@ func (t *tx) node(id NodeID) *node {
 		n.placed = t.supported(n)
 	}
 	if t.changes != nil {
-		n.was = n.sum()
+		n.was, n.before = n.sum(), n.Node
 		n.indexed = n.was
 	}
 	return n
@@ -243,7 +250,7 @@ func (t *tx) sub(id regID) *sub {
 			err = corruptRow("register")
 		}
 		t.fail(err)
-		s.reg = reg
+		s.reg, s.was = reg, reg
 	}
 	if t.subs == nil {
 		t.subs = make(map[regID]*sub)

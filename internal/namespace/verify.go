@@ -12,7 +12,7 @@ import (
 
 // admit checks batches and appends the good ones to their writers' chains, in one batch of the
 // store. A store error ends it. Needs applying.
-func (r *Replica) admit(s *session, batches []signedBatch) (bad []badItem, err error) {
+func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) (bad []badItem, err error) {
 	if len(batches) == 0 {
 		return nil, nil
 	}
@@ -33,8 +33,14 @@ func (r *Replica) admit(s *session, batches []signedBatch) (bad []badItem, err e
 		}
 		switch {
 		case x.writer == r.self:
-			if x.last() > r.durable.Load() {
-				refuse("this device's own log is longer elsewhere: was the disk restored?")
+			same, err := r.known(x)
+			if err == nil && same {
+				s.common = max(s.common, x.last())
+			} else if err == nil && signed[i] {
+				err = r.raiseDoubt(from)
+			}
+			if err != nil {
+				return bad, err
 			}
 			continue
 		case x.share != r.cfg.Share || x.epoch != epoch:
@@ -87,6 +93,12 @@ func (r *Replica) admit(s *session, batches []signedBatch) (bad []badItem, err e
 		r.heads[w] = h
 	}
 	clear(s.batches)
+	p := r.progressFrom(from)
+	for w, h := range heads {
+		if s.theirs.Upto(w) >= h.last {
+			p.note(3, Dot{Writer: w, Seq: h.last})
+		}
+	}
 	return bad, nil
 }
 
@@ -132,8 +144,7 @@ func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad [
 		if res.rec, res.err = parseRecord(x.bytes, x.writer); res.err != nil {
 			continue
 		}
-		if x.writer == r.self && res.rec.seq > r.written.Load() {
-			res.err = badRecord("this device's own log is longer elsewhere")
+		if x.writer == r.self { // known here, or the doubt's business
 			continue
 		}
 		if res.batch, err = r.batchOf(s, x.writer, res.rec.seq); err != nil {
@@ -142,7 +153,7 @@ func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad [
 	}
 	parallel(len(recs), func(i int) {
 		res, x := &all[i], recs[i]
-		if res.err != nil {
+		if res.err != nil || x.writer == r.self {
 			return
 		}
 		if !res.batch.member(res.rec.seq, x.bytes) {
@@ -154,7 +165,7 @@ func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad [
 	for i := range all {
 		if all[i].err != nil {
 			bad = append(bad, badItem{writer: recs[i].writer, from: all[i].rec.seq, bytes: recs[i].bytes, err: all[i].err})
-		} else {
+		} else if all[i].v.v != nil {
 			good = append(good, all[i].v)
 		}
 	}

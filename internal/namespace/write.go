@@ -3,22 +3,27 @@ package namespace
 import (
 	"slices"
 
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/namespace/merge"
 )
 
 // changes is what a writing transaction collects beside the decoded rows.
 type changes struct {
-	remote   bool
-	reshaped bool   // a directory came, went or changed its place
-	next     uint64 // sequence number of the next local write
-	written  []written
-	dotRows  map[Dot]dotChange
-	origins  map[NodeID]NodeID // rows of tableOrigin to write; zero: to delete
-	linkRows map[linkKey]bool  // rows of tableLinks to write or delete
-	queue    []*node           // touched since the last settle
-	changed  map[nameKey]bool  // names whose row or entries changed
-	attrs    map[NodeID]bool   // nodes whose attributes changed
-	policed  map[NodeID]bool   // nodes whose placement changed
+	remote    bool
+	reshaped  bool         // a directory came, went or changed its place
+	next      uint64       // sequence number of the next local write
+	author    ident.Writer // of local writes
+	unaudited bool         // they come from a restored device that has not audited with everybody
+	written   []written
+	also      func(*kv.Batch) // adds rows of its own to the commit
+	dotRows   map[Dot]dotChange
+	origins   map[NodeID]NodeID // rows of tableOrigin to write; zero: to delete
+	linkRows  map[linkKey]bool  // rows of tableLinks to write or delete
+	queue     []*node           // touched since the last settle
+	changed   map[nameKey]bool  // names whose row or entries changed
+	attrs     map[NodeID]bool   // nodes whose attributes changed
+	policed   map[NodeID]bool   // nodes whose placement changed
 }
 
 // written is a local write of this transaction, in order of sequence.
@@ -54,7 +59,7 @@ func (t *tx) replace(id regID, now merge.Register) {
 	old := t.held(id)
 	for _, u := range old {
 		if !slices.Contains(now, u) {
-			t.state.dropDot(u.Dot)
+			t.refer(u.Place, ^uint64(0))
 			if c, ok := t.dotRows[u.Dot]; ok && c.live {
 				delete(t.dotRows, u.Dot) // came and went within the transaction
 			} else {
@@ -64,14 +69,18 @@ func (t *tx) replace(id regID, now merge.Register) {
 	}
 	for _, v := range now {
 		if !slices.Contains(old, v) {
-			t.state.addDot(v.Dot)
+			t.refer(v.Place, 1)
 			t.dotRows[v.Dot] = dotChange{id, v.Class.Order(), true}
 		}
 	}
 	if !id.inNode() {
 		s := t.sub(id)
-		if id.kind == regPolicy && len(s.reg) == 0 {
-			t.state.policies++
+		if id.kind == regPolicy && (len(s.reg) == 0) != (len(now) == 0) {
+			if len(now) > 0 {
+				t.state.policies++
+			} else {
+				t.state.policies--
+			}
 		}
 		s.reg, s.dirty = now, true
 	} else {
@@ -93,6 +102,21 @@ func (t *tx) replace(id regID, now merge.Register) {
 	}
 }
 
+// refer counts the placements that name a directory: as long as there is one, the directory
+// must not be collected (S7).
+func (t *tx) refer(p *merge.Place, by uint64) {
+	if p == nil {
+		return
+	}
+	for _, dir := range [2]NodeID{p.Parent, p.Prev} {
+		if !dir.IsZero() {
+			d := t.dir(dir)
+			d.refs += by
+			d.dirty = true
+		}
+	}
+}
+
 func (t *tx) enqueue(n *node) {
 	if !n.queued {
 		n.queued = true
@@ -103,7 +127,7 @@ func (t *tx) enqueue(n *node) {
 // write makes a local version that overwrites exactly cover (S2), and settles the view. v has
 // its class, stamp and value.
 func (t *tx) write(id regID, v *merge.Version, cover []*merge.Version) {
-	v.Dot = Dot{Writer: t.r.self, Seq: t.next}
+	v.Dot = Dot{Writer: t.author, Seq: t.next}
 	t.next++
 	t.replace(id, t.held(id).Write(v, cover))
 	t.written = append(t.written, written{id, v})

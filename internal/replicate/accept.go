@@ -2,6 +2,7 @@ package replicate
 
 import (
 	"context"
+	"sync"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -50,45 +51,63 @@ func (r *Replicator) take(dev ident.DeviceID, s wire.Stream) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	ours := r.cfg.Records.Hello()
+	_, theirs, err := receiveHello(s)
+	if err != nil {
+		return err
+	}
+	// If our own log is in doubt we receive all the same: that is what ends the doubt.
+	if err := r.hear(dev, s, theirs); err != nil && !errs.Is(err, errs.Stale) {
+		return err
+	}
+	ours := r.cfg.Records.Hello(dev)
 	if err := send(s, msgHello, encodeHello(r.cfg.Members.Heads(), ours)); err != nil {
 		return err
 	}
 	done := make(chan struct{})
+	in := &receiver{r: r, dev: dev, s: s, audit: ours.Audit != namespace.NoAudit}
 	go func() {
 		defer close(done)
-		r.acknowledge(ctx, s, ours.Claims)
+		in.acknowledge(ctx, ours.Claims)
 	}()
-	err := r.read(ctx, dev, s)
+	err = in.read(ctx)
 	cancel()
 	_ = s.Reset() // acknowledge may be in a write
 	<-done
 	return err
 }
 
+// receiver is one stream by which a device brings us up to date.
+type receiver struct {
+	r     *Replicator
+	dev   ident.DeviceID
+	s     wire.Stream
+	audit bool // our hello has announced one
+
+	writing sync.Mutex // of frames to the stream
+}
+
+func (in *receiver) send(kind byte, body []byte) error {
+	in.writing.Lock()
+	defer in.writing.Unlock()
+	return send(in.s, kind, body)
+}
+
 // read takes frames until the stream ends. What is wrong with single records has been
 // quarantined by Apply and does not end the session.
-func (r *Replicator) read(ctx context.Context, dev ident.DeviceID, s wire.Stream) error {
+func (in *receiver) read(ctx context.Context) error {
+	records := in.r.cfg.Records
 	for {
-		kind, body, err := receive(s)
+		kind, body, err := receive(in.s)
 		if err != nil {
 			return err
 		}
 		switch kind {
 		case msgMembers:
-			err = r.members(dev, body)
+			err = in.members(body)
 		case msgRecords:
-			if err = r.cfg.Records.Apply(ctx, dev, body); errs.Is(err, errs.Corrupt) {
-				r.cfg.Log.Warn("records refused", "device", dev.Short(), "err", err)
-				err = nil
-			}
+			err = in.tolerate(records.Apply(ctx, in.dev, body))
 		case msgComplete:
-			var c namespace.Claims
-			if c, err = namespace.ParseClaims(body); err == nil {
-				if _, err = r.cfg.Records.Complete(ctx, dev, c); err == nil {
-					r.once.Do(func() { close(r.completed) })
-				}
-			}
+			err = in.complete(ctx, body)
 		default:
 			err = errs.E("replicate.read", errs.Protocol, "unknown message", nil)
 		}
@@ -98,27 +117,119 @@ func (r *Replicator) read(ctx context.Context, dev ident.DeviceID, s wire.Stream
 	}
 }
 
-func (r *Replicator) members(dev ident.DeviceID, body []byte) error {
+// tolerate lets the session go on after bad records.
+func (in *receiver) tolerate(err error) error {
+	if errs.Is(err, errs.Corrupt) {
+		in.r.cfg.Log.Warn("records refused", "device", in.dev.Short(), "err", err)
+		return nil
+	}
+	return err
+}
+
+func (in *receiver) complete(ctx context.Context, body []byte) error {
+	end, err := namespace.ParseEnd(body)
+	if err != nil {
+		return err
+	}
+	if _, err := in.r.cfg.Records.Complete(ctx, in.dev, end); err != nil {
+		return err
+	}
+	in.r.once.Do(func() { close(in.r.completed) })
+	if in.audit {
+		in.audit = false
+		if err := in.compare(ctx, end); err != nil {
+			return err
+		}
+	}
+	in.r.renew(nil)
+	return nil
+}
+
+// compare makes the audit that our hello has announced.
+func (in *receiver) compare(ctx context.Context, end namespace.End) error {
+	a := in.r.cfg.Records.Audit(in.dev, end)
+	if a == nil { // the need has passed
+		return in.send(msgDone, nil)
+	}
+	for q := a.Question(); q != nil; q = a.Question() {
+		if err := in.send(msgAsk, q); err != nil {
+			return err
+		}
+		kind, body, err := receive(in.s)
+		if err == nil && kind != msgAnswer {
+			err = errs.E("replicate.audit", errs.Protocol, "answer expected", nil)
+		}
+		if err == nil {
+			err = a.Hear(body)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if want := a.Wanted(); len(want) > 0 {
+		if err := in.repair(ctx, a, want); err != nil {
+			return err
+		}
+	}
+	n, err := a.End()
+	if err != nil {
+		return err
+	}
+	if n > 0 {
+		in.r.cfg.Log.Warn("an audit found differences", "device", in.dev.Short(), "records", n)
+	}
+	return in.send(msgDone, nil)
+}
+
+// repair has records sent that should be here.
+func (in *receiver) repair(ctx context.Context, a *namespace.Audit, want []namespace.Dot) error {
+	for len(want) > 0 {
+		n := min(len(want), namespace.MaxRecords)
+		if err := in.send(msgWant, namespace.EncodeDots(want[:n])); err != nil {
+			return err
+		}
+		want = want[n:]
+		for {
+			kind, body, err := receive(in.s)
+			if err != nil {
+				return err
+			}
+			if kind == msgAnswer {
+				break
+			}
+			if kind != msgRepair {
+				return errs.E("replicate.audit", errs.Protocol, "repair expected", nil)
+			}
+			if err := in.tolerate(a.Repair(ctx, body)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (in *receiver) members(body []byte) error {
 	var entries [][]byte
 	if err := wire.Unmarshal(body, &entries); err != nil {
 		return err
 	}
-	if _, err := r.cfg.Members.Merge(entries); err != nil {
-		r.cfg.Log.Warn("membership entries refused", "device", dev.Short(), "err", err)
+	members := in.r.cfg.Members
+	if _, err := members.Merge(entries); err != nil {
+		in.r.cfg.Log.Warn("membership entries refused", "device", in.dev.Short(), "err", err)
 	}
-	if !r.cfg.Members.Member(dev) { // the entries may have ended the very device that brought them
-		return errs.E("replicate.members", errs.Refused, dev.Short(), nil)
+	if !members.Member(in.dev) { // the entries may have ended the very device that brought them
+		return errs.E("replicate.members", errs.Refused, in.dev.Short(), nil)
 	}
 	return nil
 }
 
 // acknowledge tells the pusher our durable claims whenever they have advanced, from whomever
 // the records came: so nobody sends what we have.
-func (r *Replicator) acknowledge(ctx context.Context, s wire.Stream, said namespace.Claims) {
+func (in *receiver) acknowledge(ctx context.Context, said namespace.Claims) {
 	for {
-		changed := r.cfg.Records.Changed()
-		if c := r.cfg.Records.Claims(); !said.Covers(c) {
-			if send(s, msgAck, namespace.EncodeClaims(c)) != nil {
+		changed := in.r.cfg.Records.Changed()
+		if c := in.r.cfg.Records.Claims(); !said.Covers(c) {
+			if in.send(msgAck, namespace.EncodeClaims(c)) != nil {
 				return
 			}
 			said = c

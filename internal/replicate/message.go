@@ -15,8 +15,13 @@ const (
 	msgHello    = 'H' // CBOR hello
 	msgMembers  = 'M' // CBOR array of membership entries
 	msgRecords  = 'R' // a frame of namespace.Delta
-	msgComplete = 'C' // namespace.EncodeClaims
+	msgComplete = 'C' // namespace.End
 	msgAck      = 'A' // namespace.EncodeClaims
+	msgAsk      = 'Q' // a question of namespace.Audit
+	msgAnswer   = 'P' // its answer; without a body: the repairs are sent
+	msgWant     = 'W' // namespace.EncodeDots: records to send again
+	msgRepair   = 'F' // a frame of them
+	msgDone     = 'D' // the audit is done
 )
 
 // maxFrame is a frame of records and its first byte; membership entries are sent in frames
@@ -26,7 +31,7 @@ const maxFrame = namespace.MaxFrame + 1
 // writeTime is how long a frame may take to leave: a peer that reads nothing for so long is gone.
 const writeTime = 30 * time.Second
 
-// hello is what the receiver says first.
+// hello is what both say first.
 type hello struct {
 	Heads   [][]byte `cbor:"1,keyasint"` // of the membership logs, 32 bytes each
 	Records []byte   `cbor:"2,keyasint"` // namespace.Hello
@@ -54,6 +59,20 @@ func parseHello(b []byte) ([]share.Hash, namespace.Hello, error) {
 	}
 	h, err := namespace.ParseHello(m.Records)
 	return heads, h, err
+}
+
+// receiveHello takes the other side's first message, which must come soon.
+func receiveHello(s wire.Stream) ([]share.Hash, namespace.Hello, error) {
+	_ = s.SetReadDeadline(time.Now().Add(handshakeTime))
+	defer func() { _ = s.SetReadDeadline(time.Time{}) }()
+	kind, body, err := receive(s)
+	if err != nil {
+		return nil, namespace.Hello{}, err
+	}
+	if kind != msgHello {
+		return nil, namespace.Hello{}, errs.E("replicate.hello", errs.Protocol, "hello expected", nil)
+	}
+	return parseHello(body)
 }
 
 func send(s wire.Stream, kind byte, body []byte) error {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"sync"
-	"time"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -19,13 +18,32 @@ type pusher struct {
 	r     *Replicator
 	dev   ident.DeviceID
 	s     wire.Stream
-	told  bool         // a first delta is complete, be it an empty one
+	told  bool // a first delta is complete, be it an empty one
+	first namespace.Hello
 	why   error        // what ended readAcks, once it has
 	heads []share.Hash // what the receiver has of the membership log, as far as we know
 
 	mu     sync.Mutex
 	theirs namespace.Claims // what the receiver claims, or will when it has read what we sent
 	acked  chan struct{}    // closed and replaced when theirs grew by an acknowledgement
+
+	audit chan message // what the receiver asks while it compares
+}
+
+type message struct {
+	kind byte
+	body []byte
+}
+
+// opened notes that a stream pushes, or does no more.
+func (r *Replicator) opened(s wire.Stream, on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if on {
+		r.pushed[s] = true
+	} else {
+		delete(r.pushed, s)
+	}
 }
 
 // push opens a stream to dev and keeps it up to date until the stream breaks or ctx ends.
@@ -39,30 +57,31 @@ func (r *Replicator) push(ctx context.Context, dev ident.DeviceID) error {
 	if err := handshake(s, true, r.cfg.Self, dev, r.cfg.Blind); err != nil {
 		return err
 	}
-	_ = s.SetReadDeadline(time.Now().Add(handshakeTime))
-	kind, body, err := receive(s)
+	r.opened(s, true)
+	defer r.opened(s, false)
+	if err := send(s, msgHello, encodeHello(r.cfg.Members.Heads(), r.cfg.Records.Hello(dev))); err != nil {
+		return err
+	}
+	heads, theirs, err := receiveHello(s)
 	if err != nil {
 		return err
 	}
-	_ = s.SetReadDeadline(time.Time{})
-	if kind != msgHello {
-		return errs.E("replicate.push", errs.Protocol, "hello expected", nil)
+	if err := r.hear(dev, s, theirs); err != nil {
+		return err // our own log may be in doubt: nothing is pushed before a session has shown what others have
 	}
-	heads, theirs, err := parseHello(body)
-	if err != nil {
-		return err
-	}
-	r.compare(dev, theirs)
 	if err := r.cfg.Records.Acknowledged(dev, theirs.Claims); err != nil {
 		return err
 	}
-	p := &pusher{r: r, dev: dev, s: s, heads: heads, theirs: theirs.Claims, acked: make(chan struct{})}
+	p := &pusher{r: r, dev: dev, s: s, heads: heads, first: theirs, theirs: theirs.Claims, acked: make(chan struct{}), audit: make(chan message)}
 	ended := make(chan struct{})
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
 	go func() {
 		defer close(ended)
-		p.why = p.readAcks()
+		p.why = p.readAcks(reading)
 	}()
 	err = p.loop(ctx, ended)
+	stop()
 	_ = s.Reset() // ends readAcks, which must not outlive the store that it writes to
 	<-ended
 	return err
@@ -73,7 +92,7 @@ func (p *pusher) loop(ctx context.Context, ended <-chan struct{}) error {
 	for {
 		records, members := p.r.cfg.Records.Changed(), p.r.cfg.Members.Changed()
 		theirs, acked := p.known()
-		if err := p.bring(ctx, theirs); err != nil {
+		if err := p.bring(ctx, theirs, ended); err != nil {
 			return err
 		}
 		select {
@@ -96,12 +115,16 @@ func (p *pusher) known() (namespace.Claims, <-chan struct{}) {
 
 // bring sends one delta, if there is one. The membership entries are read after the delta was
 // begun, so that every writer in it is known by them.
-func (p *pusher) bring(ctx context.Context, theirs namespace.Claims) error {
+func (p *pusher) bring(ctx context.Context, theirs namespace.Claims, ended <-chan struct{}) error {
 	cfg := &p.r.cfg
 	if p.told && theirs.Covers(cfg.Records.Claims()) {
 		return p.bringMembers()
 	}
-	d, err := cfg.Records.Since(ctx, theirs)
+	needs := namespace.Hello{Claims: theirs}
+	if !p.told {
+		needs = p.first // with the progress of a session that was cut
+	}
+	d, err := cfg.Records.Since(ctx, needs)
 	if err != nil {
 		return err
 	}
@@ -121,14 +144,66 @@ func (p *pusher) bring(ctx context.Context, theirs namespace.Claims) error {
 			return err
 		}
 	}
-	if err := send(p.s, msgComplete, namespace.EncodeClaims(d.Claims())); err != nil {
+	if err := send(p.s, msgComplete, d.End().Encode()); err != nil {
 		return err
+	}
+	if !p.told && p.first.Audit != namespace.NoAudit {
+		if err := p.answer(ctx, d, ended); err != nil {
+			return err
+		}
 	}
 	p.told = true
 	p.mu.Lock()
-	p.theirs = p.theirs.Join(d.Claims())
+	p.theirs = p.theirs.Join(d.End().Claims)
 	p.mu.Unlock()
 	return nil
+}
+
+// answer serves the receiver's audit from the delta just sent.
+func (p *pusher) answer(ctx context.Context, d *namespace.Delta, ended <-chan struct{}) error {
+	for {
+		var m message
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-ended:
+			return p.why
+		case m = <-p.audit:
+		}
+		switch m.kind {
+		case msgDone:
+			return nil
+		case msgAsk:
+			a, err := d.Answer(m.body)
+			if err == nil {
+				err = send(p.s, msgAnswer, a)
+			}
+			if err != nil {
+				return err
+			}
+		case msgWant:
+			if err := p.repair(d, m.body); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (p *pusher) repair(d *namespace.Delta, body []byte) error {
+	want, err := namespace.ParseDots(body)
+	if err != nil {
+		return err
+	}
+	frames, err := d.Fetch(want)
+	if err != nil {
+		return err
+	}
+	for _, f := range frames {
+		if err := send(p.s, msgRepair, f); err != nil {
+			return err
+		}
+	}
+	return send(p.s, msgAnswer, nil)
 }
 
 func (p *pusher) bringMembers() error {
@@ -142,14 +217,23 @@ func (p *pusher) bringMembers() error {
 	return nil
 }
 
-// readAcks takes the receiver's claims as they advance.
-func (p *pusher) readAcks() error {
+// readAcks takes the receiver's claims as they advance, and hands on what it asks.
+func (p *pusher) readAcks(ctx context.Context) error {
 	for {
 		kind, body, err := receive(p.s)
 		if err != nil {
 			return err
 		}
-		if kind != msgAck {
+		switch kind {
+		case msgAck:
+		case msgAsk, msgWant, msgDone:
+			select {
+			case p.audit <- message{kind, body}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			continue
+		default:
 			return errs.E("replicate.readAcks", errs.Protocol, "acknowledgement expected", nil)
 		}
 		c, err := namespace.ParseClaims(body)
@@ -165,20 +249,4 @@ func (p *pusher) readAcks() error {
 		p.acked = make(chan struct{})
 		p.mu.Unlock()
 	}
-}
-
-// compare looks whether a device with the same claims holds the same.
-func (r *Replicator) compare(dev ident.DeviceID, theirs namespace.Hello) {
-	ours := r.cfg.Records.Hello()
-	if !ours.Settled || !theirs.Settled || !ours.Claims.Covers(theirs.Claims) || !theirs.Claims.Covers(ours.Claims) {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if ours.Fingerprint == theirs.Fingerprint {
-		delete(r.diverged, dev)
-		return
-	}
-	r.diverged[dev] = true
-	r.cfg.Log.Error("two devices claim the same and hold different records", "device", dev.Short())
 }

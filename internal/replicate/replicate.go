@@ -5,14 +5,18 @@
 // Each direction is a stream of its own, opened by the side that pushes:
 //
 //	handshake        both prove to know the share's blind key (handshake.go)
-//	receiver → H     its log heads and its Hello: what it has
+//	pusher   → H     its log heads and its Hello: what it has
+//	receiver → H     the same
 //	pusher   → M     membership entries that the receiver lacks
 //	pusher   → R …   frames of records (package namespace), in the order in which they are safe
 //	pusher   → C     complete (at least once): "you may now claim what I claimed when this delta began"
 //	receiver → A     its durable claims, whenever they have advanced
 //
 // M, R and C repeat whenever the pusher has something new. Nothing is pushed before it is
-// durable here; the receiver acknowledges after it is durable there.
+// durable here; the receiver acknowledges after it is durable there. A receiver whose Hello
+// announces an audit holds it after the first C: it asks (Q) and is answered (P) until it knows
+// what differs, has repairs sent if it wants any (W, then F …, P), and says when it is done (D).
+// When a replica has news that every peer must hear first, all streams begin anew.
 package replicate
 
 import (
@@ -38,12 +42,15 @@ type Network interface {
 
 // Records is the replica that is kept in step; *namespace.Replica is one.
 type Records interface {
-	Hello() namespace.Hello
+	Hello(peer ident.DeviceID) namespace.Hello
+	Hear(from ident.DeviceID, h namespace.Hello) error
+	News() uint64
 	Claims() namespace.Claims
 	Changed() <-chan struct{}
-	Since(ctx context.Context, theirs namespace.Claims) (*namespace.Delta, error)
+	Since(ctx context.Context, theirs namespace.Hello) (*namespace.Delta, error)
 	Apply(ctx context.Context, from ident.DeviceID, frame []byte) error
-	Complete(ctx context.Context, from ident.DeviceID, theirs namespace.Claims) (namespace.Claims, error)
+	Complete(ctx context.Context, from ident.DeviceID, end namespace.End) (namespace.Claims, error)
+	Audit(from ident.DeviceID, end namespace.End) *namespace.Audit
 	Acknowledged(peer ident.DeviceID, theirs namespace.Claims) error
 }
 
@@ -76,12 +83,13 @@ type Event = struct {
 type Replicator struct {
 	cfg Config
 
-	mu       sync.Mutex
-	pushing  map[ident.DeviceID]context.CancelFunc
-	inbound  map[ident.DeviceID]wire.Stream // newest stream of each pusher: an older one is its predecessor's remains
-	diverged map[ident.DeviceID]bool        // equal claims, other fingerprint
-	closed   bool
-	wg       sync.WaitGroup
+	mu      sync.Mutex
+	pushing map[ident.DeviceID]context.CancelFunc
+	inbound map[ident.DeviceID]wire.Stream // newest stream of each pusher: an older one is its predecessor's remains
+	pushed  map[wire.Stream]bool           // streams that push
+	news    uint64                         // of Records, as the streams know it
+	closed  bool
+	wg      sync.WaitGroup
 
 	once      sync.Once
 	completed chan struct{}
@@ -93,7 +101,8 @@ func New(cfg Config) *Replicator {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Replicator{cfg: cfg, pushing: map[ident.DeviceID]context.CancelFunc{},
-		inbound: map[ident.DeviceID]wire.Stream{}, diverged: map[ident.DeviceID]bool{}, completed: make(chan struct{})}
+		inbound: map[ident.DeviceID]wire.Stream{}, pushed: map[wire.Stream]bool{}, completed: make(chan struct{})}
+	r.news = cfg.Records.News()
 	cfg.Network.Handle(Protocol, r.accept)
 	return r
 }
@@ -124,16 +133,33 @@ func (r *Replicator) Run(ctx context.Context, events <-chan Event) {
 // Completed is closed when some device has told everything that it knew, for the first time.
 func (r *Replicator) Completed() <-chan struct{} { return r.completed }
 
-// Diverged lists devices that claim exactly what we claim and yet hold something else: a
-// sign of a damaged store on one side.
-func (r *Replicator) Diverged() []ident.DeviceID {
+// hear takes in what a peer said of itself. If that is news for all, every other stream ends:
+// their ends say anew where they stand.
+func (r *Replicator) hear(dev ident.DeviceID, s wire.Stream, h namespace.Hello) error {
+	err := r.cfg.Records.Hear(dev, h)
+	r.renew(s)
+	return err
+}
+
+// renew ends all streams but one if the replica has news that every peer must hear first.
+func (r *Replicator) renew(but wire.Stream) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var out []ident.DeviceID
-	for d := range r.diverged {
-		out = append(out, d)
+	now := r.cfg.Records.News()
+	if now == r.news {
+		return
 	}
-	return out
+	r.news = now
+	for s := range r.pushed {
+		if s != but {
+			_ = s.Reset()
+		}
+	}
+	for _, s := range r.inbound {
+		if s != but {
+			_ = s.Reset()
+		}
+	}
 }
 
 func (r *Replicator) start(ctx context.Context, dev ident.DeviceID) {

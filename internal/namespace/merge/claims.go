@@ -50,6 +50,12 @@ func (c Claims) Join(o Claims) Claims {
 	return n
 }
 
+// Without returns c with nothing claimed of one writer.
+func (c Claims) Without(w ident.Writer) Claims {
+	of := func(d Dot) bool { return d.Writer == w }
+	return Claims{Vector: slices.DeleteFunc(slices.Clone(c.Vector), of), Dots: slices.DeleteFunc(slices.Clone(c.Dots), of)}
+}
+
 // Covers reports whether everything that o claims is claimed by c.
 func (c Claims) Covers(o Claims) bool {
 	for _, list := range [][]Dot{o.Vector, o.Dots} {

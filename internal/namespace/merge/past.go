@@ -64,6 +64,25 @@ func (p Past) Without(d Dot) Past {
 	return Past{Vector: p.Vector, Except: slices.Insert(slices.Clone(p.Except), i, d)}
 }
 
+// Upto returns the set without the dots of one writer after seq.
+func (p Past) Upto(w ident.Writer, seq uint64) Past {
+	var n Past
+	for _, d := range p.Vector {
+		if d.Writer == w {
+			d.Seq = min(d.Seq, seq)
+		}
+		if d.Seq > 0 {
+			n.Vector = append(n.Vector, d)
+		}
+	}
+	for _, d := range p.Except {
+		if d.Writer != w || d.Seq <= seq {
+			n.Except = append(n.Except, d)
+		}
+	}
+	return n
+}
+
 // Valid reports whether the lists are as every method leaves them: sorted, without repeats
 // or zero sequences, and every exception below its writer's number.
 func (p Past) Valid() bool {

@@ -1,0 +1,356 @@
+package namespace
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace/merge"
+	"github.com/shelffs/shelf/internal/wire"
+)
+
+// Audit compares what this replica and a peer hold of all that the peer claims, at the end of
+// a complete session: by sums over ranges of each writer's log, halved until they are small
+// enough to be listed (range-based reconciliation), so that it costs in proportion to the
+// difference. After a restore, what the peer claims and lacks is dead and dropped (S6). Where
+// nobody was restored a difference means damage, and what is missing here is fetched.
+//
+//	for q := a.Question(); q != nil; q = a.Question() {
+//		a.Hear(answer of the peer's Delta.Answer(q))
+//	}
+//	result := a.End(fetched frames)
+type Audit struct {
+	r      *Replica
+	peer   ident.DeviceID
+	kind   AuditKind
+	theirs Claims
+	todo   []span
+	asked  []span
+	lacks  []Dot // held here, not there
+	misses []Dot // held there, not here
+}
+
+// span is a part of a writer's log: the records of one class order from first to last.
+type span struct {
+	order       int
+	writer      ident.Writer
+	first, last uint64
+	list        bool // small: list what is live
+}
+
+const (
+	maxSpans  = 256 // in one question
+	maxListed = 64  // live records of a span that is listed
+	spanSplit = 16
+)
+
+type (
+	spanWire struct {
+		_      struct{} `cbor:",toarray"`
+		Order  int
+		Writer []byte
+		First  uint64
+		Last   uint64
+		List   bool
+	}
+	sumWire struct {
+		_     struct{} `cbor:",toarray"`
+		Count uint64
+		Sum   []byte
+		Live  []uint64
+	}
+)
+
+// Audit returns the audit that this replica owes the peer after a complete session, whose end
+// is given; nil for none.
+func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
+	r.applying.Lock()
+	theirs := r.believe(&session{}, end.Claims)
+	r.applying.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if own := min(end.Claims.Upto(r.self), r.durable.Load()); own > 0 { // of which believe says nothing
+		theirs = theirs.Raise(Dot{Writer: r.self, Seq: own})
+	}
+	a := &Audit{r: r, peer: peer, theirs: theirs}
+	n, differs := r.differs[peer]
+	switch {
+	case r.line.owed[peer]:
+		a.kind = Restored
+	case differs && n < maxRepairs:
+		a.kind = Damaged
+		r.differs[peer]++
+	default:
+		return nil
+	}
+	last := map[ident.Writer]uint64{}
+	for _, list := range [][]Dot{theirs.Vector, theirs.Dots} {
+		for _, d := range list {
+			last[d.Writer] = max(last[d.Writer], d.Seq)
+		}
+	}
+	for w, n := range last {
+		for order := range 3 {
+			a.todo = append(a.todo, span{order: order, writer: w, first: 1, last: n})
+		}
+	}
+	return a
+}
+
+// Kind says why the audit is made.
+func (a *Audit) Kind() AuditKind { return a.kind }
+
+// Question is what to ask the peer next; nil at the end.
+func (a *Audit) Question() []byte {
+	if len(a.todo) == 0 {
+		return nil
+	}
+	n := min(len(a.todo), maxSpans)
+	a.asked, a.todo = a.todo[:n:n], a.todo[n:]
+	var w []spanWire
+	for _, s := range a.asked {
+		w = append(w, spanWire{Order: s.order, Writer: s.writer.Append(nil), First: s.first, Last: s.last, List: s.list})
+	}
+	return wire.Marshal(w)
+}
+
+// Hear takes the answer to the last question. Protocol.
+func (a *Audit) Hear(answer []byte) error {
+	const op = "namespace.Audit"
+	var w []sumWire
+	if err := wire.Unmarshal(answer, &w); err != nil {
+		return err
+	}
+	if len(w) != len(a.asked) {
+		return errs.E(op, errs.Protocol, "answer", nil)
+	}
+	for i, s := range a.asked {
+		mine, err := sumOf(a.r.cfg.DB, a.r, s, &a.theirs)
+		if err != nil {
+			return errs.E(op, errs.Other, "", err)
+		}
+		theirs := sum128{}
+		if len(w[i].Sum) != len(theirs) || len(w[i].Live) > maxListed {
+			return errs.E(op, errs.Protocol, "sum", nil)
+		}
+		copy(theirs[:], w[i].Sum)
+		switch {
+		case mine.sum == theirs && uint64(mine.count) == w[i].Count:
+		case s.list:
+			a.compare(s, mine.live, w[i].Live)
+		default:
+			a.split(s, max(uint64(mine.count), w[i].Count))
+		}
+	}
+	a.asked = nil
+	return nil
+}
+
+// split looks closer at a span in which the two sides differ.
+func (a *Audit) split(s span, most uint64) {
+	if most <= maxListed || s.first == s.last {
+		s.list = true
+		a.todo = append(a.todo, s)
+		return
+	}
+	step := (s.last-s.first)/spanSplit + 1
+	for first := s.first; first <= s.last; first += step {
+		part := s
+		part.first, part.last = first, min(s.last, first+step-1)
+		a.todo = append(a.todo, part)
+	}
+}
+
+func (a *Audit) compare(s span, mine, theirs []uint64) {
+	for _, seq := range mine {
+		if !slices.Contains(theirs, seq) {
+			a.lacks = append(a.lacks, Dot{Writer: s.writer, Seq: seq})
+		}
+	}
+	for _, seq := range theirs {
+		if d := (Dot{Writer: s.writer, Seq: seq}); !slices.Contains(mine, seq) && a.theirs.Has(d) {
+			a.misses = append(a.misses, d)
+		}
+	}
+}
+
+// Wanted is what to fetch from the peer before End: nil unless the audit repairs damage.
+func (a *Audit) Wanted() []Dot {
+	if a.kind == Damaged {
+		return a.misses
+	}
+	return nil
+}
+
+// Repair merges a frame of what was wanted, though it is claimed.
+func (a *Audit) Repair(ctx context.Context, frame []byte) error {
+	return a.r.apply(ctx, a.peer, frame, true)
+}
+
+// End acts on what was found and notes that the audit was made. It returns how many records
+// were dropped or fetched.
+func (a *Audit) End() (int, error) {
+	const op = "namespace.Audit"
+	r := a.r
+	n := len(a.Wanted())
+	if a.kind == Restored {
+		n = len(a.lacks)
+		for len(a.lacks) > 0 {
+			k := min(len(a.lacks), applyStep)
+			if err := r.drop(op, a.lacks[:k]); err != nil {
+				return 0, err
+			}
+			a.lacks = a.lacks[k:]
+		}
+	}
+	r.sealing.Lock()
+	defer r.sealing.Unlock()
+	if a.kind == Damaged {
+		r.news.Add(1) // the next hello tells whether it helped
+		return n, nil
+	}
+	line := r.line.clone()
+	delete(line.owed, a.peer)
+	if r.self.Incarnation > 1 {
+		line.facts[Fact{r.self, a.peer}] = true
+	}
+	return n, r.saveLineage(line)
+}
+
+// drop removes versions that are known to be dead.
+func (r *Replica) drop(op string, dots []Dot) error {
+	return r.update(op, func(t *tx) error {
+		t.remote = true
+		for _, d := range dots {
+			id, ok := t.registerOf(d)
+			if !ok {
+				continue
+			}
+			reg := t.held(id)
+			t.replace(id, slices.DeleteFunc(slices.Clone(reg), func(v *merge.Version) bool { return v.Dot == d }))
+		}
+		return nil
+	})
+}
+
+// registerOf finds the register that holds a dot.
+func (t *tx) registerOf(d Dot) (regID, bool) {
+	num := slices.Index(t.writers, d.Writer)
+	if num < 0 {
+		return regID{}, false
+	}
+	for order := range 3 {
+		if row := t.get(t.keys.dot(order, uint32(num), d.Seq)); row != nil {
+			id, err := decodeReg(row)
+			t.fail(err)
+			return id, err == nil
+		}
+	}
+	return regID{}, false
+}
+
+type sum128 = [16]byte
+
+// spanSum is what one side holds of a span.
+type spanSum struct {
+	count int
+	sum   sum128
+	live  []uint64 // if it was asked for
+}
+
+// sumOf sums up the live records of a span that claims has; all if claims is nil.
+func sumOf(src kv.Reader, r *Replica, s span, claims *Claims) (out spanSum, err error) {
+	r.mu.RLock()
+	num := slices.Index(r.writers, s.writer)
+	r.mu.RUnlock()
+	if num < 0 {
+		return out, nil
+	}
+	var x state
+	prefix := r.keys.dots(s.order, uint32(num))
+	err = src.ScanRange(kv.Range{Prefix: prefix, From: r.keys.dot(s.order, uint32(num), s.first), KeysOnly: true}, func(k kv.Key, _ []byte) bool {
+		d := Dot{Writer: s.writer, Seq: binary.BigEndian.Uint64(k[len(prefix):])}
+		if d.Seq > s.last {
+			return false
+		}
+		if claims == nil || claims.Has(d) {
+			out.count++
+			x.addDot(d)
+			if s.list {
+				out.live = append(out.live, d.Seq)
+			}
+		}
+		return true
+	})
+	out.sum = x.print
+	return out, err
+}
+
+// Answer answers a question of the receiver's Audit from the snapshot of the delta. Protocol.
+func (d *Delta) Answer(question []byte) ([]byte, error) {
+	const op = "namespace.Answer"
+	var w []spanWire
+	if err := wire.Unmarshal(question, &w); err != nil {
+		return nil, err
+	}
+	if len(w) > maxSpans {
+		return nil, errs.E(op, errs.Protocol, "spans", nil)
+	}
+	out := make([]sumWire, len(w))
+	for i, x := range w {
+		dec := decoder{b: x.Writer}
+		s := span{order: x.Order, writer: dec.writer(), first: x.First, last: x.Last, list: x.List}
+		if !dec.end() || s.order < 0 || s.order > 2 {
+			return nil, errs.E(op, errs.Protocol, "span", nil)
+		}
+		sum, err := sumOf(d.snap, d.r, s, &d.end.Claims)
+		if err != nil {
+			return nil, errs.E(op, errs.Other, "", err)
+		}
+		out[i] = sumWire{Count: uint64(sum.count), Sum: sum.sum[:], Live: sum.live[:min(len(sum.live), maxListed)]}
+	}
+	return wire.Marshal(out), nil
+}
+
+// Fetch returns frames with live records that the receiver's Audit wants, batches included.
+func (d *Delta) Fetch(wanted []Dot) (frames [][]byte, err error) {
+	var items []item
+	for _, dot := range wanted {
+		num := slices.Index(d.t.writers, dot.Writer)
+		if num < 0 {
+			continue
+		}
+		b, err := d.r.batchOf(&session{batches: map[ident.Writer]signedBatch{}}, dot.Writer, dot.Seq)
+		if err != nil {
+			return nil, err
+		}
+		if id, ok := d.t.registerOf(dot); ok && b.count > 0 {
+			if v := d.t.held(id).Find(dot); v != nil {
+				items = append(items, item{batch: &b, hashes: true}, item{by: dot.Writer, record: encodeRecord(d.r.cfg.Sealer, id, v)})
+			}
+		}
+	}
+	i := 0
+	d.next = func() (item, bool) {
+		if i == len(items) {
+			return item{}, false
+		}
+		i++
+		return items[i-1], true
+	}
+	for {
+		f, err := d.Next()
+		if errors.Is(err, io.EOF) {
+			return frames, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		frames = append(frames, f)
+	}
+}

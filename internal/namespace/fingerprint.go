@@ -1,0 +1,78 @@
+package namespace
+
+import (
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace/merge"
+)
+
+// The fingerprint of a replica is a sum over the dots of all versions that the registers of
+// existing nodes hold. Removals do not count, nor anything of a node that does not exist, for
+// some devices may have collected it and others not. Two replicas that claim the same must
+// have the same.
+
+// fingerprint brings it up to date with what the transaction changed.
+func (t *tx) fingerprint() {
+	for id := range t.subs {
+		t.node(id.node)
+	}
+	for _, n := range t.nodes {
+		if n.dirty {
+			t.state.weigh(&n.before, (*state).dropDot)
+			t.state.weigh(&n.Node, (*state).addDot)
+			if was, is := n.before.Alive(), n.Alive(); was != is {
+				change := (*state).addDot
+				if was {
+					change = (*state).dropDot
+				}
+				t.eachSub(n.ID, func(id regID, reg merge.Register) {
+					if s := t.subs[id]; s == nil || !s.dirty {
+						t.state.each(reg, change)
+					}
+				})
+			}
+		}
+	}
+	for id, s := range t.subs {
+		if !s.dirty {
+			continue
+		}
+		n := t.nodes[id.node]
+		if n.before.Alive() {
+			t.state.each(s.was, (*state).dropDot)
+		}
+		if n.Alive() {
+			t.state.each(s.reg, (*state).addDot)
+		}
+	}
+}
+
+// weigh changes the fingerprint by what lies in a node's row.
+func (s *state) weigh(n *merge.Node, change func(*state, Dot)) {
+	if !n.Alive() {
+		return
+	}
+	for _, k := range nodeRegs {
+		s.each(*register(n, k), change)
+	}
+}
+
+func (s *state) each(reg merge.Register, change func(*state, Dot)) {
+	for _, v := range reg {
+		if v.Class != merge.Nothing {
+			change(s, v.Dot)
+		}
+	}
+}
+
+// eachSub visits the registers of a node that have rows of their own, as the store has them.
+func (t *tx) eachSub(id NodeID, fn func(regID, merge.Register)) {
+	for kind, prefix := range map[regKind]kv.Key{regXattr: t.keys.xattrs(id), regPolicy: t.keys.policies(id)} {
+		t.fail(t.src.Scan(prefix, func(_ kv.Key, row []byte) bool {
+			sub, reg, err := decodeSub(id, kind, row, t.writers)
+			if t.fail(err); err == nil {
+				fn(sub, reg)
+			}
+			return err == nil
+		}))
+	}
+}

@@ -1,0 +1,310 @@
+package namespace
+
+import (
+	"cmp"
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace/merge"
+	"github.com/shelffs/shelf/internal/wire"
+)
+
+// Incarnation says that a device writes under a new number, because its disk was restored or
+// copied (S5): a newer one closes all older ones of the device and voids what they
+// acknowledged. The device signs it. The first incarnation, number 1, needs no saying.
+type Incarnation struct {
+	Writer ident.Writer
+	Sig    []byte
+}
+
+// lineage is what is known of restored devices. It is one row, nearly always empty.
+type lineage struct {
+	newest map[ident.DeviceID]Incarnation
+	owed   map[ident.DeviceID]bool // with whom this device still has to audit (S6)
+	facts  map[Fact]bool
+}
+
+// Fact says that a restored incarnation has audited with a device.
+type Fact struct {
+	Writer ident.Writer
+	Member ident.DeviceID
+}
+
+type (
+	lineageWire struct {
+		Newest []incarnationWire `cbor:"1,keyasint"`
+		Owed   [][]byte          `cbor:"2,keyasint"`
+		Facts  []factWire        `cbor:"3,keyasint"`
+	}
+	incarnationWire struct {
+		_      struct{} `cbor:",toarray"`
+		Writer []byte   // device 32, u32be
+		Sig    []byte
+	}
+	factWire struct {
+		_      struct{} `cbor:",toarray"`
+		Writer []byte
+		Member []byte
+	}
+)
+
+func newLineage() lineage {
+	return lineage{newest: map[ident.DeviceID]Incarnation{}, owed: map[ident.DeviceID]bool{}, facts: map[Fact]bool{}}
+}
+
+func (l *lineage) clone() lineage {
+	return lineage{maps.Clone(l.newest), maps.Clone(l.owed), maps.Clone(l.facts)}
+}
+
+// current is the number of a device's newest incarnation.
+func (l *lineage) current(d ident.DeviceID) uint32 { return max(1, l.newest[d].Writer.Incarnation) }
+
+// closed reports whether a newer incarnation has closed w.
+func (l *lineage) closed(w ident.Writer) bool { return w.Incarnation < l.current(w.Device) }
+
+// learn takes over a newer incarnation of some device; false if it is not new.
+func (l *lineage) learn(x Incarnation) bool {
+	if x.Writer.Incarnation <= l.current(x.Writer.Device) {
+		return false
+	}
+	l.newest[x.Writer.Device] = x
+	for f := range l.facts {
+		if l.closed(f.Writer) {
+			delete(l.facts, f)
+		}
+	}
+	return true
+}
+
+func (l *lineage) incarnations() []Incarnation {
+	return slices.SortedFunc(maps.Values(l.newest), func(a, b Incarnation) int { return merge.CompareWriters(a.Writer, b.Writer) })
+}
+
+func (l *lineage) factList() []Fact {
+	return slices.SortedFunc(maps.Keys(l.facts), func(a, b Fact) int {
+		return cmp.Or(merge.CompareWriters(a.Writer, b.Writer), slices.Compare(a.Member[:], b.Member[:]))
+	})
+}
+
+func (l *lineage) encode() []byte {
+	w := lineageWire{Newest: incarnationsToWire(l.incarnations()), Facts: factsToWire(l.factList())}
+	for d, owes := range l.owed {
+		if owes {
+			w.Owed = append(w.Owed, d[:])
+		}
+	}
+	slices.SortFunc(w.Owed, slices.Compare)
+	return wire.Marshal(w)
+}
+
+func (l *lineage) decode(row []byte) error {
+	var w lineageWire
+	if err := wire.Unmarshal(row, &w); err != nil {
+		return corruptRow("lineage")
+	}
+	incs, ok1 := incarnationsFromWire(w.Newest)
+	facts, ok2 := factsFromWire(w.Facts)
+	for _, x := range incs {
+		l.newest[x.Writer.Device] = x
+	}
+	for _, f := range facts {
+		l.facts[f] = true
+	}
+	for _, d := range w.Owed {
+		if len(d) != len(ident.DeviceID{}) {
+			return corruptRow("lineage")
+		}
+		l.owed[ident.DeviceID(d)] = true
+	}
+	if !ok1 || !ok2 {
+		return corruptRow("lineage")
+	}
+	return nil
+}
+
+func incarnationsToWire(list []Incarnation) (out []incarnationWire) {
+	for _, x := range list {
+		out = append(out, incarnationWire{Writer: x.Writer.Append(nil), Sig: x.Sig})
+	}
+	return out
+}
+
+func incarnationsFromWire(list []incarnationWire) (out []Incarnation, ok bool) {
+	for _, w := range list {
+		d := decoder{b: w.Writer}
+		x := Incarnation{Writer: d.writer(), Sig: w.Sig}
+		if !d.end() || x.Writer.Incarnation < 2 || len(x.Sig) > 64 {
+			return nil, false
+		}
+		out = append(out, x)
+	}
+	return out, slices.IsSortedFunc(out, func(a, b Incarnation) int { return merge.CompareWriters(a.Writer, b.Writer) })
+}
+
+func factsToWire(list []Fact) (out []factWire) {
+	for _, f := range list {
+		out = append(out, factWire{Writer: f.Writer.Append(nil), Member: f.Member[:]})
+	}
+	return out
+}
+
+func factsFromWire(list []factWire) (out []Fact, ok bool) {
+	for _, w := range list {
+		d := decoder{b: w.Writer}
+		f := Fact{Writer: d.writer()}
+		if !d.end() || len(w.Member) != len(f.Member) {
+			return nil, false
+		}
+		f.Member = ident.DeviceID(w.Member)
+		out = append(out, f)
+	}
+	return out, true
+}
+
+// incarnationBytes is what the signature of an incarnation covers.
+func (r *Replica) incarnationBytes(w ident.Writer) []byte { return w.Append(r.cfg.Share[:]) }
+
+// newIncarnation draws the number of this device's next incarnation. It is partly random: two
+// stores restored from the same image must not choose the same.
+func (r *Replica) newIncarnation() (Incarnation, error) {
+	var b [4]byte
+	if _, err := r.cfg.Rand.Read(b[1:]); err != nil {
+		return Incarnation{}, errs.E("namespace.newIncarnation", errs.Other, "", err)
+	}
+	w := ident.Writer{Device: r.cfg.Self, Incarnation: r.line.current(r.cfg.Self) + 1 + binary.BigEndian.Uint32(b[:])}
+	return Incarnation{w, ident.Sign(r.cfg.Key, ident.SigIncarnation, r.incarnationBytes(w))}, nil
+}
+
+// Hear takes in what a peer says of restored devices; it comes before anything else of a
+// session, both ways (S5). Stale: this device's own log is in doubt, because the peer knows
+// more of it than is here: its disk was restored or copied. Then nothing may be sent until a
+// session from a peer has shown what of the log others have (Complete ends the doubt).
+func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
+	const op = "namespace.Hear"
+	if h.Share != r.blindName() {
+		return errs.E(op, errs.Refused, "another share", nil)
+	}
+	if err := r.learn(from, h); err != nil {
+		return err
+	}
+	r.applying.Lock()
+	s := r.session(from)
+	s.theirs = h.Claims
+	r.mu.RLock()
+	newest := r.line.current(r.cfg.Self)
+	r.mu.RUnlock()
+	if newest > r.self.Incarnation || h.Claims.Upto(r.self) > r.written.Load() {
+		if err := r.raiseDoubt(from); err != nil {
+			r.applying.Unlock()
+			return errs.E(op, errs.Other, "", err)
+		}
+	}
+	r.applying.Unlock()
+	if r.inDoubt.Load() {
+		return errs.E(op, errs.Stale, "this device's log", nil)
+	}
+	r.compare(from, h)
+	return nil
+}
+
+// learn takes over what a peer knows of restored devices.
+func (r *Replica) learn(from ident.DeviceID, h Hello) error {
+	r.sealing.Lock()
+	defer r.sealing.Unlock()
+	line := r.line.clone()
+	news, heard := false, false
+	for _, x := range h.Incarnations {
+		if x.Writer.Incarnation <= line.current(x.Writer.Device) {
+			continue
+		}
+		if !r.cfg.Known(x.Writer.Device) || !ident.Verify(x.Writer.Device[:], ident.SigIncarnation, r.incarnationBytes(x.Writer), x.Sig) {
+			r.refuse(from, badItem{writer: x.Writer, err: badBatch("incarnation"), bytes: x.Sig})
+			continue
+		}
+		line.learn(x)
+		news, heard = true, true
+		for _, d := range r.members() { // whoever hears of a restored device owes everybody an audit (S6)
+			line.owed[d] = true
+		}
+		delete(line.owed, r.cfg.Self)
+	}
+	for _, f := range h.Facts {
+		if r.cfg.Known(f.Writer.Device) && r.cfg.Known(f.Member) && !line.closed(f.Writer) && !line.facts[f] {
+			line.facts[f], news = true, true
+		}
+	}
+	if news {
+		if err := r.saveLineage(line); err != nil {
+			return err
+		}
+	}
+	if heard {
+		r.news.Add(1)
+	}
+	return nil
+}
+
+// compare looks whether a device that claims the same holds the same.
+func (r *Replica) compare(from ident.DeviceID, h Hello) {
+	ours := r.Hello(from)
+	if !ours.Settled || !h.Settled || !ours.Claims.Covers(h.Claims) || !h.Claims.Covers(ours.Claims) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ours.Fingerprint == h.Fingerprint {
+		delete(r.differs, from)
+		return
+	}
+	if _, known := r.differs[from]; known {
+		return
+	}
+	r.differs[from] = 0
+	r.news.Add(1)
+	r.log.Error("namespace: two devices claim the same and hold different records", "device", from.Short())
+}
+
+// Differing lists the devices that claim exactly what this one claims and yet hold something
+// else, until an audit has mended it: a sign of a damaged store on one side.
+func (r *Replica) Differing() []ident.DeviceID {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.SortedFunc(maps.Keys(r.differs), func(a, b ident.DeviceID) int { return slices.Compare(a[:], b[:]) })
+}
+
+// members are the present devices of the share.
+func (r *Replica) members() []ident.DeviceID {
+	if r.cfg.Members == nil {
+		return nil
+	}
+	return r.cfg.Members()
+}
+
+// saveLineage stores and adopts what is known of restored devices. Needs sealing.
+func (r *Replica) saveLineage(l lineage) error {
+	b := r.cfg.DB.Batch()
+	_ = b.Set(r.keys.state(stateLineage), l.encode())
+	if err := b.Commit(kv.NoSync); err != nil {
+		return errs.E("namespace.lineage", errs.Other, "", err)
+	}
+	r.mu.Lock()
+	r.line = l
+	r.mu.Unlock()
+	return nil
+}
+
+// News counts events after which every session must begin anew, so that both sides say again
+// where they stand: a restored device was heard of, this one is in doubt or was, or an audit is
+// due.
+func (r *Replica) News() uint64 { return r.news.Load() }
+
+// Restored reports whether this device writes under a later incarnation than its first.
+func (r *Replica) Restored() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.self.Incarnation > 1
+}

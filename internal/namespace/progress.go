@@ -1,0 +1,131 @@
+package namespace
+
+import (
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace/merge"
+	"github.com/shelffs/shelf/internal/wire"
+)
+
+// progress is how far an unfinished session from a peer came. It makes a first sync that was
+// cut resume, also after a restart; a complete session ends it.
+type progress struct {
+	of      uint32 // the peer's incarnation: another one begins anew
+	seen    [4]map[ident.Writer]uint64
+	unsaved int // records since its row was written
+}
+
+// saveEvery is after how many records the row is written again: what a crash makes come twice.
+const saveEvery = 2 * MaxRecords
+
+type progressWire struct {
+	Of   uint32       `cbor:"1,keyasint"`
+	Seen [4][]dotWire `cbor:"2,keyasint"`
+}
+
+func newProgress(of uint32) *progress {
+	p := &progress{of: of}
+	for i := range p.seen {
+		p.seen[i] = map[ident.Writer]uint64{}
+	}
+	return p
+}
+
+func (p *progress) note(order int, d Dot) {
+	p.seen[order][d.Writer] = max(p.seen[order][d.Writer], d.Seq)
+}
+
+// list is p as a peer is told.
+func (p *progress) list() (out Progress) {
+	for i, m := range p.seen {
+		for _, w := range slices.SortedFunc(maps.Keys(m), merge.CompareWriters) {
+			out[i] = append(out[i], Dot{Writer: w, Seq: m[w]})
+		}
+	}
+	return out
+}
+
+func (p *progress) encode() []byte {
+	w := progressWire{Of: p.of}
+	for i, ds := range p.list() {
+		w.Seen[i] = dotsToWire(ds)
+	}
+	return wire.Marshal(w)
+}
+
+func decodeProgress(row []byte) (*progress, error) {
+	var w progressWire
+	if err := wire.Unmarshal(row, &w); err != nil {
+		return nil, corruptRow("progress")
+	}
+	p := newProgress(w.Of)
+	for i, list := range w.Seen {
+		ds, ok := dotsFromWire(list)
+		if !ok {
+			return nil, corruptRow("progress")
+		}
+		for _, d := range ds {
+			p.note(i, d)
+		}
+	}
+	return p, nil
+}
+
+// progressOf is what the peer is told of its unfinished session. Needs applying.
+func (r *Replica) progressOf(peer ident.DeviceID) Progress {
+	if p := r.unfinished[peer]; p != nil {
+		return p.list()
+	}
+	return Progress{}
+}
+
+// progressFrom returns the progress of sessions from a peer's present incarnation. Needs
+// applying.
+func (r *Replica) progressFrom(peer ident.DeviceID) *progress {
+	r.mu.RLock()
+	of := r.line.current(peer)
+	r.mu.RUnlock()
+	p := r.unfinished[peer]
+	if p == nil || p.of != of {
+		p = newProgress(of)
+		r.unfinished[peer] = p
+	}
+	return p
+}
+
+// advance notes what has been merged of a frame: only as far as the peer claimed when the
+// session began, for above that it has holes that may be filled later. Needs applying.
+func (r *Replica) advance(from ident.DeviceID, s *session, done []verified) error {
+	p := r.progressFrom(from)
+	for _, x := range done {
+		if s.theirs.Upto(x.v.Dot.Writer) >= x.v.Dot.Seq {
+			p.note(x.v.Class.Order(), x.v.Dot)
+		}
+	}
+	if p.unsaved += len(done); p.unsaved < saveEvery {
+		return nil
+	}
+	p.unsaved = 0
+	b := r.cfg.DB.Batch()
+	_ = b.Set(r.keys.progress(from), p.encode())
+	return b.Commit(kv.NoSync) // after what it speaks of, so a crash cannot keep it alone
+}
+
+func (r *Replica) loadProgress() error {
+	var bad error
+	prefix := r.cfg.DB.Key(tableUnfinished)
+	err := r.cfg.DB.Scan(prefix, func(k kv.Key, row []byte) bool {
+		p, err := decodeProgress(row)
+		if err != nil || len(k) != len(prefix)+len(ident.DeviceID{}) {
+			bad = corruptRow("progress")
+			return false
+		}
+		r.unfinished[ident.DeviceID(k[len(prefix):])] = p
+		return true
+	})
+	return errors.Join(err, bad)
+}

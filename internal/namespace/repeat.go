@@ -1,0 +1,37 @@
+package namespace
+
+import (
+	"github.com/shelffs/shelf/internal/namespace/merge"
+)
+
+// repeatPlaces is rule S8: until a restored device has audited with everybody, what it works
+// on may long have been collected elsewhere. So each operation says again, unchanged, where the
+// nodes it gave bytes or a place lie, and all directories above them.
+func (t *tx) repeatPlaces() {
+	if !t.unaudited {
+		return
+	}
+	for _, w := range t.written { // those added here need no repeating
+		if w.id.kind != regPlace && w.id.kind != regBytes || w.v.Class == merge.Nothing {
+			continue
+		}
+		t.repeat(w.id.node)
+		if p := t.node(w.id.node).P.Winner(); p != nil {
+			t.repeat(p.Place.Parent)
+			t.repeat(p.Place.Prev)
+		}
+	}
+}
+
+func (t *tx) repeat(n NodeID) {
+	for n != Root && !n.IsZero() {
+		p := t.node(n).P.Winner()
+		if p == nil || p.Dot.Writer == t.author {
+			return
+		}
+		id := regID{node: n, kind: regPlace}
+		t.write(id, &merge.Version{T: p.T, Class: merge.Placed, Place: p.Place}, t.held(id))
+		t.repeat(p.Place.Prev)
+		n = p.Place.Parent
+	}
+}
