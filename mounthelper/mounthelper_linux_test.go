@@ -122,3 +122,43 @@ func TestDescribe(t *testing.T) {
 		t.Error("of nobody")
 	}
 }
+
+// fakeHelper puts a fusermount3 first in PATH that is this script.
+func fakeHelper(t *testing.T, script string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "fusermount3"), []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+}
+
+func TestHelperIsFoundWithoutPath(t *testing.T) {
+	if _, err := exec.LookPath("fusermount3"); err != nil {
+		t.Fatal("fusermount3 is not installed: make prepare")
+	}
+	t.Setenv("PATH", "")
+	path, err := Helper()
+	if err != nil || !filepath.IsAbs(path) {
+		t.Errorf("%q %v", path, err)
+	}
+}
+
+// What the helper complains of is in the error, not only in a log.
+func TestHelperIsQuoted(t *testing.T) {
+	fakeHelper(t, "echo 'fusermount3: user has no write access to mountpoint' >&2; exit 1")
+	if _, err := Attach(context.Background(), t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "no write access to mountpoint") {
+		t.Errorf("mounting: %v", err)
+	}
+	if err := throughHelper(context.Background(), t.TempDir(), false); err == nil || !strings.Contains(err.Error(), "no write access") {
+		t.Errorf("unmounting: %v", err)
+	}
+	fakeHelper(t, "exit 0") // says yes and does nothing
+	if _, err := Attach(context.Background(), t.TempDir(), nil); err == nil {
+		t.Error("nothing was mounted, and nobody said so")
+	}
+	fakeHelper(t, "exit 3")
+	if _, err := Attach(context.Background(), t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "exit status 3") {
+		t.Errorf("a silent helper: %v", err)
+	}
+}

@@ -1,12 +1,9 @@
 package mounthelper
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
-	"os/exec"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -50,32 +47,20 @@ func Unmount(ctx context.Context, dir string, lazy bool) error {
 	return errs.FromOS(op, dir, err)
 }
 
-// throughHelper asks fusermount3, which is set-uid root and unmounts what its caller mounted.
+// throughHelper asks the helper, which unmounts what its caller mounted.
 func throughHelper(ctx context.Context, dir string, lazy bool) error {
+	bin, err := Helper()
+	if err != nil {
+		return err
+	}
 	args := []string{"-u"}
 	if lazy {
 		args = append(args, "-z")
 	}
-	args = append(args, "--", dir)
-	var last error = unix.EPERM
-	for _, name := range []string{"fusermount3", "fusermount"} {
-		var out bytes.Buffer
-		cmd := exec.CommandContext(ctx, name, args...)
-		cmd.Stderr = &out
-		cmd.Env = append(os.Environ(), "LC_ALL=C")
-		err := cmd.Run()
-		if err == nil {
-			return nil
-		}
-		if errors.Is(err, exec.ErrNotFound) {
-			continue
-		}
-		last = errors.New(strings.TrimSpace(out.String()))
-		// The helper tells a busy mount from others only by its text, so look who holds it instead.
-		if len(Holders(dir)) > 0 {
-			last = unix.EBUSY
-		}
-		return last
+	err = run(ctx, bin, nil, append(args, "--", dir)...)
+	// The helper tells a busy mount from others only by its text, so look who holds it instead.
+	if err != nil && len(Holders(dir)) > 0 {
+		return unix.EBUSY
 	}
-	return last
+	return err
 }

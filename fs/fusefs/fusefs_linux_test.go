@@ -1,6 +1,10 @@
 package fusefs
 
 import (
+	"context"
+	"log/slog"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,6 +13,7 @@ import (
 	"github.com/shelffs/shelf/fs"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
+	"github.com/shelffs/shelf/mounthelper"
 )
 
 func TestHandles(t *testing.T) {
@@ -119,5 +124,29 @@ func TestRequestContext(t *testing.T) {
 	close(c)
 	if <-r.Done(); r.Err() == nil {
 		t.Error("not cancelled")
+	}
+}
+
+// Users who are not root mount through the helper; root can too.
+func TestAttachThroughHelper(t *testing.T) {
+	dir, o := t.TempDir(), Options{Log: slog.New(slog.DiscardHandler)}
+	srv, err := attachThroughHelper(context.Background(), newRaw(nil, o), dir, mountOptions(o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() { defer close(served); srv.Serve() }()
+	settle(dir)
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || !strings.Contains(string(b), " "+dir+" ") || !strings.Contains(string(b), " fuse.shelf shelf ") {
+		t.Errorf("not mounted: %v\n%s", err, b)
+	}
+	if err := mounthelper.Unmount(context.Background(), dir, false); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-served:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it goes on serving after the unmount")
 	}
 }

@@ -69,7 +69,7 @@ func Mount(ctx context.Context, dir string, core *fs.FS, o Options) (*Server, er
 	def(&o.Positive, time.Hour)
 	def(&o.Negative, time.Minute)
 	r := newRaw(core, o)
-	srv, err := fuse.NewServer(r, dir, mountOptions(o))
+	srv, err := attach(ctx, r, dir, mountOptions(o))
 	if err != nil {
 		kind := errs.Other
 		if errors.Is(err, os.ErrNotExist) {
@@ -86,9 +86,10 @@ func Mount(ctx context.Context, dir string, core *fs.FS, o Options) (*Server, er
 		r.closeAll()
 	}()
 	if err := srv.WaitMount(); err != nil {
-		srv.Unmount()
+		_ = mounthelper.Unmount(ctx, dir, true)
 		return nil, errs.E(op, errs.Other, dir, err)
 	}
+	settle(dir)
 	raiseReadAhead(dir)
 	return s, nil
 }

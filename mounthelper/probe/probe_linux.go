@@ -63,6 +63,11 @@ func (s system) helper(pkg string) Finding {
 	f := Finding{ID: "fusermount", Fatal: s.euid != 0}
 	for _, name := range []string{"fusermount3", "fusermount"} {
 		p, err := s.lookPath(name)
+		for _, dir := range []string{"/usr/bin", "/bin"} { // as mounthelper.Helper looks
+			if err != nil {
+				p, err = s.lookPath(filepath.Join(s.root, dir, name))
+			}
+		}
 		if err != nil {
 			continue
 		}

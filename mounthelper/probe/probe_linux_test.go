@@ -99,3 +99,21 @@ func TestRunHere(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// A service may have a PATH without the folder that every system keeps the helper in.
+func TestHelperOutsideOfPath(t *testing.T) {
+	s := fake(t, map[string]string{"usr/bin/fusermount3": ""})
+	at := filepath.Join(s.root, "usr/bin/fusermount3")
+	if err := os.Chmod(at, 0o755|os.ModeSetuid); err != nil {
+		t.Fatal(err)
+	}
+	s.lookPath = func(name string) (string, error) {
+		if name == at {
+			return at, nil
+		}
+		return "", errors.New("not found")
+	}
+	if f := find(t, s.run(), "fusermount"); !f.OK {
+		t.Errorf("%+v", f)
+	}
+}

@@ -1,0 +1,15 @@
+//go:build darwin || freebsd
+
+package fusefs
+
+import (
+	"context"
+
+	"github.com/hanwen/go-fuse/v2/fuse"
+)
+
+func attach(_ context.Context, r *raw, dir string, m *fuse.MountOptions) (*fuse.Server, error) {
+	return fuse.NewServer(r, dir, m)
+}
+
+func settle(string) {}
