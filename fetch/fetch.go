@@ -85,6 +85,7 @@ type Fetcher struct {
 	parked  map[*flight]struct{} // no device to ask now
 	book    book
 	ahead   ahead
+	lapses  lapses
 	flying  int64  // bytes asked for, estimated, OnDemand not counted
 	changes uint64 // how often a device came or went
 	closed  bool
@@ -94,7 +95,7 @@ type Fetcher struct {
 func New(cfg Config) *Fetcher {
 	f := &Fetcher{
 		cfg: cfg, lim: cfg.Limits.orDefault(), log: cfg.Log, start: time.Now(),
-		flights: map[blocks.Digest]*flight{}, parked: map[*flight]struct{}{}, book: newBook(),
+		flights: map[blocks.Digest]*flight{}, parked: map[*flight]struct{}{}, book: newBook(), lapses: lapses{},
 	}
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
@@ -122,9 +123,7 @@ func (f *Fetcher) Get(ctx context.Context, d blocks.Digest, p Priority) (blocks.
 		return b, nil
 	}
 	p = p.clamp()
-	f.mu.Lock()
-	fl, err := f.joinLocked(d, waiter{prio: p})
-	f.mu.Unlock()
+	fl, err := f.join(d, p)
 	if err != nil {
 		return blocks.Sealed{}, err
 	}
@@ -137,6 +136,15 @@ func (f *Fetcher) Get(ctx context.Context, d blocks.Digest, p Priority) (blocks.
 		f.mu.Unlock()
 		return blocks.Sealed{}, errs.E("fetch.Get", errs.Other, d.Short(), ctx.Err())
 	}
+}
+
+func (f *Fetcher) join(d blocks.Digest, p Priority) (*flight, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.lapsedLocked(d); err != nil && p.Urgent() {
+		return nil, err
+	}
+	return f.joinLocked(d, waiter{prio: p})
 }
 
 // local looks at what was read ahead, and in the cache. A flight that has its block already is

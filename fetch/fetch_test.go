@@ -372,6 +372,43 @@ func TestNoProgressIsATimeout(t *testing.T) {
 	})
 }
 
+// A kernel asks a second time when its read-ahead has failed: nobody waits twice for that.
+func TestNobodyWaitsTwiceInVain(t *testing.T) {
+	play(t, 1, 2, 10, nil, func(t *testing.T, s *scene) {
+		s.sources[0].hang = true
+		get := func(d blocks.Digest) (error, time.Duration) {
+			start := time.Now()
+			_, err := s.GetBlock(t.Context(), d)
+			return err, time.Since(start)
+		}
+		if err, took := get(s.blocks[0]); !errs.Is(err, errs.Timeout) || took < 20*time.Second {
+			t.Fatal(err, took)
+		}
+		if err, took := get(s.blocks[0]); !errs.Is(err, errs.Timeout) || took != 0 {
+			t.Errorf("asked again: %v after %v", err, took)
+		}
+		s.sources[0].set(func() { s.sources[0].hang = false })
+		if err, _ := get(s.blocks[1]); err != nil {
+			t.Error("another block:", err)
+		}
+		time.Sleep(3 * time.Second)
+		if err, _ := get(s.blocks[0]); err != nil {
+			t.Error("a little later:", err)
+		}
+	})
+	play(t, 1, 1, 10, nil, func(t *testing.T, s *scene) {
+		s.connect(0, false)
+		if _, err := s.GetBlock(t.Context(), s.blocks[0]); !errs.Is(err, errs.Offline) {
+			t.Fatal(err)
+		}
+		s.connect(0, true)
+		synctest.Wait()
+		if _, err := s.GetBlock(t.Context(), s.blocks[0]); err != nil {
+			t.Error("the device is back:", err)
+		}
+	})
+}
+
 func TestTheLastToLeaveEndsIt(t *testing.T) {
 	play(t, 1, 2, 10, nil, func(t *testing.T, s *scene) {
 		s.sources[0].hang = true

@@ -172,6 +172,7 @@ func (f *Fetcher) failLocked(fl *flight, err error) {
 		return // it has its block, and is being put into the cache
 	}
 	fl.err = err
+	f.noteLocked(fl, err)
 	f.endLocked(fl, err)
 	close(fl.done)
 }

@@ -57,6 +57,7 @@ type Config struct {
 	Store   blocks.Getter             // what is on this device, never the network
 	Keeper  Keeper                    // optional: without it, every class is None and nothing is granted
 	Allow   func(ident.DeviceID) bool // who may be served, asked for every question; nil: everybody the Network lets in
+	Silent  func(ident.DeviceID)      // optional: a device that owes an answer has sent nothing for a second; must not block
 	Log     *slog.Logger              // optional
 }
 

@@ -313,6 +313,31 @@ func TestSilentAndSlowPeers(t *testing.T) {
 			})
 		})
 	}
+	t.Run("silence is told", func(t *testing.T) {
+		run(t, simnet.Link{Bandwidth: 64 << 10}, 2, 1<<20, exchange.Config{}, func(t *testing.T, w *two) {
+			var told []time.Duration
+			start := time.Now()
+			empty, _ := fill(0, 0)
+			_ = w.alice.Close()
+			w.alice = exchange.New(exchange.Config{Network: w.net.Host(alice), Store: empty, Silent: func(d ident.DeviceID) {
+				if d == bob {
+					told = append(told, time.Since(start))
+				}
+			}})
+			if _, err := w.get(t.Context(), w.digests[0], fetch.OnDemand); err != nil || len(told) != 0 {
+				t.Error("slow is not silent:", err, told)
+			}
+			w.net.SetLink(alice, bob, simnet.Link{Stalled: true})
+			start = time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			_, _ = w.get(ctx, w.digests[1], fetch.OnDemand)
+			if len(told) < 2 || len(told) > 5 || told[0] < time.Second || told[0] > 2*time.Second {
+				t.Errorf("told after %v", told)
+			}
+			w.net.SetLink(alice, bob, simnet.Link{})
+		})
+	})
 	t.Run("slow but alive", func(t *testing.T) {
 		run(t, simnet.Link{Bandwidth: 8 << 10}, 1, 1<<20, exchange.Config{}, func(t *testing.T, w *two) {
 			if _, err := w.get(t.Context(), w.digests[0], fetch.Pin); err != nil {

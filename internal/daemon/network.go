@@ -26,6 +26,7 @@ type Network interface {
 	Refresh()
 	Addrs() []string
 	AddAddrs(dev ident.DeviceID, addrs []string)
+	Check(dev ident.DeviceID)
 	Close() error
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/event"
@@ -34,7 +35,8 @@ type link struct {
 	stop context.CancelFunc
 	poke chan struct{} // look now
 
-	telling sync.Mutex
+	telling  sync.Mutex
+	checking atomic.Bool // by Host.Check
 
 	mu       sync.Mutex
 	addrs    []string      // where it may be, best first

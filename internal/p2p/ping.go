@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -13,6 +14,7 @@ import (
 	"github.com/multiformats/go-multistream"
 
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 )
 
 // pingProtocol echoes 8 bytes, so that each connection is known to be alive and how far it reaches.
@@ -21,6 +23,8 @@ const pingProtocol protocol.ID = "/shelf/ping/1"
 const (
 	pingEvery   = 25 * time.Second
 	pingTimeout = 5 * time.Second
+
+	checkTimeout = 4 * time.Second // somebody waits
 )
 
 func (h *Host) answerPing(s network.Stream) {
@@ -37,8 +41,8 @@ func (h *Host) answerPing(s network.Stream) {
 }
 
 // ping measures one connection.
-func ping(ctx context.Context, c network.Conn) (time.Duration, error) {
-	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+func ping(ctx context.Context, c network.Conn, limit time.Duration) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	s, err := c.NewStream(network.WithNoDial(ctx, "ping"))
 	if err != nil {
@@ -97,28 +101,48 @@ func (l *link) check() {
 	l.h.mu.Lock()
 	defer l.h.mu.Unlock()
 	if !l.h.closed {
-		l.h.wg.Go(l.pingAll)
+		l.h.wg.Go(func() { l.pingAll(pingTimeout) })
 	}
 }
 
-// pingAll measures the device's connections and closes those that do not answer.
-func (l *link) pingAll() {
+// Check looks whether a device still answers; connections that do not within checkTimeout are closed,
+// which Subscribe tells. It returns at once, and does nothing while an earlier Check is under way.
+func (h *Host) Check(dev ident.DeviceID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := h.links[dev]
+	if l == nil || h.closed || !l.checking.CompareAndSwap(false, true) {
+		return
+	}
+	h.wg.Go(func() {
+		defer l.checking.Store(false)
+		l.pingAll(checkTimeout)
+	})
+}
+
+// pingAll measures the device's connections, all at once, and closes those that do not answer.
+func (l *link) pingAll(limit time.Duration) {
+	var wg sync.WaitGroup
 	for _, c := range l.h.host.Network().ConnsToPeer(l.id) {
-		rtt, err := ping(l.ctx, c)
-		switch {
-		case l.ctx.Err() != nil:
-			return
-		case err != nil:
-			l.h.log.Debug("p2p: a connection does not answer", "device", l.dev.Short(), "err", err)
-			_ = c.Close()
-		default:
-			l.mu.Lock()
-			if l.rtt == 0 {
-				l.rtt = rtt
-			}
-			l.rtt += (rtt - l.rtt) / 4
-			l.lastSeen = time.Now()
-			l.mu.Unlock()
+		wg.Go(func() { l.pingOne(c, limit) })
+	}
+	wg.Wait()
+}
+
+func (l *link) pingOne(c network.Conn, limit time.Duration) {
+	rtt, err := ping(l.ctx, c, limit)
+	switch {
+	case l.ctx.Err() != nil:
+	case err != nil:
+		l.h.log.Debug("p2p: a connection does not answer", "device", l.dev.Short(), "err", err)
+		_ = c.Close()
+	default:
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.rtt == 0 {
+			l.rtt = rtt
 		}
+		l.rtt += (rtt - l.rtt) / 4
+		l.lastSeen = time.Now()
 	}
 }

@@ -91,6 +91,7 @@ func (h *memoryHost) GuestsOpen(bool)                   {}
 func (h *memoryHost) Refresh()                          {}
 func (h *memoryHost) Addrs() []string                   { return nil }
 func (h *memoryHost) AddAddrs(ident.DeviceID, []string) {}
+func (h *memoryHost) Check(ident.DeviceID)              {}
 func (h *memoryHost) Close() error                      { h.m.net.Down(h.account.Self().ID); return nil }
 
 // memoryDevice is one actor on it.

@@ -1,0 +1,34 @@
+//go:build unix
+
+package p2p_test
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A device that stopped without closing anything is not connected any more once somebody looked.
+func TestCheckNoticesAStoppedDevice(t *testing.T) {
+	cmd, listening := spawn(t, tcpOnly[0])
+	n := newNode(t, 1, tcpOnly)
+	n.key, n.me = keyOf("parent"), peerOf(1, "parent")
+	n.dir.add(peerOf(2, "child"))
+	n.start()
+	child := &node{me: peerOf(2, "child")}
+	n.AddAddrs(child.me.Device, strings.Split(listening, " "))
+	n.await(child, true, 5*time.Second)
+	n.Check(child.me.Device)
+	time.Sleep(200 * time.Millisecond)
+	if !n.state(child).Connected {
+		t.Fatal("a device that answers was hung up on")
+	}
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		n.Check(child.me.Device)
+	}
+	t.Logf("not connected after %v", n.await(child, false, 15*time.Second))
+}
