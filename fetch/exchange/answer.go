@@ -61,7 +61,7 @@ func (v *service) answerHave(j *job, q question) error {
 func (v *service) answerRelease(j *job, q question) error {
 	out := make([]byte, len(q.digests))
 	if k := v.x.cfg.Keeper; k != nil && v.x.allowed(v.r.dev) {
-		for i, yes := range k.Grant(v.r.dev, q.nonce, q.digests) {
+		for i, yes := range k.Grant(v.r.dev, q.node, q.digests) {
 			if yes {
 				out[i] = 1
 			}

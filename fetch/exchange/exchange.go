@@ -46,9 +46,9 @@ const (
 type Keeper interface {
 	Classes(ds []blocks.Digest) []Class
 	// Grant says for each block whether the asker may drop its own copy: true promises that
-	// this device holds the block and keeps it. The nonce is the asker's, the same when it
-	// repeats a question.
-	Grant(asker ident.DeviceID, nonce [16]byte, ds []blocks.Digest) []bool
+	// this device holds the block and keeps it for the file that the question names by its node:
+	// a keeper may let go of a block when it no longer keeps that file.
+	Grant(asker ident.DeviceID, node [16]byte, ds []blocks.Digest) []bool
 }
 
 // Config makes an Exchange.
@@ -107,13 +107,14 @@ func (x *Exchange) Have(ctx context.Context, dev ident.DeviceID, ds []blocks.Dig
 	return out, nil
 }
 
-// Release asks dev whether we may drop our copies of ds: true is its promise to keep the block.
-// The result is parallel to ds. Repeat with the same nonce when no answer came.
-func (x *Exchange) Release(ctx context.Context, dev ident.DeviceID, nonce [16]byte, ds []blocks.Digest) ([]bool, error) {
+// Release asks dev whether we may drop our copies of ds, which belong to the file node: true is its
+// promise to keep the block for that file. The result is parallel to ds. When no answer came, it
+// may be asked again.
+func (x *Exchange) Release(ctx context.Context, dev ident.DeviceID, node [16]byte, ds []blocks.Digest) ([]bool, error) {
 	out := make([]bool, 0, len(ds))
 	for len(ds) > 0 {
 		n := min(len(ds), maxDigests)
-		body, err := x.remote(dev).talk(ctx, question{kind: kindRelease, nonce: nonce, digests: ds[:n]})
+		body, err := x.remote(dev).talk(ctx, question{kind: kindRelease, node: node, digests: ds[:n]})
 		if err != nil {
 			return nil, errs.E("exchange.Release", errs.Other, dev.Short(), err)
 		}

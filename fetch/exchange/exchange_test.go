@@ -214,10 +214,10 @@ func (keeper) Classes(ds []blocks.Digest) []exchange.Class {
 	return out
 }
 
-func (keeper) Grant(asker ident.DeviceID, nonce [16]byte, ds []blocks.Digest) []bool {
+func (keeper) Grant(asker ident.DeviceID, node [16]byte, ds []blocks.Digest) []bool {
 	out := make([]bool, len(ds))
 	for i, d := range ds {
-		out[i] = asker == alice && nonce[0] == 5 && d[0]%2 == 1
+		out[i] = asker == alice && node[0] == 5 && d[0]%2 == 1
 	}
 	return out
 }

@@ -146,7 +146,7 @@ func TestQuestionsRoundTrip(t *testing.T) {
 		{kind: kindCancel, id: 1 << 31},
 		{kind: kindRaise, id: 2, priority: fetch.ReadAhead},
 		{kind: kindHave, id: 3, digests: make([]blocks.Digest, maxDigests)},
-		{kind: kindRelease, id: 4, nonce: [16]byte{9}, digests: []blocks.Digest{{1}, {2}}},
+		{kind: kindRelease, id: 4, node: [16]byte{9}, digests: []blocks.Digest{{1}, {2}}},
 	} {
 		b := q.appendTo(nil)
 		got, err := parseQuestion(b[4:])

@@ -16,7 +16,7 @@ import (
 //	  cancel    –                                          none of its own
 //	  raise     u8 priority                                none of its own
 //	  have      n × digest 32                              status 0: n × u8 Class
-//	  release   nonce 16 | n × digest 32                   status 0: n × u8 (0 or 1)
+//	  release   node 16 | n × digest 32                   status 0: n × u8 (0 or 1)
 //
 // Each question but cancel and raise, which speak of an earlier get, is answered exactly once, in any order; status is an errs.Kind, and
 // anything but 0 has no bytes after it. A cancelled question that was not served yet is
@@ -32,10 +32,10 @@ const (
 
 const (
 	digestLen    = 32
-	nonceLen     = 16
+	nodeLen      = 16
 	headLen      = 4 + 1 + 4 // length, kind or status, id
 	maxDigests   = 4096      // in one have or release
-	maxQuestion  = 5 + nonceLen + maxDigests*digestLen
+	maxQuestion  = 5 + nodeLen + maxDigests*digestLen
 	maxQuestions = 1024 // unanswered on one stream
 )
 
@@ -44,7 +44,7 @@ type question struct {
 	kind     uint8
 	id       uint32
 	priority fetch.Priority
-	nonce    [nonceLen]byte
+	node     [nodeLen]byte   // release: the file that the blocks are asked for
 	digests  []blocks.Digest // get: exactly one; cancel, raise: none
 }
 
@@ -57,7 +57,7 @@ func (q question) appendTo(b []byte) []byte {
 	case kindGet, kindRaise:
 		b = append(b, byte(q.priority))
 	case kindRelease:
-		b = append(b, q.nonce[:]...)
+		b = append(b, q.node[:]...)
 	}
 	for i := range q.digests {
 		b = append(b, q.digests[i][:]...)
@@ -94,10 +94,10 @@ func parseQuestion(b []byte) (question, error) {
 		q.priority = min(fetch.Priority(b[0]), fetch.Background)
 		return q, nil
 	case kindRelease:
-		if len(b) < nonceLen {
+		if len(b) < nodeLen {
 			return bad("length of release")
 		}
-		q.nonce, b = [nonceLen]byte(b), b[nonceLen:]
+		q.node, b = [nodeLen]byte(b), b[nodeLen:]
 	case kindHave:
 	default:
 		return bad("unknown kind")

@@ -61,9 +61,9 @@ func (k *keeper) Classes(ds []digest) []exchange.Class {
 	return make([]exchange.Class, len(ds))
 }
 
-func (k *keeper) Grant(asker ident.DeviceID, nonce [16]byte, ds []digest) []bool {
+func (k *keeper) Grant(asker ident.DeviceID, node [16]byte, ds []digest) []bool {
 	if e := k.e.Load(); e != nil {
-		return e.Grant(asker, nonce, ds)
+		return e.Grant(asker, node, ds)
 	}
 	return make([]bool, len(ds))
 }

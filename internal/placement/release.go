@@ -81,8 +81,7 @@ func wireClass(c cache.Class) exchange.Class {
 }
 
 // Grant implements exchange.Keeper: true promises that this device keeps the block for that
-// file, durably, until it has itself a grant from another or the file shows it no more. The
-// question's nonce is the file's node: grants name what they are for.
+// file, durably, until it has itself a grant from another or the file shows it no more.
 func (e *Engine) Grant(_ ident.DeviceID, node [16]byte, ds []blocks.Digest) []bool {
 	out := make([]bool, len(ds))
 	before, err := e.keptFor(node)

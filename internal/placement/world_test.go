@@ -145,12 +145,12 @@ func (d *dev) Have(_ context.Context, id ident.DeviceID, ds []blocks.Digest) ([]
 	return o.Classes(ds), nil
 }
 
-func (d *dev) Release(ctx context.Context, id ident.DeviceID, nonce [16]byte, ds []blocks.Digest) ([]bool, error) {
+func (d *dev) Release(ctx context.Context, id ident.DeviceID, node [16]byte, ds []blocks.Digest) ([]bool, error) {
 	o, err := d.reach(id)
 	if err != nil {
 		return nil, err
 	}
-	out := o.Grant(d.id, nonce, ds)
+	out := o.Grant(d.id, node, ds)
 	if silent := d.w.silent.Load(); silent != nil && (*silent)() {
 		return nil, errs.E("test", errs.Timeout, "", nil)
 	}
