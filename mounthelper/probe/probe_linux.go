@@ -76,6 +76,10 @@ func (s system) helper(pkg string) Finding {
 			f.What, f.Fix = p+" is not set-uid root", "sudo chmod u+s "+p
 			return f
 		}
+		if _, err := os.Stat(filepath.Join(s.root, "/etc/mtab")); err != nil && s.euid != 0 {
+			f.What, f.Fix = "/etc/mtab is missing, without which "+name+" cannot unmount", "sudo ln -s /proc/self/mounts /etc/mtab"
+			return f
+		}
 		f.OK, f.What = true, p+" is installed"
 		return f
 	}

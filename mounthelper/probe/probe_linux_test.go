@@ -65,6 +65,33 @@ func TestRootNeedsNoHelper(t *testing.T) {
 	}
 }
 
+// Without /etc/mtab, as in some minimal systems, users could mount but not unmount.
+func TestUnmountingNeedsMtab(t *testing.T) {
+	helper := filepath.Join(t.TempDir(), "fusermount3")
+	if err := os.WriteFile(helper, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(helper, 0o755|os.ModeSetuid); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		euid  int
+		files map[string]string
+		ok    bool
+	}{
+		{1000, nil, false},
+		{1000, map[string]string{"etc/mtab": ""}, true},
+		{0, nil, true},
+	} {
+		s := fake(t, c.files)
+		s.euid, s.lookPath = c.euid, func(string) (string, error) { return helper, nil }
+		r := s.run()
+		if f := find(t, r, "fusermount"); f.OK != c.ok || r.Ready() != c.ok || strings.Contains(f.Fix, "/etc/mtab") == c.ok {
+			t.Errorf("user %d, %v: %+v", c.euid, c.files, f)
+		}
+	}
+}
+
 func TestDevice(t *testing.T) {
 	for _, c := range []struct {
 		err   error
@@ -102,7 +129,7 @@ func TestRunHere(t *testing.T) {
 
 // A service may have a PATH without the folder that every system keeps the helper in.
 func TestHelperOutsideOfPath(t *testing.T) {
-	s := fake(t, map[string]string{"usr/bin/fusermount3": ""})
+	s := fake(t, map[string]string{"usr/bin/fusermount3": "", "etc/mtab": ""})
 	at := filepath.Join(s.root, "usr/bin/fusermount3")
 	if err := os.Chmod(at, 0o755|os.ModeSetuid); err != nil {
 		t.Fatal(err)
