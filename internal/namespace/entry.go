@@ -60,7 +60,7 @@ func (t *tx) fillFile(e *Entry, n *node, g *merge.Group) {
 	if e.Conflict != nil && !e.Conflict.Of.IsZero() {
 		return // attributes are the file's, not the copy's
 	}
-	e.Nlink += uint32(len(t.linksTo(n.ID)))
+	e.Nlink += t.linkNames(n.ID)
 	overrule(e, &n.Node, v.T, body.Bytes)
 	e.Ctime = max(e.Ctime, n.Stamp().Nanos())
 }

@@ -48,3 +48,17 @@ func (t *tx) linksTo(id NodeID) []NodeID {
 	slices.SortFunc(out, NodeID.Compare)
 	return out
 }
+
+// linkNames is how many names the hard links of a file show: those that are twins show one.
+func (t *tx) linkNames(id NodeID) uint32 {
+	links := t.linksTo(id)
+	if len(links) < 2 { // nearly always
+		return uint32(len(links))
+	}
+	names := map[nameKey]bool{}
+	for _, l := range links {
+		n := t.node(l)
+		names[nameKey{t.folder(n.at.parent).id, n.at.name}] = true
+	}
+	return uint32(len(names))
+}

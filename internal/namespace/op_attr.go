@@ -35,7 +35,9 @@ func (r *Replica) SetAttr(id NodeID, c AttrChange) (Entry, error) {
 				x.of = hashBytes(gs[0].Bytes)
 			}
 			if n.ID.IsDir() { // above the newest change of its entries
-				stamp = max(stamp, t.dir(n.ID).changed+1)
+				for _, m := range t.folder(n.ID).members {
+					stamp = max(stamp, t.dir(m).changed+1)
+				}
 			}
 			t.putAttr(regID{node: n.ID, kind: regTimes}, encodeTimes(x), stamp)
 		}

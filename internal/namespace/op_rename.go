@@ -142,7 +142,11 @@ func (t *tx) again(s showing) (showing, bool) {
 	if s.it.IsDir() {
 		return t.show(s.it.Members[0])
 	}
-	return t.show(s.it.ID)
+	now, ok := t.show(s.it.ID)
+	if to := s.it.Group.Bytes.Link; !ok && !to.IsZero() { // the file has taken its hard link's place
+		return t.show(to)
+	}
+	return now, ok
 }
 
 // exchange lets two entries change places.
