@@ -18,7 +18,8 @@ const applyStep = 512
 type session struct {
 	theirs  Claims                  // what the peer claimed when it was heard
 	doubts  bool                    // the peer knows another log of this device
-	common  uint64                  // … and the same up to here
+	common  uint64                  // … as its batches show, the same up to here
+	parted  bool                    // … and not further
 	open    bool                    // records were applied that are not claimed yet
 	limits  map[ident.Writer]uint64 // nothing of a writer is claimed from here on
 	batches map[ident.Writer]signedBatch
@@ -61,7 +62,7 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 		if err := r.merge(op, good[:n], repair); err != nil {
 			return err
 		}
-		s.open = true
+		s.open = s.open || !repair
 		if err := r.advance(from, s, good[:n]); err != nil {
 			return errs.E(op, errs.Other, "", err)
 		}
@@ -136,7 +137,7 @@ func (r *Replica) Complete(ctx context.Context, from ident.DeviceID, end End) (C
 	defer r.applying.Unlock()
 	s := r.session(from)
 	theirs := r.believe(s, end.Claims)
-	settle := r.maySettle(s)
+	settle := r.maySettle(s, end.Claims.Upto(r.self))
 	delete(r.sessions, from)
 	if err := r.adopt(from, theirs, end.Acks); err != nil {
 		return Claims{}, err

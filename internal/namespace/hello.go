@@ -26,6 +26,14 @@ type Hello struct {
 	Fingerprint  [16]byte      // sum of the hashes of all living nodes' dots …
 	Settled      bool          // … to be compared only where both are settled and claim the same
 	Audit        AuditKind     // what this device wants to compare after the next complete session
+	Log          LogEnd        // how far it knows the log of the device spoken to
+}
+
+// LogEnd names the last batch that somebody knows of a device's log; Seq is 0 for none.
+type LogEnd struct {
+	Incarnation uint32
+	Seq         uint64
+	Hash        [32]byte // of the batch
 }
 
 // AuditKind says why two devices compare all that they hold.
@@ -63,6 +71,13 @@ type (
 		Facts        []factWire        `cbor:"7,keyasint"`
 		Progress     [4][]dotWire      `cbor:"8,keyasint"`
 		Audit        AuditKind         `cbor:"9,keyasint"`
+		Log          logWire           `cbor:"10,keyasint"`
+	}
+	logWire struct {
+		_           struct{} `cbor:",toarray"`
+		Incarnation uint32
+		Seq         uint64
+		Hash        []byte
 	}
 	claimWire struct {
 		Vector []dotWire `cbor:"1,keyasint"`
@@ -78,7 +93,8 @@ type (
 // Encode returns the bytes of h.
 func (h Hello) Encode() []byte {
 	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled,
-		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit}
+		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit,
+		Log: logWire{Incarnation: h.Log.Incarnation, Seq: h.Log.Seq, Hash: h.Log.Hash[:]}}
 	for i, list := range h.Progress {
 		w.Progress[i] = dotsToWire(list)
 	}
@@ -93,10 +109,11 @@ func ParseHello(b []byte) (Hello, error) {
 		return Hello{}, err
 	}
 	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit}
-	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged {
+	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 {
 		return Hello{}, errs.E(op, errs.Protocol, "bounds", nil)
 	}
 	h.Share, h.Fingerprint = [16]byte(w.Share), [16]byte(w.Fingerprint)
+	h.Log = LogEnd{w.Log.Incarnation, w.Log.Seq, [32]byte(w.Log.Hash)}
 	var ok1, ok2 bool
 	h.Incarnations, ok1 = incarnationsFromWire(w.Incarnations)
 	h.Facts, ok2 = factsFromWire(w.Facts)
@@ -248,6 +265,12 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 		settled = settled && !s.open
 	}
 	h.Progress = r.progressOf(peer)
+	r.mu.RLock()
+	w := ident.Writer{Device: peer, Incarnation: r.line.current(peer)}
+	r.mu.RUnlock()
+	if known := r.heads[w]; known.last > 0 {
+		h.Log = LogEnd{w.Incarnation, known.last, known.hash}
+	}
 	r.applying.Unlock()
 	r.mu.RLock()
 	defer r.mu.RUnlock()

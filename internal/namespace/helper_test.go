@@ -29,6 +29,7 @@ type device struct {
 	key   ed25519.PrivateKey
 	name  string
 	disk  vfs.FS
+	mem   *kv.Memory // instead of disk, if set
 	db    *kv.DB
 	image []byte // what tells its disk from a copy
 	skew  time.Duration
@@ -77,7 +78,13 @@ func (d *device) id() ident.DeviceID { return ident.DeviceIDOf(d.key) }
 
 func (d *device) open() {
 	d.t.Helper()
-	db, err := kv.Open("db", [32]byte{9}, kv.Options{FS: d.disk, FreeFloor: -1, Ballast: -1})
+	var db *kv.DB
+	var err error
+	if d.mem != nil {
+		db, err = kv.OpenMemory(d.mem)
+	} else {
+		db, err = kv.Open("db", [32]byte{9}, kv.Options{FS: d.disk, FreeFloor: -1, Ballast: -1})
+	}
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -197,13 +197,17 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
 	r.mu.RLock()
 	newest := r.line.current(r.cfg.Self)
 	r.mu.RUnlock()
-	if newest > r.self.Incarnation || h.Claims.Upto(r.self) > r.written.Load() {
-		if err := r.raiseDoubt(from); err != nil {
-			r.applying.Unlock()
-			return errs.E(op, errs.Other, "", err)
-		}
+	known, err := true, error(nil)
+	if h.Log.Seq > 0 {
+		known, err = r.knows(h.Log)
+	}
+	if err == nil && (newest > r.self.Incarnation || !known) {
+		err = r.raiseDoubt(from)
 	}
 	r.applying.Unlock()
+	if err != nil {
+		return errs.E(op, errs.Other, "", err)
+	}
 	if r.inDoubt.Load() {
 		return errs.E(op, errs.Stale, "this device's log", nil)
 	}

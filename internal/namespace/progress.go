@@ -109,10 +109,20 @@ func (r *Replica) advance(from ident.DeviceID, s *session, done []verified) erro
 	if p.unsaved += len(done); p.unsaved < saveEvery {
 		return nil
 	}
-	p.unsaved = 0
+	return r.saveProgress()
+}
+
+// saveProgress writes the rows that are behind. They come after what they speak of, so a crash
+// cannot keep them alone.
+func (r *Replica) saveProgress() error {
 	b := r.cfg.DB.Batch()
-	_ = b.Set(r.keys.progress(from), p.encode())
-	return b.Commit(kv.NoSync) // after what it speaks of, so a crash cannot keep it alone
+	for from, p := range r.unfinished {
+		if p.unsaved > 0 {
+			p.unsaved = 0
+			_ = b.Set(r.keys.progress(from), p.encode())
+		}
+	}
+	return b.Commit(kv.NoSync)
 }
 
 func (r *Replica) loadProgress() error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"errors"
 	"io"
 	"log/slog"
 	"sync"
@@ -159,7 +160,7 @@ func (r *Replica) Close() error {
 	if again {
 		return nil
 	}
-	err := r.flush()
+	err := errors.Join(r.saveProgress(), r.flush())
 	r.watch.close()
 	return err
 }

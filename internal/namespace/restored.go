@@ -3,6 +3,7 @@ package namespace
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"maps"
 	"slices"
 
@@ -18,8 +19,9 @@ import (
 //
 //   - at Open, if Config.Disk differs from what the store remembers;
 //   - when a peer knows more of this device's log than is here, or another log under its
-//     numbers. That is the doubt: what the peer has of the log is compared with what is here,
-//     and what was written since they parted is written again under the new incarnation.
+//     numbers: every Hello says where the log of the device spoken to ends, as far as known.
+//     That is the doubt. What the peer has of the log is compared with what is here, and what
+//     was written since they parted is written again under the new incarnation.
 
 // raiseDoubt notes that a peer knows another log of this device than the one here. Needs
 // applying.
@@ -44,11 +46,15 @@ func (r *Replica) raiseDoubt(from ident.DeviceID) error {
 // time: new incarnations of it keep coming that this one did not begin.
 func (r *Replica) Copied() bool { return r.reborn.Load() >= 3 }
 
-// maySettle reports whether a session from this peer can end the doubt: it must have raised
-// it, unless that was before a restart. Needs applying.
-func (r *Replica) maySettle(s *session) bool {
-	if !r.inDoubt.Load() || s.doubts {
-		return r.inDoubt.Load()
+// maySettle reports whether a session from this peer ends the doubt: it must have raised it,
+// unless that was before a restart, and have shown where the logs part, or that all it knows
+// is here. Needs applying.
+func (r *Replica) maySettle(s *session, known uint64) bool {
+	if !r.inDoubt.Load() || !s.parted && known > s.common {
+		return false
+	}
+	if s.doubts {
+		return true
 	}
 	for _, x := range r.sessions {
 		if x.doubts {
@@ -169,6 +175,25 @@ func (r *Replica) reincarnate(common uint64) error {
 	r.reborn.Add(1)
 	r.log.Warn("namespace: this device goes on under a new incarnation", "number", inc.Writer.Incarnation, "written again", len(t.written))
 	return r.cfg.DB.Sync()
+}
+
+// knows reports whether the log of this device passes through an end that a peer knows.
+func (r *Replica) knows(end LogEnd) (bool, error) {
+	if end.Incarnation != r.self.Incarnation {
+		return end.Incarnation < r.self.Incarnation, nil
+	}
+	s := signedBatch{}
+	var bad error
+	rng := kv.Range{Prefix: r.keys.batches(r.selfNum), From: r.keys.batch(r.selfNum, end.Seq), Reverse: true}
+	err := r.cfg.DB.ScanRange(rng, func(_ kv.Key, row []byte) bool {
+		d := decoder{b: bytes.Clone(row)}
+		s, bad = d.signedBatch()
+		return false
+	})
+	if err = errors.Join(err, bad); err != nil {
+		return false, err
+	}
+	return s.count > 0 && s.last() == end.Seq && s.hash() == end.Hash, nil
 }
 
 // cutLog finds the last batch of this device's log that ends at or before common, and the rows

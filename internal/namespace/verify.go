@@ -34,9 +34,12 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 		switch {
 		case x.writer == r.self:
 			same, err := r.known(x)
-			if err == nil && same {
-				s.common = max(s.common, x.last())
-			} else if err == nil && signed[i] {
+			switch next := x.first == s.common+1; {
+			case err != nil:
+			case same && next:
+				s.common = x.last()
+			case !same && signed[i]:
+				s.parted = s.parted || next
 				err = r.raiseDoubt(from)
 			}
 			if err != nil {

@@ -254,7 +254,7 @@ func (w *world) pull(dst, src *dev) {
 	w.t.Helper()
 	ctx := context.Background()
 	src.must(src.names.Sync(ctx))
-	delta, err := src.names.Since(ctx, dst.names.Claims())
+	delta, err := src.names.Since(ctx, dst.names.Hello(src.id))
 	src.must(err)
 	defer delta.Close()
 	for {
@@ -265,7 +265,7 @@ func (w *world) pull(dst, src *dev) {
 		src.must(err)
 		dst.must(dst.names.Apply(ctx, src.id, f))
 	}
-	_, err = dst.names.Complete(ctx, src.id, delta.Claims())
+	_, err = dst.names.Complete(ctx, src.id, delta.End())
 	dst.must(err)
 }
 
