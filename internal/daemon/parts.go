@@ -171,12 +171,13 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 	p.names, err = namespace.Open(namespace.Config{
 		DB: p.meta, Share: p.account.ShareID(), Self: p.account.Self().ID, Key: p.account.SigningKey(),
 		Sealer: p.sealer, Known: func(dev ident.DeviceID) bool { _, ok := p.account.Device(dev); return ok }, Names: p.account.Name, Log: p.log,
-		Members: p.memberIDs,
+		Members: p.memberIDs, Disk: config.DiskMark(s.Home.StoreDir()),
 	})
 	if err != nil {
 		return err
 	}
 	p.onClose(func(context.Context) error { return p.names.Close() })
+	p.background(p.collect)
 	return nil
 }
 
