@@ -20,7 +20,6 @@ type session struct {
 	doubts  bool                    // the peer knows another log of this device
 	common  uint64                  // … as its batches show, the same up to here
 	parted  bool                    // … and not further
-	open    bool                    // records were applied that are not claimed yet
 	limits  map[ident.Writer]uint64 // nothing of a writer is claimed from here on
 	batches map[ident.Writer]signedBatch
 }
@@ -62,7 +61,6 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 		if err := r.merge(op, good[:n], repair); err != nil {
 			return err
 		}
-		s.open = s.open || !repair
 		if err := r.advance(from, s, good[:n]); err != nil {
 			return errs.E(op, errs.Other, "", err)
 		}

@@ -62,7 +62,7 @@ func (t *tx) fillFile(e *Entry, n *node, g *merge.Group) {
 	}
 	e.Nlink += t.linkNames(n.ID)
 	overrule(e, &n.Node, v.T, body.Bytes)
-	e.Ctime = max(e.Ctime, n.Stamp().Nanos())
+	e.Ctime = max(e.Ctime, n.Changed().Nanos())
 }
 
 // overrule applies the attribute registers. Times count only for the bytes they were set on,

@@ -2,10 +2,12 @@ package namespace
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/namespace/merge"
 	"github.com/shelffs/shelf/internal/wire"
 )
@@ -260,10 +262,6 @@ func dotsFromWire(ws []dotWire) (out []Dot, ok bool) {
 func (r *Replica) Hello(peer ident.DeviceID) Hello {
 	h := Hello{Version: helloVersion, Share: r.blindName()}
 	r.applying.Lock()
-	settled := !r.inDoubt.Load()
-	for _, s := range r.sessions {
-		settled = settled && !s.open
-	}
 	h.Progress = r.progressOf(peer)
 	r.mu.RLock()
 	w := ident.Writer{Device: peer, Incarnation: r.line.current(peer)}
@@ -285,8 +283,25 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 		h.Audit = Damaged
 	}
 	h.Fingerprint = r.state.print
-	h.Settled = settled && r.written.Load() == r.durable.Load()
+	h.Settled = !r.inDoubt.Load() && r.written.Load() == r.durable.Load() && !r.holdsMore()
 	return h
+}
+
+// holdsMore reports whether a record is held that is not claimed: the session that brought it
+// was cut, or its sender did not claim it either. Needs mu.
+func (r *Replica) holdsMore() (more bool) {
+	for num, w := range r.writers {
+		for order := 0; order < 3 && !more && w != r.self; order++ {
+			prefix := r.keys.dots(order, uint32(num))
+			rng := kv.Range{Prefix: prefix, From: r.keys.dot(order, uint32(num), r.claims.Upto(w)), After: true, KeysOnly: true}
+			err := r.cfg.DB.ScanRange(rng, func(k kv.Key, _ []byte) bool {
+				more = !r.claims.Has(Dot{Writer: w, Seq: binary.BigEndian.Uint64(k[len(prefix):])})
+				return !more
+			})
+			more = more || err != nil
+		}
+	}
+	return more
 }
 
 // blindName is the share's name as those who have its keys say it to each other.

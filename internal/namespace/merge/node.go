@@ -17,3 +17,15 @@ func (n *Node) Alive() bool { return n.ID == Root || Alive(n.C) }
 func (n *Node) Stamp() Stamp {
 	return max(n.P.Stamp(), n.C.Stamp(), n.Mode.Stamp(), n.Owner.Stamp(), n.Times.Stamp())
 }
+
+// Changed is the highest stamp of what the node shows, removals left out: some replicas have
+// forgotten those.
+func (n *Node) Changed() Stamp {
+	s := max(n.P.Stamp(), n.Mode.Stamp(), n.Owner.Stamp(), n.Times.Stamp())
+	for _, v := range n.C {
+		if v.Class != Nothing {
+			s = max(s, v.T)
+		}
+	}
+	return s
+}
