@@ -2,6 +2,7 @@
 GO      ?= go
 BIN     := bin
 PKGS    ?= ./...
+DEST    := $(or $(PREFIX),$(HOME)/.local)/bin
 VERSION ?= $(or $(shell git describe --tags --dirty 2>/dev/null),0.1.0-dev)
 # Without a usable git the revision is left out, and that is no reason to fail.
 VCS     := $(shell git status >/dev/null 2>&1 || echo -buildvcs=false)
@@ -31,8 +32,9 @@ build: ## build bin/shelf
 	$(GO) build $(VCS) -ldflags '$(LDFLAGS)' -o $(BIN)/shelf ./cmd/shelf
 
 install: build ## put shelf into ~/.local/bin (or PREFIX/bin)
-	install -d $(or $(PREFIX),$(HOME)/.local)/bin
-	install -m 755 $(BIN)/shelf $(or $(PREFIX),$(HOME)/.local)/bin/shelf
+	install -d $(DEST)
+	install -m 755 $(BIN)/shelf $(DEST)/shelf
+	@case ":$$PATH:" in *:$(DEST):*) ;; *) echo "$(DEST) is not in your PATH:  export PATH=$(DEST):\$$PATH" ;; esac
 
 test: prepare-tests ## run all tests, those that mount included
 	$(GO) test -timeout 20m $(PKGS)
