@@ -111,7 +111,7 @@ func (f *file) resize(size int64) {
 	f.size = size
 }
 
-// load returns the tree of n's file, which it may have to fetch a manifest for. n.mu is
+// load returns the tree of n's file, of which nothing has been read yet, perhaps. n.mu is
 // not held. The file state must stay (an open handle or a running job sees to it).
 func (fs *FS) load(ctx context.Context, n *inode) (*content.Tree, error) {
 	for {
@@ -126,7 +126,7 @@ func (fs *FS) load(ctx context.Context, n *inode) (*content.Tree, error) {
 		if t != nil {
 			return t, nil
 		}
-		t, err := fs.loadTree(ctx, c)
+		t, err := content.Load(ctx, fs.cfg.Blocks, fs.cfg.Sealer, c)
 		if err != nil {
 			return nil, err
 		}
@@ -136,22 +136,4 @@ func (fs *FS) load(ctx context.Context, n *inode) (*content.Tree, error) {
 		}
 		n.mu.Unlock()
 	}
-}
-
-// loadTree loads a tree; an interrupt is heard after a grace only.
-func (fs *FS) loadTree(ctx context.Context, c blocks.Content) (*content.Tree, error) {
-	if c.Depth == 0 { // needs no block
-		return content.Load(ctx, fs.cfg.Blocks, fs.cfg.Sealer, c)
-	}
-	var t *content.Tree
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		t, err = content.Load(fs.ctx, fs.cfg.Blocks, fs.cfg.Sealer, c)
-	}()
-	if werr := fs.wait(ctx, done); werr != nil {
-		return nil, werr
-	}
-	return t, err
 }

@@ -181,10 +181,10 @@ func (fs *FS) fill(ctx context.Context, t *content.Tree, g gap, b *Bytes) error 
 	return nil
 }
 
-// pieces lists what covers [off, off+n). Deep trees may have to fetch a manifest for it;
-// an interrupt is heard after a grace.
+// pieces lists what covers [off, off+n). Manifests may have to be fetched for it; an
+// interrupt is heard after a grace.
 func (fs *FS) pieces(ctx context.Context, t *content.Tree, off, n int64) ([]content.Piece, error) {
-	if t.Content().Depth <= 1 { // its only manifest is loaded
+	if t.Content().Depth == 0 { // has none
 		return collect(ctx, t, off, n)
 	}
 	var out []content.Piece

@@ -317,27 +317,32 @@ func TestInterrupt(t *testing.T) {
 	other := newDevice(t, setup{n: 2})
 	join(d, other)
 	o := &T{T: t, Sys: Core(other.fs, self(), "")}
-	o.write("/far", long(100000))
+	o.write("/block", long(100000))
+	o.write("/tree", long(3<<20)) // its manifest has to come first
 	tt.ok(other.fs.Sync(context.Background()))
 	tt.ok(d.pull(other))
-	gate := make(chan struct{})
-	d.blocks.gate = gate
-	a, err := d.fs.Lookup(context.Background(), fs.RootIno, "far")
-	tt.ok(err)
-	h, err := d.fs.Open(context.Background(), a.Ino, fs.OpenFlags{Read: true})
-	tt.ok(err)
-	defer h.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	began := time.Now()
-	_, err = h.Read(ctx, 0, make([]byte, 10))
-	if d := time.Since(began); !errs.Is(err, errs.Interrupted) || d < 100*time.Millisecond || d > 2*time.Second {
-		t.Errorf("after %v: %v", d, err)
-	}
-	time.AfterFunc(20*time.Millisecond, func() { close(gate) }) // within the grace
-	p := make([]byte, 10)
-	if n, err := h.Read(ctx, 0, p); err != nil || string(p[:n]) != long(10) {
-		t.Errorf("%q, %v", p[:n], err)
+	for _, name := range []string{"block", "tree"} {
+		gate := make(chan struct{})
+		d.blocks.mu.Lock()
+		d.blocks.gate = gate
+		d.blocks.mu.Unlock()
+		a, err := d.fs.Lookup(context.Background(), fs.RootIno, name)
+		tt.ok(err)
+		h, err := d.fs.Open(context.Background(), a.Ino, fs.OpenFlags{Read: true})
+		tt.ok(err)
+		defer h.Close()
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		began := time.Now()
+		_, err = h.Read(ctx, 0, make([]byte, 10))
+		if d := time.Since(began); !errs.Is(err, errs.Interrupted) || d < 100*time.Millisecond || d > 2*time.Second {
+			t.Errorf("%s: after %v: %v", name, d, err)
+		}
+		time.AfterFunc(20*time.Millisecond, func() { close(gate) }) // within the grace
+		p := make([]byte, 10)
+		if n, err := h.Read(ctx, 0, p); err != nil || string(p[:n]) != long(10) {
+			t.Errorf("%s: %q, %v", name, p[:n], err)
+		}
 	}
 }
 
