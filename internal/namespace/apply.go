@@ -99,7 +99,7 @@ type verified struct {
 // held it is dead (S4).
 func (r *Replica) merge(op string, recs []verified, repair bool) error {
 	claims := r.Claims()
-	return r.update(op, func(t *tx) error {
+	return r.transact(op, func(t *tx) error {
 		t.remote = true
 		for _, x := range recs {
 			if repair || !claims.Has(x.v.Dot) {

@@ -224,7 +224,7 @@ func (a *Audit) End() (int, error) {
 
 // drop removes versions that are known to be dead.
 func (r *Replica) drop(op string, dots []Dot) error {
-	return r.update(op, func(t *tx) error {
+	return r.transact(op, func(t *tx) error {
 		t.remote = true
 		for _, d := range dots {
 			id, ok := t.registerOf(d)
@@ -331,7 +331,7 @@ func (d *Delta) Fetch(wanted []Dot) (frames [][]byte, err error) {
 		}
 		if id, ok := d.t.registerOf(dot); ok && b.count > 0 {
 			if v := d.t.held(id).Find(dot); v != nil {
-				items = append(items, item{batch: &b, hashes: true}, item{by: dot.Writer, record: encodeRecord(d.r.cfg.Sealer, id, v)})
+				items = append(items, item{batch: &b, hashes: true}, item{by: dot.Writer, record: d.r.record(id, v)})
 			}
 		}
 	}

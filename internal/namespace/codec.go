@@ -183,13 +183,13 @@ func (d *decoder) body(n NodeID) *merge.Body {
 
 // appendValue appends what a version says, by its class.
 func appendValue(b []byte, n NodeID, v *merge.Version) []byte {
-	switch v.Class {
-	case merge.Placed:
-		return appendPlace(b, n, v.Place)
-	case merge.Strong, merge.Weak:
-		return appendBody(b, v.Body)
-	case merge.Set:
+	switch {
+	case v.Class == merge.Set || v.Value != "": // or a record that a blind replica holds
 		return appendString(b, v.Value)
+	case v.Class == merge.Placed:
+		return appendPlace(b, n, v.Place)
+	case v.Class != merge.Nothing:
+		return appendBody(b, v.Body)
 	}
 	return b
 }
@@ -197,6 +197,8 @@ func appendValue(b []byte, n NodeID, v *merge.Version) []byte {
 // value reads what a version of the register says into v, whose class is known.
 func (d *decoder) value(id regID, v *merge.Version) {
 	switch {
+	case id.kind == regBlind:
+		v.Value = d.string()
 	case v.Class == merge.Placed && id.kind == regPlace:
 		v.Place = d.place(id.node)
 	case (v.Class == merge.Strong || v.Class == merge.Weak) && id.kind == regBytes && id.node != Root:

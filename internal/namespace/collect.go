@@ -56,7 +56,7 @@ func (r *Replica) Collect(ctx context.Context) (n int, err error) {
 		if err != nil || len(page) == 0 {
 			return n, err
 		}
-		err = r.update(op, func(t *tx) error {
+		err = r.transact(op, func(t *tx) error {
 			k := r.knowledge()
 			if k == nil {
 				page = nil

@@ -258,7 +258,7 @@ func (d *Delta) dots(order int, num uint32, w ident.Writer, yield func(item) boo
 			err = corruptRow("dot")
 		}
 		if more = d.check(err); more {
-			more = yield(item{by: w, record: encodeRecord(d.r.cfg.Sealer, id, v)})
+			more = yield(item{by: w, record: d.r.record(id, v)})
 		}
 		return more
 	})

@@ -260,7 +260,7 @@ func dotsFromWire(ws []dotWire) (out []Dot, ok bool) {
 // Hello says to a peer where this replica stands. While its own log is in doubt it claims
 // nothing of that, so that the peer shows all that it has.
 func (r *Replica) Hello(peer ident.DeviceID) Hello {
-	h := Hello{Version: helloVersion, Share: r.blindName()}
+	h := Hello{Version: helloVersion, Share: r.shareName()}
 	r.applying.Lock()
 	h.Progress = r.progressOf(peer)
 	r.mu.RLock()
@@ -302,11 +302,6 @@ func (r *Replica) holdsMore() (more bool) {
 		}
 	}
 	return more
-}
-
-// blindName is the share's name as those who have its keys say it to each other.
-func (r *Replica) blindName() [16]byte {
-	return r.cfg.Sealer.RegisterKey(NodeID{}, []byte("hello"))
 }
 
 // Claims are what this replica durably includes.

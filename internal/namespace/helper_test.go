@@ -32,6 +32,7 @@ type device struct {
 	mem   *kv.Memory // instead of disk, if set
 	db    *kv.DB
 	image []byte // what tells its disk from a copy
+	blind bool   // has no key
 	skew  time.Duration
 	world *world
 
@@ -89,7 +90,11 @@ func (d *device) open() {
 		d.t.Fatal(err)
 	}
 	d.db = db
-	r, err := Open(Config{DB: db, Share: d.world.share, Self: d.id(), Key: d.key, Sealer: d.world.sealer,
+	var sealer Sealer
+	if !d.blind {
+		sealer = d.world.sealer
+	}
+	r, err := Open(Config{DB: db, Share: d.world.share, Self: d.id(), Key: d.key, Sealer: sealer,
 		Known: d.world.known, Names: d.world.nameOf, Rand: d.world.rng, Group: -1, Members: d.world.members, Disk: d.image,
 		Clock: func() time.Time { return d.world.now.Add(d.skew) }})
 	if err != nil {

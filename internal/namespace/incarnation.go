@@ -185,7 +185,7 @@ func (r *Replica) newIncarnation() (Incarnation, error) {
 // session from a peer has shown what of the log others have (Complete ends the doubt).
 func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
 	const op = "namespace.Hear"
-	if h.Share != r.blindName() {
+	if h.Share != r.shareName() {
 		return errs.E(op, errs.Refused, "another share", nil)
 	}
 	if err := r.learn(from, h); err != nil {

@@ -12,6 +12,7 @@ import (
 const (
 	tableNode       = 'n' // node → its registers but xattrs and policies
 	tableXattr      = 'x' // node, hidden name → register
+	tableBlind      = 'y' // hidden name → register, in a blind replica
 	tablePolicy     = 's' // node, device → register
 	tableName       = 'd' // parent, hidden name → the nodes that live there under this name
 	tableDir        = 'i' // directory → how many live in it, when that last changed
@@ -57,8 +58,11 @@ func (k keys) dead(n NodeID) kv.Key             { return k.db.Key(tableDead, kv.
 func (k keys) xattrs(n NodeID) kv.Key           { return k.db.Key(tableXattr, kv.Plain(n[:])) }
 func (k keys) policies(n NodeID) kv.Key         { return k.db.Key(tablePolicy, kv.Plain(n[:])) }
 func (k keys) sub(id regID) kv.Key {
-	if id.kind == regXattr {
+	switch id.kind {
+	case regXattr:
 		return k.db.Key(tableXattr, kv.Plain(id.node[:]), kv.HiddenString(id.sub))
+	case regBlind:
+		return k.db.Key(tableBlind, kv.Plain([]byte(id.sub)))
 	}
 	return k.db.Key(tablePolicy, kv.Plain(id.node[:]), kv.Plain([]byte(id.sub)))
 }

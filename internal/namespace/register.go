@@ -19,6 +19,8 @@ const (
 	regTimes  regKind = 5
 	regXattr  regKind = 6 // one for each name
 	regPolicy regKind = 7 // placement on a device: one for each device
+
+	regBlind regKind = 255 // any, held without a key: sub is the register's hidden name
 )
 
 // regID names a register: of which node, what, and for xattrs and policies which.
@@ -129,6 +131,8 @@ func validSub(id regID) bool {
 	switch id.kind {
 	case regXattr:
 		return len(id.sub) > 0 && len(id.sub) <= MaxName
+	case regBlind:
+		return len(id.sub) == 16
 	case regPolicy:
 		return len(id.sub) == len(ident.DeviceID{})
 	}

@@ -31,7 +31,7 @@ type Config struct {
 	Share  ident.ShareID
 	Self   ident.DeviceID
 	Key    ed25519.PrivateKey          // signs batches; Self is its public half
-	Sealer Sealer                      // of epoch 1
+	Sealer Sealer                      // of epoch 1; nil: the replica is blind
 	Known  func(ident.DeviceID) bool   // was this device ever a writer of the share? nil: only Self
 	Names  func(ident.DeviceID) string // display names, the same on all devices, for conflict copies; nil: short ids
 	Clock  func() time.Time            // nil: time.Now
@@ -111,7 +111,7 @@ type head struct {
 // Open opens the replica in cfg.DB, an empty one where there is none.
 func Open(cfg Config) (*Replica, error) {
 	const op = "namespace.Open"
-	if cfg.DB == nil || cfg.Sealer == nil || len(cfg.Key) != ed25519.PrivateKeySize || ident.DeviceIDOf(cfg.Key) != cfg.Self {
+	if cfg.DB == nil || len(cfg.Key) != ed25519.PrivateKeySize || ident.DeviceIDOf(cfg.Key) != cfg.Self {
 		return nil, errs.E(op, errs.Invalid, "config", nil)
 	}
 	if cfg.Known == nil {
@@ -182,8 +182,22 @@ func (r *Replica) reader() *tx {
 	return &tx{keys: r.keys, r: r, src: r.cfg.DB, caches: &r.caches, writers: r.writers, state: r.state}
 }
 
-// update runs fn in a transaction and commits it unless fn fails.
+// update is transact for a user's operation, which a blind replica has none of.
 func (r *Replica) update(op string, fn func(t *tx) error) error {
+	if r.blind() {
+		return cannotSee(op)
+	}
+	return r.transact(op, func(t *tx) error {
+		if err := fn(t); err != nil {
+			return err
+		}
+		t.repeatPlaces()
+		return nil
+	})
+}
+
+// transact runs fn in a transaction and commits it unless fn fails.
+func (r *Replica) transact(op string, fn func(t *tx) error) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	if r.closed {
@@ -196,7 +210,6 @@ func (r *Replica) update(op string, fn func(t *tx) error) error {
 	if err := fn(t); err != nil {
 		return err
 	}
-	t.repeatPlaces()
 	if t.err != nil {
 		return t.err
 	}

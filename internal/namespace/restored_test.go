@@ -17,9 +17,11 @@ func newMemWorld(t testing.TB, seed int64, n int) *world {
 	return w
 }
 
-func (w *world) addMem(name string) *device {
-	d := &device{t: w.t, name: name, mem: kv.NewMemory(), world: w}
-	seedKey(d, name)
+func (w *world) addMem(name string) *device { return w.addDevice(&device{name: name}) }
+
+func (w *world) addDevice(d *device) *device {
+	d.t, d.mem, d.world = w.t, kv.NewMemory(), w
+	seedKey(d, d.name)
 	w.devices = append(w.devices, d)
 	d.open()
 	w.t.Cleanup(d.close)

@@ -58,7 +58,7 @@ func (r *Replica) sealBatch(members []written) error {
 	for _, m := range members {
 		var h [memberHashLen]byte
 		if m.v != nil {
-			h = hashRecord(encodeRecord(r.cfg.Sealer, m.id, m.v))
+			h = hashRecord(r.record(m.id, m.v))
 		}
 		hashes = append(hashes, h[:]...)
 	}

@@ -95,9 +95,11 @@ func (t *tx) replace(id regID, now merge.Register) {
 			return
 		}
 	}
-	if id.kind == regPolicy {
+	switch id.kind {
+	case regPolicy:
 		t.policed[id.node] = true
-	} else {
+	case regBlind:
+	default:
 		t.attrs[id.node] = true
 	}
 }
