@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/errs"
@@ -158,10 +157,16 @@ func (s *Store) lostRow(d blocks.Digest) {
 	}
 }
 
+// droppedText begins a line about damaged blocks: a disk that dies has very many at once, so
+// a line stands for all of a class since the one before.
+const droppedText = "cache: blocks failed their check and were dropped"
+
 // report must be called with s.mu free or held alike: OnCorrupt may not call the store.
 func (s *Store) report(d blocks.Digest, class Class, cause error) {
 	s.corrupt.Add(1)
-	s.log.Warn("cache: a block failed its check and was dropped", slog.String("block", d.Short()), slog.String("class", class.String()), slog.Any("err", cause))
+	if n := s.reports.Add(class); n > 0 {
+		s.log.Warn(droppedText, "class", class.String(), "blocks", n, "last", d.Short(), "err", cause)
+	}
 	if s.o.OnCorrupt != nil {
 		s.o.OnCorrupt(d, class)
 	}

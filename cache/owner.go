@@ -191,6 +191,15 @@ func (s *Store) ownedSome(r kv.Reader, o Owner, max int) (ds []blocks.Digest, er
 	return ds, err
 }
 
+// Owns reports whether o owns a block, be it here or not.
+func (s *Store) Owns(o Owner, d blocks.Digest) (bool, error) {
+	ok, err := s.db.Has(s.ownerKey(o, d))
+	if err != nil {
+		return false, errs.E("cache.Owns", errs.Other, d.Short(), err)
+	}
+	return ok, nil
+}
+
 // Owned iterates over the blocks of an owner, in order of digest. Changes made meanwhile may
 // or may not show. The error, if any, comes last.
 func (s *Store) Owned(o Owner) iter.Seq2[blocks.Digest, error] {

@@ -13,6 +13,7 @@ import (
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/kdf"
 	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/logfold"
 )
 
 // Options of Open.
@@ -21,7 +22,7 @@ type Options struct {
 	DiskFloor  int64                            // bytes left free on the disk by staged blocks, twice by others; 0: 64 MiB, < 0: none
 	CacheBytes int64                            // memory for the index; 0: kv's default
 	TrustDisk  bool                             // reads leave out SHA-256, since who opens the block notices damage: see Damaged
-	OnCorrupt  func(d blocks.Digest, was Class) // a copy failed its check and was dropped; must not call the store
+	OnCorrupt  func(d blocks.Digest, was Class) // a copy failed its check and was dropped; must not call the store, nor wait
 	Logger     *slog.Logger                     // nil: silent
 	fault      faults                           // tests
 }
@@ -63,6 +64,7 @@ type Store struct {
 	noPunch    atomic.Bool
 
 	corrupt, evictions, lost atomic.Int64
+	reports                  *logfold.Fold[Class] // of damaged blocks
 
 	closed  atomic.Bool
 	closing chan struct{}
@@ -86,7 +88,7 @@ func Open(dir string, master [32]byte, o Options) (*Store, error) {
 	}
 	s := &Store{
 		o: o, dir: dir, log: o.Logger, db: db, limit: o.Limit,
-		segs: newSegments(o.fault.disk, o.fault.segment), heat: newHeat(), segSums: map[uint32]segSum{},
+		segs: newSegments(o.fault.disk, o.fault.segment), heat: newHeat(), segSums: map[uint32]segSum{}, reports: logfold.New[Class](logfold.Every, nil),
 		evicting: make(chan struct{}, 1), closing: make(chan struct{}), poke: make(chan struct{}, 1),
 	}
 	s.heat.load(dir)
@@ -135,6 +137,7 @@ func (s *Store) Close() error {
 	}
 	close(s.closing)
 	s.bg.Wait()
+	s.reports.Rest(func(c Class, n int) { s.log.Warn(droppedText, "class", c.String(), "blocks", n) })
 	err := s.group.do(context.Background(), s.syncAll)
 	s.reclaim()
 	if e := s.heat.save(s.dir); e != nil {

@@ -123,18 +123,39 @@ func (l *locator) run(ctx context.Context) {
 
 // corruptLog remembers what failed its check, for `shelf status`.
 type corruptLog struct {
-	mu   sync.Mutex
-	here int
-	lies map[ident.DeviceID]int
-	last time.Time
+	mu    sync.Mutex
+	here  int
+	lies  map[ident.DeviceID]int
+	last  time.Time
+	mend  func(digest) // nil before there is somebody to tell
+	early []digest     // to be told then
 }
 
-// found counts a block of the local cache that failed its check; it is fetched again when it is wanted.
-func (c *corruptLog) found(digest, cache.Class) {
+// found counts a block of the local cache that failed its check. What is kept here is fetched again at
+// once, the rest when it is wanted.
+func (c *corruptLog) found(d digest, was cache.Class) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.here++
 	c.last = time.Now()
+	switch {
+	case was == cache.Fetched:
+	case c.mend == nil:
+		c.early = append(c.early, d)
+	default:
+		c.mend(d)
+	}
+}
+
+// tell says who mends what is kept here; mend must not wait.
+func (c *corruptLog) tell(mend func(digest)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mend = mend
+	for _, d := range c.early {
+		mend(d)
+	}
+	c.early = nil
 }
 
 // lied counts a block that another device sent and that failed its check.

@@ -121,7 +121,7 @@ func (d *daemon) warningsNow() []string {
 	here, lies := d.corrupt.here, len(d.corrupt.lies)
 	d.corrupt.mu.Unlock()
 	if here > 0 {
-		out = append(out, count(here, "block in the cache of this device was damaged and dropped; it is fetched again when it is needed", "blocks in the cache of this device were damaged and dropped; they are fetched again when needed"))
+		out = append(out, count(here, "block in the cache of this device was damaged and dropped; it is fetched again, at once where it is pinned", "blocks in the cache of this device were damaged and dropped; they are fetched again, at once where they are pinned"))
 	}
 	if lies > 0 {
 		out = append(out, count(lies, "device has sent damaged blocks; they were refused", "devices have sent damaged blocks; they were refused"))

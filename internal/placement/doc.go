@@ -12,7 +12,8 @@
 // when that file shows it no more, whatever other file has the same bytes. An answer that comes
 // after the asker gave up is ignored. So the last copy cannot slip through between two devices
 // that both mean to free it. Blocks lose an owner in two places only: by a grant, or in sweep,
-// when their file has not shown them for a while.
+// when their file has not shown them for a while. What is kept and found damaged is fetched again
+// (mend.go).
 //
 // Devices tell each other which contents they keep whole (ledger.go, announce.go): that answers
 // "how many copies, where" also for devices that are away.

@@ -78,6 +78,7 @@ type Engine struct {
 	listeners listeners
 	leaving   leaving
 	pins      *pins
+	hurt      hurt
 	wake      chan struct{} // capacity 1: the release loop has work
 
 	mu        sync.Mutex
@@ -101,6 +102,7 @@ func New(cfg Config) (*Engine, error) {
 	e := &Engine{cfg: cfg, ledger: l, wake: make(chan struct{}, 1), connected: map[ident.DeviceID]context.CancelFunc{},
 		release: map[namespace.NodeID]bool{}, dying: map[cache.Owner]time.Time{}, written: map[namespace.NodeID]time.Time{}}
 	e.pins = newPins(e)
+	e.hurt.ds, e.hurt.wake = map[blocks.Digest]bool{}, make(chan struct{}, 1)
 	cfg.Network.Handle(KeepProtocol, e.hear)
 	cfg.Network.Handle(HoldProtocol, e.answerHold)
 	return e, nil
@@ -115,6 +117,7 @@ func (e *Engine) Run(ctx context.Context, events <-chan Event) error {
 	defer w.Close()
 	e.wg.Go(func() { e.pins.run(ctx) })
 	e.wg.Go(func() { e.releaseLoop(ctx) })
+	e.wg.Go(func() { e.mendLoop(ctx) })
 	e.wg.Go(func() { e.watch(ctx, w) })
 	if e.cfg.Lost {
 		if err := e.forgetKept(); err != nil {
@@ -253,6 +256,8 @@ func (e *Engine) adopt(ctx context.Context, n namespace.NodeID) {
 			mine[cache.Hold] = append(mine[cache.Hold], d)
 		}
 	}
+	e.pins.keep.Lock() // against sweep
+	defer e.pins.keep.Unlock()
 	for k, ds := range mine {
 		if err := e.cfg.Store.Own(cache.Owner{Kind: k, Node: n}, ds...); err != nil {
 			e.cfg.Log.Warn("conflict copy not kept", "err", err)

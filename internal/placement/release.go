@@ -2,6 +2,7 @@ package placement
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -342,10 +343,9 @@ func (e *Engine) relieve(ctx context.Context, n namespace.NodeID, anybody bool) 
 
 // sweep disowns those blocks of an owner that its node shows no more, and returns the others.
 //
-// The order matters against a writer at work (stage, commit, settle): what is owned is read
-// before what is needed, and nothing is dead that is being written. And it matters against a
-// conflict copy that has just become a file: blocks stay for settleTime after they were first
-// found dead, so that adopt comes first.
+// What is owned is read before what is needed. Against a conflict copy that has just become a
+// file, blocks stay for settleTime after they were first found dead, so that adopt comes first.
+// That nothing needs them any more is looked at again when the owner is to lose them; see bury.
 func (e *Engine) sweep(ctx context.Context, owner cache.Owner) (live []blocks.Digest, err error) {
 	mine, err := e.owned(owner)
 	if err != nil || len(mine) == 0 {
@@ -370,16 +370,48 @@ func (e *Engine) sweep(ctx context.Context, owner cache.Owner) (live []blocks.Di
 	if !e.ripe(owner, len(dead) > 0) {
 		return live, nil
 	}
-	writing, err := e.owned(cache.Owner{Kind: cache.Writing, Node: owner.Node})
-	if err != nil {
-		return nil, err
+	return live, e.bury(owner, dead, contents)
+}
+
+// bury disowns blocks that a node did not need when it had these contents, unless it has others
+// by now.
+//
+// A writer at work (stage, commit, settle) asks nobody, and may make any of them needed again at
+// any moment. So what was written here goes to the hold first, and only then the contents are
+// compared: a settle before that has changed them, and one after it owns the blocks itself. What is
+// held is changed under keep alone.
+func (e *Engine) bury(owner cache.Owner, dead []blocks.Digest, contents []blocks.Content) error {
+	e.pins.keep.Lock()
+	defer e.pins.keep.Unlock()
+	hold := cache.Owner{Kind: cache.Hold, Node: owner.Node}
+	var moved []blocks.Digest // to the hold
+	if owner != hold {
+		held, err := e.owned(hold)
+		if err != nil {
+			return err
+		}
+		moved = slices.DeleteFunc(slices.Clone(dead), func(d blocks.Digest) bool { return slices.Contains(held, d) })
+		if err := e.cfg.Store.Own(hold, dead...); err != nil {
+			return err
+		}
+		if err := e.cfg.Store.Disown(owner, dead...); err != nil {
+			return err
+		}
 	}
-	dead = slices.DeleteFunc(dead, func(d blocks.Digest) bool { return slices.Contains(writing, d) })
-	if now, err := e.contents(owner.Node); err != nil || !slices.Equal(now, contents) {
-		e.tryRelease(owner.Node)
-		return nil, err
+	now, err := e.contents(owner.Node)
+	switch {
+	case err == nil && slices.Equal(now, contents):
+		if owner == hold {
+			return e.cfg.Store.Disown(hold, dead...)
+		}
+	case owner != hold: // back, all of them: the next sweep looks anew
+		if oerr := e.cfg.Store.Own(owner, dead...); oerr != nil {
+			return errors.Join(err, oerr)
+		}
+		err = errors.Join(err, e.cfg.Store.Disown(hold, moved...))
 	}
-	return live, e.cfg.Store.Disown(owner, dead...)
+	e.tryRelease(owner.Node) // of the hold, or once more
+	return err
 }
 
 // ripe reports whether an owner has had dead blocks for long enough; it starts the clock.

@@ -51,6 +51,8 @@ type dev struct {
 	names *namespace.Replica
 	store *cache.Store
 	stop  func()
+
+	meddle atomic.Pointer[func(n namespace.NodeID)] // see meddled
 }
 
 const testLimit = 1 << 20
@@ -82,12 +84,13 @@ func (d *dev) open() {
 	var err error
 	d.db, err = kv.Open(d.dir+"/meta", [32]byte{1}, kv.Options{FreeFloor: -1, Ballast: -1})
 	d.must(err)
-	d.store, err = cache.Open(d.dir+"/cache", [32]byte{1}, cache.Options{Limit: testLimit, DiskFloor: d.floor})
+	d.store, err = cache.Open(d.dir+"/cache", [32]byte{1}, cache.Options{Limit: testLimit, DiskFloor: d.floor,
+		OnCorrupt: func(g blocks.Digest, _ cache.Class) { d.Damaged(g) }})
 	d.must(err)
 	d.names, err = namespace.Open(namespace.Config{DB: d.db, Share: ident.ShareID{1}, Self: d.id, Key: d.key, Sealer: d.w.sealer,
 		Known: func(ident.DeviceID) bool { return true }, Names: ident.DeviceID.Short})
 	d.must(err)
-	d.Engine, err = New(Config{Self: d.id, DB: d.db, Names: d.names, Store: d.store, Peers: d, Network: d.host,
+	d.Engine, err = New(Config{Self: d.id, DB: d.db, Names: meddled{d.names, d}, Store: d.store, Peers: d, Network: d.host,
 		Digests: d.digests, Fetch: d.fetch, Log: slog.New(slog.DiscardHandler)})
 	d.must(err)
 	d.w.net.Up(d.id)
