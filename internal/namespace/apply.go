@@ -56,6 +56,13 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 		return errs.E(op, errs.Other, "", err)
 	}
 	bad = append(bad, more...)
+	for _, b := range bad {
+		r.refuse(from, b)
+		old, ok := s.limits[b.writer]
+		if _, known := r.heads[b.writer]; known && (!ok || b.from < old) { // of others nothing is claimed anyway
+			s.limits[b.writer] = b.from
+		}
+	}
 	for len(good) > 0 {
 		n := min(len(good), applyStep)
 		if err := r.merge(op, good[:n], repair); err != nil {
@@ -65,13 +72,6 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 			return errs.E(op, errs.Other, "", err)
 		}
 		good = good[n:]
-	}
-	for _, b := range bad {
-		r.refuse(from, b)
-		old, ok := s.limits[b.writer]
-		if _, known := r.heads[b.writer]; known && (!ok || b.from < old) { // of others nothing is claimed anyway
-			s.limits[b.writer] = b.from
-		}
 	}
 	if len(bad) > 0 {
 		return errs.E(op, errs.Corrupt, from.Short(), bad[0].err)

@@ -98,11 +98,13 @@ func (r *Replica) progressFrom(peer ident.DeviceID) *progress {
 }
 
 // advance notes what has been merged of a frame: only as far as the peer claimed when the
-// session began, for above that it has holes that may be filled later. Needs applying.
+// session began, for above that it has holes that may be filled later, and only before the
+// first record that was refused, for that one has to come again. Needs applying.
 func (r *Replica) advance(from ident.DeviceID, s *session, done []verified) error {
 	p := r.progressFrom(from)
 	for _, x := range done {
-		if s.theirs.Upto(x.v.Dot.Writer) >= x.v.Dot.Seq {
+		w, seq := x.v.Dot.Writer, x.v.Dot.Seq
+		if limit, refused := s.limits[w]; s.theirs.Upto(w) >= seq && (!refused || seq < limit) {
 			p.note(x.v.Class.Order(), x.v.Dot)
 		}
 	}
