@@ -1,0 +1,148 @@
+// Command sim plays random histories of a share until it is stopped, or one fails, or enough
+// have passed.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/shelffs/shelf/internal/namespace/sim"
+)
+
+func main() {
+	o := options{}
+	flag.Uint64Var(&o.seed, "seed", 1, "first seed: schedule i has the seeds seed+i")
+	flag.Uint64Var(&o.n, "n", 0, "schedules; 0: until stopped")
+	flag.DurationVar(&o.length, "for", 0, "how long; 0: until stopped")
+	flag.IntVar(&o.workers, "workers", 2, "schedules at once")
+	flag.IntVar(&o.cfg.Check, "check", 0, "check every step of one schedule in so many; 0: 16")
+	flag.BoolVar(&o.quiet, "quiet", false, "print only a failure")
+	flag.BoolVar(&o.expect, "expect", false, "fail if something that is to occur never did")
+	script := flag.String("script", "", "play this file instead")
+	flag.Parse()
+	if *script != "" {
+		os.Exit(play(*script, o.cfg))
+	}
+	debug.SetGCPercent(400) // many short lives
+	os.Exit(o.run(os.Stdout))
+}
+
+type options struct {
+	seed, n uint64
+	length  time.Duration
+	workers int
+	cfg     sim.Config
+	quiet   bool
+	expect  bool
+}
+
+func play(file string, cfg sim.Config) int {
+	text, err := os.ReadFile(file)
+	if err == nil {
+		var s *sim.Script
+		if s, err = sim.ParseScript(string(text)); err == nil {
+			f := sim.Play(s, cfg, sim.NewStats())
+			if f == nil {
+				fmt.Println("passed")
+				return 0
+			}
+			fmt.Println(f)
+			return 1
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	return 2
+}
+
+// run plays schedules until the first failure; the result is the program's exit code.
+func (o *options) run(out io.Writer) int {
+	begun := time.Now()
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	var (
+		mu     sync.Mutex
+		next   uint64
+		total  = sim.NewStats()
+		failed *failure
+		done   bool
+	)
+	take := func() (seed uint64, ok bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		if done || failed != nil || o.n > 0 && next == o.n || o.length > 0 && time.Since(begun) > o.length {
+			return 0, false
+		}
+		next++
+		return o.seed + next - 1, true
+	}
+	var workers sync.WaitGroup
+	for range max(o.workers, 1) {
+		workers.Go(func() {
+			for {
+				seed, ok := take()
+				if !ok {
+					return
+				}
+				stats := sim.NewStats()
+				s, f := sim.Run(seed, seed, o.cfg, stats)
+				mu.Lock()
+				total.Add(stats)
+				if f != nil && (failed == nil || seed < failed.seed) {
+					failed = &failure{seed, s, f}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	finished := make(chan struct{})
+	go func() {
+		workers.Wait()
+		close(finished)
+	}()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	terminal := isTerminal(os.Stderr)
+	for running := true; running; {
+		select {
+		case <-finished:
+			running = false
+		case <-stop:
+			mu.Lock()
+			done = true
+			mu.Unlock()
+		case <-tick.C:
+			if terminal && !o.quiet {
+				mu.Lock()
+				fmt.Fprintf(os.Stderr, "\r%d schedules, %.0f a second ", total.Schedules, float64(total.Schedules)/time.Since(begun).Seconds())
+				mu.Unlock()
+			}
+		}
+	}
+	if terminal && !o.quiet {
+		fmt.Fprint(os.Stderr, "\r\x1b[K")
+	}
+	if failed != nil {
+		failed.print(out, o.cfg, total.Schedules, time.Since(begun))
+		return 1
+	}
+	if !o.quiet {
+		report(out, total, time.Since(begun))
+	}
+	if missing := total.Missing(); o.expect && len(missing) > 0 {
+		fmt.Fprintf(out, "never met: %q\n", missing)
+		return 1
+	}
+	return 0
+}
+
+func isTerminal(f *os.File) bool {
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
+}

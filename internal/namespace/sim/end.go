@@ -1,0 +1,89 @@
+package sim
+
+// maxRounds is how often everybody may have to talk to everybody until all is said.
+const maxRounds = 12
+
+// end brings everybody together and looks at the result.
+func (w *world) end() {
+	w.step = Step{N: 1 << 20, At: w.step.At + 1000, Op: "end"}
+	w.dice = dice(w.step.N)
+	for _, d := range w.devices {
+		if d.dying {
+			d.crash(d.keep)
+		}
+	}
+	w.heal()
+	first := w.devices[0]
+	for _, d := range w.devices {
+		d.checkView()
+		if d != first {
+			w.same(first, d)
+			w.alike(first, d)
+		}
+	}
+	w.oracle.judge(first)
+	w.blocks(first)
+	if w.cfg.Newcomer || w.check {
+		w.newcomer()
+	}
+}
+
+// heal lets everybody pull from everybody until a whole round moves nothing (invariant 4).
+func (w *world) heal() {
+	for range maxRounds {
+		frames, done := 0, true
+		for _, a := range w.devices {
+			for _, b := range w.devices {
+				if a == b {
+					continue
+				}
+				moved, complete := w.session(a, b, 100, -1, nil)
+				frames += moved.frames
+				done = done && complete
+			}
+		}
+		if frames == 0 && done {
+			return
+		}
+	}
+	w.fail("quiescence", "after %d rounds there is still something to say", maxRounds)
+}
+
+// blocks: whatever is shown, its bytes are on somebody's disk (invariant 21).
+func (w *world) blocks(d *device) {
+	for _, x := range d.view().items {
+		c := contentOf(&x.entry)
+		found := c == 0
+		for _, d := range w.devices {
+			found = found || d.blocks[c]
+		}
+		if !found {
+			w.fail("no record without its blocks", "%q %+v", x.path, x.entry)
+		}
+	}
+}
+
+// newcomer lets an empty device hear everything from several others, in pieces, some twice and
+// some late: it ends up with what all have (invariants 2, 3).
+func (w *world) newcomer() {
+	first := w.devices[0]
+	n := w.add(len(w.devices))
+	n.start()
+	for range 6 + w.dice.n(6) {
+		src := w.devices[w.dice.n(n.i)]
+		w.session(n, src, 1+w.dice.n(6), w.dice.n(8), nil)
+		w.again(n, &Step{Args: []string{"7"}})
+		if w.check {
+			n.checkView()
+		}
+	}
+	for _, src := range w.devices[:n.i] {
+		w.session(n, src, 100, -1, nil)
+	}
+	for range 2 { // frames that came late may have held claims back
+		w.session(n, first, 100, -1, nil)
+	}
+	n.checkView()
+	w.same(first, n)
+	w.alike(first, n)
+}

@@ -1,0 +1,89 @@
+package sim
+
+import (
+	"maps"
+
+	"github.com/shelffs/shelf/internal/kv"
+)
+
+// What befalls machines.
+
+// sync makes a device's operations durable.
+func (w *world) sync(d *device, _ *Step) {
+	if err := d.names.Sync(ctx); !d.broke(err) {
+		d.ok(err)
+		d.durable()
+		if d.promised != d.names.Written() {
+			w.fail("durable is durable", "after Sync %d of %d writes are durable", d.promised, d.names.Written())
+		}
+	}
+}
+
+func (w *world) restart(d *device, _ *Step) { d.restart() }
+
+// crash: the power fails while the device is idle.
+func (w *world) crash(d *device, s *Step) { d.crash(s.num(0)) }
+
+// power: it will fail amid something.
+func (w *world) power(d *device, s *Step) {
+	d.dying, d.keep = true, s.num(1)
+	d.disk.FailAfter(s.num(0))
+}
+
+// collect forgets removals, which changes nothing that is shown (invariant 14).
+func (w *world) collect(d *device, _ *Step) {
+	before := d.view()
+	n, err := d.names.Collect(ctx)
+	d.seen = nil
+	if d.broke(err) {
+		return
+	}
+	d.ok(err)
+	if n == 0 {
+		return
+	}
+	w.stats.Met["collections of something"]++
+	after := d.view()
+	for i := range min(len(before.items), len(after.items)) {
+		if x, y := &before.items[i], &after.items[i]; x.path != y.path || !equal(x.entry, y.entry) {
+			w.fail("collection changes nothing", "%q %+v\nbecame\n%q %+v", x.path, x.entry, y.path, y.entry)
+		}
+	}
+	if len(before.items) != len(after.items) {
+		w.fail("collection changes nothing", "%d entries, then %d", len(before.items), len(after.items))
+	}
+	if w.check {
+		d.checkView()
+	}
+}
+
+// image is a backup of a whole disk.
+type image struct {
+	disk   *kv.Memory
+	blocks map[int]bool
+	facts  int
+}
+
+func (w *world) image(d *device, _ *Step) {
+	d.image = &image{d.disk.Clone(), maps.Clone(d.blocks), w.oracle.n}
+}
+
+// restore puts the image back. Unnoticed: it looks like the disk that was there.
+func (w *world) restore(d *device, s *Step) {
+	im := d.image
+	if im == nil {
+		return
+	}
+	w.restored = true
+	w.stats.Met["restored disks"]++
+	d.disk, d.blocks = im.disk.Clone(), maps.Clone(im.blocks)
+	d.handles, d.frames = map[string]handle{}, nil
+	d.dying = false
+	if s.arg(0) != "unnoticed" {
+		d.serial++
+	}
+	d.start()
+	d.durable()
+	w.oracle.restored(d, im.facts)
+	d.checkView()
+}

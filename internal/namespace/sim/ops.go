@@ -1,0 +1,439 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// operations are what a step can do.
+var operations = map[string]func(*world, *device, *Step){
+	// of users: PATH …
+	"create":  user((*action).create),  // PATH CONTENT
+	"symlink": user((*action).symlink), // PATH CONTENT
+	"mkfifo":  user((*action).mkfifo),  // PATH
+	"mkdir":   user((*action).mkdir),   // PATH
+	"write":   user((*action).write),   // PATH CONTENT
+	"open":    user((*action).open),    // PATH HANDLE
+	"commit":  user((*action).commit),  // HANDLE CONTENT
+	"rename":  user((*action).rename),  // PATH NEW [noreplace|exchange]
+	"link":    user((*action).link),    // PATH NEW
+	"unlink":  user((*action).unlink),  // PATH
+	"rmdir":   user((*action).rmdir),   // PATH
+	"rmrf":    user((*action).rmrf),    // PATH
+	"chmod":   user((*action).chmod),   // PATH MODE
+	"chown":   user((*action).chown),   // PATH UID
+	"utimes":  user((*action).utimes),  // PATH MTIME
+	"xattr":   user((*action).xattr),   // PATH NAME VALUE
+	"rmxattr": user((*action).rmxattr), // PATH NAME
+	"policy":  user((*action).policy),  // PATH DEVICE HOW
+
+	// of machines
+	"sync":    (*world).sync,
+	"restart": (*world).restart,
+	"crash":   (*world).crash,   // KEEP
+	"power":   (*world).power,   // COMMITS KEEP: fails after so many
+	"pull":    (*world).pull,    // FROM PAGE [CUT]
+	"garbled": (*world).garbled, // FROM PAGE SEED
+	"again":   (*world).again,   // FRAME
+	"collect": (*world).collect,
+	"image":   (*world).image,   // of its disk
+	"restore": (*world).restore, // [unnoticed]
+}
+
+// action is one operation of a user, and what it may change.
+type action struct {
+	*device
+	s       *Step
+	targets map[nodeID]bool
+	loose   bool // conflict copies may appear
+	done    bool
+}
+
+// user wraps an operation: what it does not say it changes must stay as it is, and whoever
+// watches hears of all that does not.
+func user(do func(*action)) func(*world, *device, *Step) {
+	return func(w *world, d *device, s *Step) {
+		a := &action{device: d, s: s}
+		if !w.check {
+			do(a)
+			d.seen = nil
+			return
+		}
+		a.targets = map[nodeID]bool{}
+		before := d.view()
+		d.ids(before)
+		names, watcher := d.names, d.names.Watch()
+		do(a)
+		d.seen = nil
+		if d.names != names { // the device crashed
+			return
+		}
+		d.checkView()
+		if a.done {
+			a.checkLocal(before)
+		}
+		d.checkNews(watcher, before)
+		watcher.Close()
+	}
+}
+
+func (a *action) target(ids ...nodeID) {
+	for _, id := range ids {
+		if a.targets != nil {
+			a.targets[id] = true
+		}
+	}
+}
+
+// lookup finds what the path shows.
+func (a *action) lookup(path string) (entry, bool) {
+	e, err := a.names.Resolve(path)
+	return e, err == nil && path != ""
+}
+
+// into finds the directory in which the path's name is or would be.
+func (a *action) into(path string) (dir entry, name string, ok bool) {
+	up, name := splitPath(path)
+	dir, err := a.names.Resolve(up)
+	return dir, name, err == nil && dir.Kind == namespace.Dir && name != ""
+}
+
+// may reports success; an error must be of a kind that the operation may answer.
+func (a *action) may(err error, kinds ...errs.Kind) bool {
+	if err == nil {
+		a.done = true
+		return true
+	}
+	if !a.broke(err) && !slices.Contains(kinds, errs.KindOf(err)) {
+		a.w.fail("no error", "%v", err)
+	}
+	return false
+}
+
+// shows: the user sees what he did.
+func (a *action) shows(dir nodeID, name string, id nodeID, c int) {
+	if e, err := a.names.Lookup(dir, name); err != nil || e.ID != id || c > 0 && contentOf(&e) != c {
+		a.w.fail("read your writes", "%q shows %+v, %v", name, e, err)
+	}
+}
+
+// store makes the blocks of contents durable, as the filesystem does before it commits them.
+func (d *device) store(c int) { d.blocks[c] = true }
+
+func (a *action) make(spec namespace.Spec, c int) {
+	dir, name, ok := a.into(a.s.arg(0))
+	if !ok {
+		return
+	}
+	a.store(c)
+	e, err := a.names.Create(dir.ID, name, spec)
+	if !a.may(err, errs.Exist) {
+		return
+	}
+	a.target(e.ID)
+	if spec.Kind == namespace.Dir {
+		a.w.oracle.made(a.device, e.ID)
+	} else {
+		a.w.oracle.wrote(a.device, c)
+	}
+	a.shows(dir.ID, name, e.ID, c)
+	if e.Kind != spec.Kind || e.Mode != spec.Mode || e.Nlink != 1 || e.Conflict != nil {
+		a.w.fail("read your writes", "made %+v", e)
+	}
+}
+
+func (a *action) create() {
+	c := a.s.num(1)
+	a.make(namespace.Spec{Kind: namespace.File, Mode: 0o644, Content: content(c)}, c)
+}
+
+func (a *action) symlink() {
+	c := a.s.num(1)
+	a.make(namespace.Spec{Kind: namespace.Symlink, Mode: 0o777, Target: fmt.Sprint("t", c)}, c)
+}
+
+func (a *action) mkfifo() { a.make(namespace.Spec{Kind: namespace.Fifo, Mode: 0o600}, 0) }
+func (a *action) mkdir()  { a.make(namespace.Spec{Kind: namespace.Dir, Mode: 0o755}, 0) }
+
+func (a *action) write() {
+	e, ok := a.lookup(a.s.arg(0))
+	if !ok || e.Kind != namespace.File {
+		return
+	}
+	c := a.s.num(1)
+	a.target(e.ID)
+	a.store(c)
+	n, err := a.names.Commit(e.ID, nil, content(c), 0)
+	if !a.may(err, errs.Stale) { // a hard link to nothing
+		return
+	}
+	a.w.oracle.removed(a.device, &e)
+	a.w.oracle.wrote(a.device, c)
+	if n.ID != e.ID || e.Nlink == 1 && n.Name != e.Name || contentOf(&n) != c || n.Mode != e.Mode || n.UID != e.UID || n.Mtime == e.Mtime {
+		a.w.fail("read your writes", "%+v became %+v", e, n)
+	}
+	a.shows(e.Parent, e.Name, e.ID, c)
+	a.shows(n.Parent, n.Name, e.ID, c)
+}
+
+func (a *action) open() {
+	if e, ok := a.lookup(a.s.arg(0)); ok && e.Kind == namespace.File {
+		a.handles[a.s.arg(1)] = handle{e.ID, e.Versions, contentOf(&e)}
+	}
+}
+
+// commit writes a file that was opened a while ago, whatever happened to it since.
+func (a *action) commit() {
+	h, ok := a.handles[a.s.arg(0)]
+	if !ok {
+		return
+	}
+	delete(a.handles, a.s.arg(0))
+	e, err := a.names.Get(h.id)
+	if errs.Is(err, errs.Stale) {
+		return // removed here: a filesystem does not commit
+	}
+	a.ok(err)
+	a.target(h.id)
+	if shown, err := a.names.Lookup(e.Parent, e.Name); err == nil {
+		a.target(shown.ID) // a twin through which it is shown
+	}
+	c := a.s.num(1)
+	a.store(c)
+	n, err := a.names.Commit(h.id, h.base, content(c), 0)
+	if !a.may(err, errs.Stale) {
+		return
+	}
+	if contentOf(&n) != c || n.Name != e.Name {
+		a.w.fail("read your writes", "%+v became %+v", e, n)
+	}
+	a.w.oracle.forgone(a.device, h.seen, h.base)
+	a.w.oracle.wrote(a.device, c)
+	a.loose = !slices.Equal(h.base, e.Versions) // what the writer had not seen shows as a copy
+}
+
+func (a *action) rename() {
+	src, dst := a.s.arg(0), a.s.arg(1)
+	e, ok := a.lookup(src)
+	from, name, ok1 := a.into(src)
+	to, want, ok2 := a.into(dst)
+	if !ok || !ok1 || !ok2 {
+		return
+	}
+	flag := map[string]namespace.RenameFlag{"noreplace": namespace.RenameNoReplace, "exchange": namespace.RenameExchange}[a.s.arg(2)]
+	target, there := a.lookup(dst)
+	a.target(e.ID)
+	var below []nodeID
+	if there {
+		a.target(target.ID)
+		if target.Kind == namespace.Dir {
+			below = a.w.oracle.shownAs(a.device, target.ID)
+		}
+	}
+	moved, replaced, err := a.names.Rename(from.ID, name, to.ID, want, flag)
+	if !a.may(err, errs.Exist, errs.NotExist, errs.Loop, errs.NotEmpty, errs.IsDir, errs.NotDir) {
+		return
+	}
+	if there && target.ID == e.ID {
+		return
+	}
+	if moved.ID != e.ID || moved.Content != e.Content || moved.Target != e.Target {
+		a.w.fail("read your writes", "moved %+v", moved)
+	}
+	a.shows(to.ID, want, e.ID, contentOf(&e))
+	if flag == namespace.RenameExchange {
+		a.shows(from.ID, name, target.ID, contentOf(&target))
+		return
+	}
+	if there != (replaced != nil) || there && replaced.ID != target.ID {
+		a.w.fail("read your writes", "replaced %+v", replaced)
+	}
+	if there && target.Kind == namespace.Dir {
+		a.w.oracle.removedDir(a.device, below)
+	} else if there && replaced.Nlink == 0 {
+		a.w.oracle.removed(a.device, &target)
+	}
+	if h, err := a.names.Lookup(from.ID, name); err == nil && src != dst {
+		a.w.fail("read your writes", "the old name shows %+v", h)
+	}
+}
+
+func (a *action) link() {
+	e, ok := a.lookup(a.s.arg(0))
+	dir, name, ok2 := a.into(a.s.arg(1))
+	if !ok || !ok2 || e.Kind == namespace.Dir {
+		return
+	}
+	a.target(e.ID)
+	n, err := a.names.Link(e.ID, dir.ID, name)
+	if !a.may(err, errs.Exist, errs.Forbidden) {
+		return
+	}
+	if n.ID != e.ID || n.Nlink != e.Nlink+1 || n.Content != e.Content {
+		a.w.fail("read your writes", "linked %+v", n)
+	}
+	a.shows(dir.ID, name, e.ID, contentOf(&e))
+}
+
+func (a *action) unlink() {
+	e, ok := a.lookup(a.s.arg(0))
+	if ok && e.Kind != namespace.Dir {
+		a.unlinkEntry(e)
+	}
+}
+
+func (a *action) unlinkEntry(e entry) bool {
+	a.target(e.ID)
+	gone, err := a.names.Remove(e.Parent, e.Name, false)
+	if !a.may(err) {
+		return false
+	}
+	if gone.ID != e.ID || gone.Nlink != e.Nlink-1 {
+		a.w.fail("read your writes", "removed %+v, was %+v", gone, e)
+	}
+	if gone.Nlink == 0 {
+		a.w.oracle.removed(a.device, &e)
+	} else if n, err := a.names.Get(e.ID); err != nil || n.Nlink != gone.Nlink || n.Content != e.Content {
+		a.w.fail("links are counted", "left %+v, %v", n, err)
+	}
+	if h, err := a.names.Lookup(e.Parent, e.Name); err == nil {
+		a.w.fail("read your writes", "the name shows %+v", h)
+	}
+	return true
+}
+
+func (a *action) rmdir() {
+	if e, ok := a.lookup(a.s.arg(0)); ok && e.Kind == namespace.Dir {
+		a.rmdirEntry(e, errs.NotEmpty)
+	}
+}
+
+func (a *action) rmdirEntry(e entry, may ...errs.Kind) bool {
+	a.target(e.ID)
+	all := a.w.oracle.shownAs(a.device, e.ID)
+	_, err := a.names.Remove(e.Parent, e.Name, true)
+	if !a.may(err, may...) {
+		return false
+	}
+	a.w.oracle.removedDir(a.device, all)
+	if h, err := a.names.Lookup(e.Parent, e.Name); err == nil {
+		a.w.fail("read your writes", "the name shows %+v", h)
+	}
+	return true
+}
+
+// rmrf removes a tree by the names of one readdir (invariant 13).
+func (a *action) rmrf() {
+	e, ok := a.lookup(a.s.arg(0))
+	if !ok {
+		return
+	}
+	if e.Kind != namespace.Dir {
+		a.unlinkEntry(e)
+		return
+	}
+	a.removeTree(e)
+}
+
+func (a *action) removeTree(dir entry) bool {
+	page, err := a.names.List(dir.ID, 0, 1<<20)
+	a.ok(err)
+	for _, listed := range page {
+		e, err := a.names.Lookup(dir.ID, listed.Name)
+		if err != nil {
+			a.w.fail("rm -rf from one readdir", "%q was listed, then: %v", listed.Name, err)
+		}
+		switch {
+		case e.Kind == namespace.Dir:
+			if !a.removeTree(e) {
+				return false
+			}
+		case !a.unlinkEntry(e):
+			return false
+		}
+	}
+	return a.rmdirEntry(dir)
+}
+
+func (a *action) setattr(c namespace.AttrChange, right func(now entry) bool) {
+	e, ok := a.lookup(a.s.arg(0))
+	if !ok {
+		return
+	}
+	a.target(e.ID)
+	n, err := a.names.SetAttr(e.ID, c)
+	if !a.may(err) {
+		return
+	}
+	now, err := a.names.Get(e.ID)
+	if err != nil || n.ID != e.ID || n.Name != e.Name && e.Nlink == 1 || n.Content != e.Content || !right(n) || !right(now) {
+		a.w.fail("read your writes", "%+v became %+v", e, n)
+	}
+}
+
+func (a *action) chmod() {
+	m := uint32(a.s.num(1))
+	a.setattr(namespace.AttrChange{Mode: &m}, func(e entry) bool { return e.Mode == m })
+}
+
+func (a *action) chown() {
+	u := uint32(a.s.num(1))
+	a.setattr(namespace.AttrChange{UID: &u}, func(e entry) bool { return e.UID == u })
+}
+
+func (a *action) utimes() {
+	m := int64(a.s.num(1))
+	a.setattr(namespace.AttrChange{Mtime: &m}, func(e entry) bool { return e.Mtime == m })
+}
+
+func (a *action) xattr() {
+	e, ok := a.lookup(a.s.arg(0))
+	if !ok {
+		return
+	}
+	a.target(e.ID)
+	name, value := a.s.arg(1), a.s.arg(2)
+	if !a.may(a.names.SetXattr(e.ID, name, []byte(value), namespace.XattrAny)) {
+		return
+	}
+	if got, err := a.names.GetXattr(e.ID, name); err != nil || string(got) != value {
+		a.w.fail("read your writes", "xattr %q, %v", got, err)
+	}
+}
+
+func (a *action) rmxattr() {
+	e, ok := a.lookup(a.s.arg(0))
+	if !ok {
+		return
+	}
+	a.target(e.ID)
+	if !a.may(a.names.RemoveXattr(e.ID, a.s.arg(1)), errs.NoAttr) {
+		return
+	}
+	if got, err := a.names.GetXattr(e.ID, a.s.arg(1)); !errs.Is(err, errs.NoAttr) {
+		a.w.fail("read your writes", "xattr %q, %v", got, err)
+	}
+}
+
+func (a *action) policy() {
+	e, ok := a.lookup(a.s.arg(0))
+	how, err := strconv.Atoi(a.s.arg(2))
+	if !ok || err != nil {
+		return
+	}
+	a.target(e.ID)
+	dev := a.device.id
+	if i := a.s.num(1); i < len(a.w.devices) {
+		dev = a.w.devices[i].id
+	}
+	if !a.may(a.names.SetPlacement(e.ID, dev, namespace.Placement(how))) {
+		return
+	}
+	if _, own, err := a.names.Placement(e.ID, dev); err != nil || own != namespace.Placement(how) {
+		a.w.fail("read your writes", "policy %v, %v", own, err)
+	}
+}

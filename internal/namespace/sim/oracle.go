@@ -1,0 +1,165 @@
+package sim
+
+import (
+	"slices"
+
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// oracle is what the users know: what each wrote, and what each saw and removed. It knows no
+// rule. What only a disk held that was lost since is forgotten with it.
+type oracle struct {
+	w     *world
+	facts []fact
+	n     int // noted so far
+}
+
+type fact struct {
+	kind factKind
+	dev  int
+	n    int    // which of all
+	inc  uint32 // of the device's log,
+	seq  uint64 // when it had happened
+	what int    // contents
+	dir  nodeID
+	dot  namespace.Dot
+	how  Step
+}
+
+type factKind uint8
+
+const (
+	wrote   factKind = iota // what or dir
+	removed                 // what or dir, by somebody who saw it
+	gone                    // dot: a version that somebody saw and removed
+)
+
+func (o *oracle) note(d *device, f fact) {
+	o.n++
+	f.n, f.dev, f.inc, f.seq, f.how = o.n, d.i, d.names.Writer().Incarnation, d.names.Written(), o.w.step
+	o.facts = append(o.facts, f)
+}
+
+func (o *oracle) wrote(d *device, c int) {
+	if c > shared {
+		o.note(d, fact{kind: wrote, what: c})
+	}
+}
+
+func (o *oracle) made(d *device, dir nodeID) { o.note(d, fact{kind: wrote, dir: dir}) }
+
+// removed: the user saw the entry and removed or overwrote it. The rest of what he saw is as
+// it was.
+func (o *oracle) removed(d *device, e *entry) {
+	o.forgone(d, contentOf(e), e.Versions)
+}
+
+func (o *oracle) forgone(d *device, c int, versions []namespace.Dot) {
+	if c > shared {
+		o.note(d, fact{kind: removed, what: c})
+	}
+	for _, v := range versions {
+		o.note(d, fact{kind: gone, dot: v})
+	}
+}
+
+// removedDir notes the end of all directories that were shown as this one.
+func (o *oracle) removedDir(d *device, ids []nodeID) {
+	for _, id := range ids {
+		o.note(d, fact{kind: removed, dir: id})
+	}
+}
+
+// shownAs lists the directories that somebody made and that d shows as this one.
+func (o *oracle) shownAs(d *device, id nodeID) (out []nodeID) {
+	for _, f := range o.facts {
+		if f.kind == wrote && f.what == 0 {
+			if e, err := d.names.Get(f.dir); err == nil && e.ID == id {
+				out = append(out, f.dir)
+			}
+		}
+	}
+	return out
+}
+
+// forget drops what happened on a device and is not in its log any more: a crash has undone
+// it.
+func (o *oracle) forget(d *device) {
+	inc, seq := d.names.Writer().Incarnation, d.names.Written()
+	o.facts = slices.DeleteFunc(o.facts, func(f fact) bool {
+		return f.dev == d.i && (f.inc > inc || f.inc == inc && f.seq > seq)
+	})
+}
+
+// restored: a disk is as it was when so many facts had been noted. What the device removed
+// since may be back. What only that disk held is gone.
+func (o *oracle) restored(d *device, since int) {
+	o.facts = slices.DeleteFunc(o.facts, func(f fact) bool { return f.dev == d.i && f.n > since && f.kind == gone })
+	contents := map[int]bool{}
+	for _, x := range o.w.devices {
+		for i := range x.view().items {
+			contents[contentOf(&x.view().items[i].entry)] = true
+		}
+	}
+	for _, f := range slices.Clone(o.facts) {
+		if f.kind != wrote || f.what > 0 && contents[f.what] || f.what == 0 && o.somebodyShows(f.dir) {
+			continue
+		}
+		f.kind = removed
+		o.facts = append(o.facts, f)
+	}
+}
+
+func (o *oracle) somebodyShows(dir nodeID) bool {
+	for _, d := range o.w.devices {
+		if _, err := d.names.Get(dir); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// judge looks at what everybody shows in the end: nothing is lost that nobody removed, and
+// nothing is back that somebody removed and nobody else saved.
+func (o *oracle) judge(d *device) {
+	contents, dirs, dots := map[int]bool{}, map[nodeID]bool{}, map[namespace.Dot]bool{}
+	for _, f := range o.facts {
+		switch {
+		case f.kind == gone:
+			dots[f.dot] = true
+		case f.kind == removed && f.what > 0:
+			contents[f.what] = true
+		case f.kind == removed:
+			dirs[f.dir] = true
+		}
+	}
+	v := d.view()
+	shown := map[int]bool{}
+	for i := range v.items {
+		x := &v.items[i]
+		if c := contentOf(&x.entry); c > 0 {
+			shown[c] = true
+		}
+		if x.isDir() || len(x.Versions) == 0 {
+			continue
+		}
+		back := true
+		for _, u := range x.Versions {
+			back = back && dots[u]
+		}
+		if back {
+			o.w.fail("no zombie", "%q is shown though somebody saw and removed it: %+v", x.path, x.entry)
+		}
+	}
+	for _, f := range o.facts {
+		switch {
+		case f.kind != wrote:
+		case f.what > 0 && !contents[f.what] && !shown[f.what]:
+			o.w.fail("no lost update", "content %d is gone, though nobody who saw it removed it. It was written at\n%v", f.what, f.how)
+		case f.what == 0 && !dirs[f.dir]:
+			if _, err := d.names.Get(f.dir); err != nil {
+				o.w.fail("no lost update", "directory %v is gone, though nobody who saw it removed it. It was made at\n%v", f.dir, f.how)
+			}
+		}
+	}
+}

@@ -1,0 +1,253 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// This file is the only one that knows how two replicas talk: session is one device pulling
+// from another.
+
+// ctx never ends: nothing here waits.
+var ctx = context.Background()
+
+// maxFrames is how many frames are kept of each device to come again.
+const maxFrames = 64
+
+// traffic is what a session moved.
+type traffic struct{ frames, records int }
+
+// session lets dst pull from src all it lacks, in frames of page records, the link breaking
+// after cut frames (< 0: it holds). Frames that arrived may do so again (again).
+// garble, if not nil, changes a frame on the way. It reports whether the session was complete.
+func (w *world) session(dst, src *device, page, cut int, garble func([]byte) []byte) (moved traffic, complete bool) {
+	dst.seen = nil
+	if !w.greet(dst, src) {
+		return moved, false
+	}
+	theirs := dst.names.Hello(src.id)
+	d, err := src.names.Since(ctx, theirs)
+	switch {
+	case src.broke(err):
+		return moved, false
+	case errs.Is(err, errs.Stale): // its own log is in doubt
+		w.stats.Met["devices in doubt"]++
+		return moved, false
+	}
+	src.ok(err)
+	defer d.Close()
+	src.durable()
+	d.Page(page)
+	size := 0
+	for i := 0; ; i++ {
+		w.sealer.sending = true
+		f, err := d.Next()
+		w.sealer.sending = false
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		src.ok(err)
+		size += len(f)
+		if cut >= 0 && i >= cut {
+			return moved, false
+		}
+		if garble != nil {
+			f = garble(f)
+		}
+		moved.frames++
+		err = dst.names.Apply(ctx, src.id, f)
+		switch {
+		case dst.broke(err):
+			return moved, false
+		case errs.Is(err, errs.Corrupt) || errs.Is(err, errs.Protocol):
+			if garble == nil && !w.restored { // another log of a restored device is refused as well
+				dst.ok(err)
+			}
+			w.stats.Met["bad frames refused"]++
+			if errs.Is(err, errs.Protocol) { // who cannot be understood is not listened to
+				return moved, false
+			}
+		default:
+			dst.ok(err)
+			dst.remember(frame{src.i, f})
+		}
+	}
+	moved.records = d.Records()
+	if most := 512 + 1024*w.missing(theirs.Claims); size > most && !w.restored {
+		w.fail("traffic follows the changes", "%d bytes, want at most %d", size, most)
+	}
+	if cut >= 0 || garble != nil {
+		return moved, false
+	}
+	end := d.End()
+	if w.check {
+		end, err = namespace.ParseEnd(end.Encode())
+		dst.ok(err)
+	}
+	_, err = dst.names.Complete(ctx, src.id, end)
+	if dst.broke(err) {
+		return moved, false
+	}
+	dst.ok(err)
+	dst.durable()
+	return moved, w.audit(dst, src, d, &moved)
+}
+
+// greet lets two devices say where they stand, as every session begins.
+func (w *world) greet(dst, src *device) bool {
+	for _, x := range [2][2]*device{{dst, src}, {src, dst}} {
+		h := x[1].names.Hello(x[0].id)
+		if w.check {
+			var err error
+			h, err = namespace.ParseHello(h.Encode())
+			x[0].ok(err)
+		}
+		err := x[0].names.Hear(x[1].id, h)
+		if x[0].broke(err) {
+			return false
+		}
+		if !errs.Is(err, errs.Stale) {
+			x[0].ok(err)
+		}
+		x[0].seen = nil
+	}
+	return true
+}
+
+// audit makes the audit that dst owes src, if any.
+func (w *world) audit(dst, src *device, d *namespace.Delta, moved *traffic) bool {
+	a := dst.names.Audit(src.id, d.End())
+	if a == nil {
+		return true
+	}
+	w.stats.Met["audits"]++
+	if a.Kind() == namespace.Damaged {
+		w.fail("equal claims, equal fingerprints", "%s and %s", deviceName(dst.i), deviceName(src.i))
+	}
+	for q := a.Question(); q != nil; q = a.Question() {
+		answer, err := d.Answer(q)
+		src.ok(err)
+		dst.ok(a.Hear(answer))
+	}
+	n, err := a.End()
+	if dst.broke(err) {
+		return false
+	}
+	dst.ok(err)
+	if n > 0 {
+		w.stats.Met["audits that dropped something"]++
+	}
+	moved.frames++ // not quiet yet
+	return true
+}
+
+// remember keeps a frame that may come again.
+func (d *device) remember(f frame) {
+	if len(d.frames) < maxFrames {
+		d.frames = append(d.frames, f)
+	} else {
+		d.frames[d.w.dice.n(maxFrames)] = f
+	}
+}
+
+// missing is how many of all writes there are somebody does not claim.
+func (w *world) missing(claims namespace.Claims) (n int) {
+	for _, d := range w.devices {
+		n += int(d.names.Written() - claims.Upto(d.names.Writer()))
+	}
+	return n
+}
+
+// alike: devices that claim the same hold the same (invariant 20).
+func (w *world) alike(a, b *device) {
+	x, y := a.names.Hello(b.id), b.names.Hello(a.id)
+	if x.Settled && y.Settled && x.Claims.Covers(y.Claims) && y.Claims.Covers(x.Claims) && x.Fingerprint != y.Fingerprint {
+		w.fail("equal claims, equal fingerprints", "%s and %s", deviceName(a.i), deviceName(b.i))
+	}
+}
+
+// pull is a session as a step.
+func (w *world) pull(dst *device, s *Step) { w.link(dst, s, nil) }
+
+func (w *world) link(dst *device, s *Step, garble func([]byte) []byte) {
+	from := w.peer(s.arg(0))
+	if from < 0 || from == dst.i {
+		return
+	}
+	page, cut := s.num(1), -1
+	if len(s.Args) > 2 {
+		cut = s.num(2)
+	}
+	src := w.devices[from]
+	if !w.check {
+		_, complete := w.session(dst, src, page, cut, garble)
+		w.stats.session(complete)
+		return
+	}
+	before, names := dst.view(), dst.names
+	watcher := dst.names.Watch()
+	_, complete := w.session(dst, src, page, cut, garble)
+	w.stats.session(complete)
+	if dst.names != names {
+		return
+	}
+	dst.checkView()
+	dst.checkNews(watcher, before)
+	watcher.Close()
+}
+
+// peer is the number of a device by its name, -1 if there is none.
+func (w *world) peer(name string) int {
+	for i := range w.devices {
+		if deviceName(i) == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// garbled is a session over a link, or from a device, that changes frames.
+func (w *world) garbled(dst *device, s *Step) {
+	dice := dice(s.num(2))
+	bad := *s
+	bad.Args = s.Args[:2]
+	w.link(dst, &bad, func(f []byte) []byte { return garble(&dice, f) })
+}
+
+// garble changes a copy of a frame in one way.
+func garble(d *dice, f []byte) []byte {
+	f = append([]byte(nil), f...)
+	if d.one(3) {
+		return f // later ones are better
+	}
+	switch at := d.n(len(f)); d.n(4) {
+	case 0:
+		f = f[:at]
+	case 1:
+		f = append(f, f[at:]...)
+	default:
+		f[at] ^= 1 << d.n(8)
+	}
+	return f
+}
+
+// again: a frame arrives once more. Never for the first time and late: the frames of a session
+// are one stream, so that order is not in doubt, and what did not arrive comes in another one.
+func (w *world) again(d *device, s *Step) {
+	if len(d.frames) == 0 {
+		return
+	}
+	f := d.frames[s.num(0)%len(d.frames)]
+	err := d.names.Apply(ctx, w.devices[f.from].id, f.bytes)
+	d.seen = nil
+	if !d.broke(err) && !w.restored {
+		d.ok(err)
+	}
+	if w.check {
+		d.checkView()
+	}
+}

@@ -1,0 +1,158 @@
+package sim
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"github.com/shelffs/shelf/internal/ident"
+)
+
+// MaxDevices is how many devices a script may have; one more joins in the end.
+const MaxDevices = 6
+
+// Failure is an invariant that did not hold.
+type Failure struct {
+	Invariant string
+	Step      Step // at which it was noticed; Op is "end" after the last
+	Detail    string
+}
+
+func (f *Failure) String() string {
+	return fmt.Sprintf("%s\nat %v\n%s", f.Invariant, f.Step, f.Detail)
+}
+
+// world is the devices of a share while a script is played.
+type world struct {
+	cfg      Config
+	stats    *Stats
+	devices  []*device
+	step     Step
+	check    bool // every step
+	sealer   *sealer
+	sent     map[dot]uint64 // records that left their device, by checksum
+	oracle   oracle
+	dice     dice
+	restored bool // some disk was put back: not all that was there need survive
+}
+
+// fail ends the play.
+func (w *world) fail(invariant, format string, args ...any) {
+	panic(&Failure{Invariant: invariant, Step: w.step, Detail: fmt.Sprintf(format, args...)})
+}
+
+// Play plays a script and returns what went wrong, nil if nothing did.
+func Play(s *Script, cfg Config, stats *Stats) (f *Failure) {
+	w := newWorld(s, cfg, stats)
+	return w.guarded(func() {
+		for _, x := range s.Steps {
+			w.play(x)
+		}
+		w.end()
+	})
+}
+
+// guarded turns failures, and panics of the product, into a result.
+func (w *world) guarded(fn func()) (f *Failure) {
+	defer func() {
+		switch x := recover().(type) {
+		case nil:
+		case *Failure:
+			f = x
+		default:
+			f = &Failure{Invariant: "panic", Step: w.step, Detail: fmt.Sprintf("%v\n%s", x, debug.Stack())}
+		}
+	}()
+	fn()
+	return nil
+}
+
+func newWorld(s *Script, cfg Config, stats *Stats) *world {
+	w := &world{cfg: cfg, stats: stats, check: s.Thorough, sent: map[dot]uint64{}}
+	w.sealer = &sealer{w: w}
+	w.oracle.w = w
+	for i := range s.Devices {
+		d := w.add(i)
+		d.skew = s.Skew[i]
+		d.start()
+	}
+	return w
+}
+
+// play does one step.
+func (w *world) play(s Step) {
+	w.step = s
+	w.dice = dice(mix(uint64(s.N)<<8 | uint64(s.Dev)))
+	if do := operations[s.Op]; do != nil && s.Dev < len(w.devices) {
+		w.stats.Ops[s.Op]++
+		do(w, w.devices[s.Dev], &s)
+	}
+}
+
+func (w *world) known(id ident.DeviceID) bool {
+	for _, d := range w.devices {
+		if d.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) members() (out []ident.DeviceID) {
+	for _, d := range w.devices {
+		out = append(out, d.id)
+	}
+	return out
+}
+
+func (w *world) name(id ident.DeviceID) string {
+	for _, d := range w.devices {
+		if d.id == id {
+			return deviceName(d.i)
+		}
+	}
+	return id.Short()
+}
+
+// deviceKeys are the same in every play.
+var deviceKeys = sync.OnceValue(func() (keys [MaxDevices + 1]ed25519.PrivateKey) {
+	for i := range keys {
+		seed := make([]byte, ed25519.SeedSize)
+		seed[0] = byte(i + 1)
+		keys[i] = ed25519.NewKeyFromSeed(seed)
+	}
+	return keys
+})
+
+// dice is a source of random bytes and numbers that is the same everywhere (SplitMix64).
+type dice uint64
+
+func mix(x uint64) uint64 {
+	x ^= x >> 30
+	x *= 0xbf58476d1ce4e5b9
+	x ^= x >> 27
+	x *= 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+func (d *dice) next() uint64 {
+	*d += 0x9e3779b97f4a7c15
+	return mix(uint64(*d))
+}
+
+// n is a number from 0 to n-1.
+func (d *dice) n(n int) int { return int(d.next() >> 1 % uint64(n)) }
+
+// one says yes once in n times.
+func (d *dice) one(n int) bool { return d.n(n) == 0 }
+
+// Read implements io.Reader.
+func (d *dice) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(d.next() >> 32)
+	}
+	return len(p), nil
+}
+
+func pick[T any](d *dice, list []T) T { return list[d.n(len(list))] }
