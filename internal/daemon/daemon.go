@@ -41,10 +41,15 @@ var _ control.Daemon = (*daemon)(nil)
 
 // Run is the daemon of one home, whose lock the caller holds. It tells emit what happens, and
 // "ready" when it serves; it returns nil after an orderly end by ctx or the control API.
-func Run(ctx context.Context, s config.Start, log *slog.Logger, emit func(controlapi.StartEvent)) (err error) {
-	began := time.Now()
+func Run(ctx context.Context, s config.Start, log *slog.Logger, emit func(controlapi.StartEvent)) error {
 	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer()) // a library of libp2p's talks there
 	stdlog.SetFlags(0)
+	return run(ctx, s, log, emit, libp2p{})
+}
+
+// run is Run over the given network.
+func run(ctx context.Context, s config.Start, log *slog.Logger, emit func(controlapi.StartEvent), via Via) (err error) {
+	began := time.Now()
 	if s.Mountpoint != "" { // before an account is made for nothing
 		if r := probe.Run(); !r.Ready() {
 			return controlapi.E(controlapi.KindMissing, "see: shelf doctor", "%s", r.Advice())
@@ -54,7 +59,7 @@ func Run(ctx context.Context, s config.Start, log *slog.Logger, emit func(contro
 		}
 	}
 	emit(controlapi.ProgressEvent(controlapi.StartProgress{Stage: controlapi.StageUnlock}))
-	p, made, err := openParts(ctx, s, log, emit, libp2p{})
+	p, made, err := openParts(ctx, s, log, emit, via)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/shelffs/shelf/fetch"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/namespace"
 )
@@ -25,7 +26,8 @@ func (d *daemon) Why(ctx context.Context, path string) (controlapi.Why, error) {
 		}
 		w.Missing += int64(e.Content.Size) - f.plain
 		for _, g := range f.blocks {
-			w.Waiting = w.Waiting || d.fetcher.Why(g) != ""
+			s, ok := d.fetcher.Status(g)
+			w.Waiting = w.Waiting || ok && s.Priority.Urgent()
 		}
 		if !w.Here {
 			continue
@@ -66,8 +68,9 @@ func (p *parts) explain(ctx context.Context, f localFile) (reason string, holder
 	}
 	waits := ""
 	for _, d := range f.blocks {
-		if w := p.fetcher.Why(d); w != "" {
-			waits = "; " + w
+		// What is only read ahead goes on for a while after its reader was refused: nobody waits for it.
+		if s, ok := p.fetcher.Status(d); ok && s.Priority != fetch.ReadAhead {
+			waits = "; " + p.fetcher.Why(d)
 			break
 		}
 	}
