@@ -150,6 +150,19 @@ func gcmOpen(total int) (float64, error) {
 	})
 }
 
+// copyRate copies blocks of a region larger than the caches, MB/s.
+func copyRate(total int) float64 {
+	from, to := make([]byte, 64<<20), make([]byte, 64<<20)
+	copy(to, from) // the pages are there
+	mb, _ := rate(float64(total)/1e6, func() error {
+		for n := 0; n < total; n += len(from) {
+			copy(to, from)
+		}
+		return nil
+	})
+	return mb
+}
+
 // sha256Rate hashes blocks on one core, MB/s.
 func sha256Rate(total int) (float64, error) {
 	b := make([]byte, blockSize)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -22,13 +23,16 @@ var measurements = []measurement{
 	{"write", write},
 	{"sequential", sequential},
 	{"first byte", firstByte},
+	{"busy", firstByteBusy},
 	{"cached", cached},
+	{"synced", synced},
 	{"create", create},
 	{"small", small},
 	{"stat", statFiles},
 	{"list", list},
 	{"untar", untar},
 	{"propagation", propagation},
+	{"idle", idle},
 	{"memory", memory},
 }
 
@@ -41,6 +45,7 @@ func limits(s *stage) ([]row, error) {
 	return []row{
 		{work: "AES-256-GCM open, one core", unit: "MB/s", ours: gcm, note: "a limit itself"},
 		{work: "SHA-256, one core", unit: "MB/s", ours: sha, note: "a limit itself"},
+		{work: "copy in memory, one core", unit: "MB/s", ours: copyRate(1 << 30), note: "a limit itself"},
 	}, err
 }
 
@@ -148,24 +153,29 @@ func sequential(s *stage) ([]row, error) {
 	}, err
 }
 
-func firstByte(s *stage) ([]row, error) {
-	name := "first-byte"
-	if err := writeSynced(filepath.Join(s.a.mnt, name), s.vary(99)); err != nil {
-		return nil, err
+// onlyOnA writes a large file on a, and returns when its name is on b.
+func (s *stage) onlyOnA(name string, variant int) error {
+	if err := writeSynced(filepath.Join(s.a.mnt, name), s.vary(variant)); err != nil {
+		return err
 	}
-	if err := sees(filepath.Join(s.b.mnt, name), int64(len(s.data))); err != nil {
-		return nil, err
-	}
+	return sees(filepath.Join(s.b.mnt, name), int64(len(s.data)))
+}
+
+// randomReads reads a few bytes at up to n random places of a large file on b, that holds s.data, until stop;
+// milliseconds each.
+func (s *stage) randomReads(name string, n int, stop func() bool) (ms []float64, err error) {
 	f, err := os.Open(filepath.Join(s.b.mnt, name))
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	rng := rand.New(rand.NewPCG(1, 1))
-	var ours []float64
 	buf := make([]byte, 4096)
 	step := int64(4 << 20)
-	for _, i := range rng.Perm(min(100, int(int64(len(s.data))/step)-1)) {
+	for _, i := range rng.Perm(min(n, int(int64(len(s.data))/step)-1)) {
+		if stop() {
+			break
+		}
 		off := int64(i)*step + rng.Int64N(step/4)
 		sec, err := seconds(func() error { _, err := f.ReadAt(buf, off); return err })
 		if err != nil {
@@ -174,7 +184,48 @@ func firstByte(s *stage) ([]row, error) {
 		if !bytes.Equal(buf, s.data[off:off+4096]) {
 			return nil, fmt.Errorf("wrong bytes at %d", off)
 		}
-		ours = append(ours, sec*1000)
+		ms = append(ms, sec*1000)
+	}
+	return ms, nil
+}
+
+// firstByteBusy is the first byte while a pin brings another large file at full speed.
+func firstByteBusy(s *stage) ([]row, error) {
+	if err := s.onlyOnA("pinned", 97); err != nil {
+		return nil, err
+	}
+	if err := s.onlyOnA("first-byte-busy", 98); err != nil {
+		return nil, err
+	}
+	var pinErr error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_, pinErr = s.b.shelf("pin", filepath.Join(s.b.mnt, "pinned"))
+	}()
+	time.Sleep(100 * time.Millisecond)
+	ours, err := s.randomReads("first-byte-busy", 100, func() bool {
+		select {
+		case <-done:
+			return true
+		default:
+			return false
+		}
+	})
+	<-done
+	if err = errors.Join(err, pinErr); err != nil || len(ours) == 0 {
+		return nil, err // nothing to tell when the pin was that quick
+	}
+	return []row{{work: "the same while a pin runs, median", unit: "ms", ours: median(ours), note: fmt.Sprintf("p99 %s ms of %d", number(percentile(ours, 0.99)), len(ours))}}, nil
+}
+
+func firstByte(s *stage) ([]row, error) {
+	if err := s.onlyOnA("first-byte", 99); err != nil {
+		return nil, err
+	}
+	ours, err := s.randomReads("first-byte", 100, func() bool { return false })
+	if err != nil {
+		return nil, err
 	}
 	bare, err := tlsRoundTrip(len(ours))
 	return []row{
@@ -344,6 +395,49 @@ func untar(s *stage) ([]row, error) {
 		func(i int) (float64, error) { return unpack(s.a.mnt, i) },
 		func(i int) (float64, error) { return unpack(s.plain, i) })
 	return []row{{work: "untar a source tree (go-libp2p)", unit: "s", ours: ours, limit: limit, what: "the local disk"}}, err
+}
+
+// synced is a small file made durable, as an editor or a mail program does it.
+func synced(s *stage) ([]row, error) {
+	const each = 50
+	save := func(dir string, round int) (float64, error) {
+		sec, err := seconds(func() error {
+			for i := range each {
+				if err := writeSynced(filepath.Join(dir, fmt.Sprintf("synced-%d-%d", round, i)), s.data[i<<12:(i+1)<<12]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		return sec * 1000 / each, err
+	}
+	ours, limit, err := paired(s.rounds,
+		func(i int) (float64, error) { return save(s.a.mnt, i) },
+		func(i int) (float64, error) { return save(s.plain, i) })
+	return []row{{work: "write a 4 KiB file with fsync", unit: "ms", ours: ours, limit: limit, what: "the local disk"}}, err
+}
+
+// idle is what two connected daemons use when nobody wants anything of them.
+func idle(s *stage) ([]row, error) {
+	const rest = 10 * time.Second
+	a, err := s.a.status()
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.b.status()
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(rest / 2) // what was left to do
+	cpu := func() float64 {
+		a, _ := usageOf(a.Daemon.PID)
+		b, _ := usageOf(b.Daemon.PID)
+		return a + b
+	}
+	before := cpu()
+	time.Sleep(rest)
+	used := (cpu() - before) / rest.Seconds()
+	return []row{{work: "CPU while idle, a and b together", unit: "%", ours: used * 100, note: "of one core"}}, nil
 }
 
 func memory(s *stage) ([]row, error) {

@@ -37,10 +37,10 @@ var changes = []change{
 	{"create", nil,
 		func(p, _ string) error { return os.WriteFile(p, newBytes, 0o644) },
 		func(p, _ string) bool { return there(p) }},
-	{"write (the new bytes are read)", makeFile,
+	{"write", makeFile,
 		func(p, _ string) error { return overwrite(p, newBytes) },
 		func(p, _ string) bool { return holds(p, newBytes) }},
-	{"save by a temporary file and rename", makeFile,
+	{"save by rename", makeFile,
 		func(p, q string) error {
 			if err := os.WriteFile(q, newBytes, 0o644); err != nil {
 				return err
@@ -100,7 +100,7 @@ func propagation(s *stage) ([]row, error) {
 		rows = append(rows, row{
 			work: "shows on the other device: " + c.name, unit: "ms", ours: median(ms),
 			limit: median(sync), what: "one fdatasync of 4 KiB",
-			note: fmt.Sprintf("p99 %s ms, limit's %s", number(percentile(ms, 0.99)), number(percentile(sync, 0.99))),
+			note: fmt.Sprintf("p99 %s ms, the limit's %s", number(percentile(ms, 0.99)), number(percentile(sync, 0.99))),
 		})
 	}
 	return rows, nil

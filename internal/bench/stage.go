@@ -137,7 +137,10 @@ func (h home) usage() (cpu, rss float64) {
 	if err != nil {
 		return 0, 0
 	}
-	pid := st.Daemon.PID
+	return usageOf(st.Daemon.PID)
+}
+
+func usageOf(pid int) (cpu, rss float64) {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if f := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:])); len(f) > 13 {
 		user, _ := strconv.ParseFloat(f[11], 64)
