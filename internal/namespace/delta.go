@@ -195,7 +195,11 @@ func (d *Delta) check(err error) bool {
 
 // batches yields the batches of a writer that the peer does not wholly claim.
 func (d *Delta) batches(num uint32, w ident.Writer, yield func(item) bool) bool {
-	after := max(d.theirs.Upto(w), d.progress.upto(3, w))
+	known, after := d.progress.upto(3, w), d.theirs.Upto(w)
+	closed := d.closed(w) // nobody may be left who can claim all of it
+	if !closed {
+		after = max(after, known)
+	}
 	prefix := d.t.keys.batches(num)
 	start := d.t.keys.batch(num, after+1)
 	// The batch that holds the first unclaimed write may begin before it.
@@ -215,8 +219,8 @@ func (d *Delta) batches(num uint32, w ident.Writer, yield func(item) bool) bool 
 		if more = d.check(err); !more || s.last() <= after {
 			return more
 		}
-		lives, err := d.lives(num, max(s.first, d.theirs.Upto(w)+1), s.last())
-		if more = d.check(err); more {
+		lives, err := d.lives(num, w, max(s.first, d.theirs.Upto(w)+1), s.last())
+		if more = d.check(err); more && (lives || !closed || s.last() > known) {
 			more = yield(item{batch: &s, hashes: lives})
 		}
 		return more
@@ -224,13 +228,22 @@ func (d *Delta) batches(num uint32, w ident.Writer, yield func(item) bool) bool 
 	return d.check(err) && more
 }
 
-// lives reports whether any record of a writer from first to last is live.
-func (d *Delta) lives(num uint32, first, last uint64) (found bool, err error) {
+// closed reports whether a newer incarnation has closed w.
+func (d *Delta) closed(w ident.Writer) bool {
+	d.r.mu.RLock()
+	defer d.r.mu.RUnlock()
+	return d.r.line.closed(w)
+}
+
+// lives reports whether any record of a writer from first to last is live and not claimed by
+// the peer.
+func (d *Delta) lives(num uint32, w ident.Writer, first, last uint64) (found bool, err error) {
 	for order := 0; order < 3 && !found && err == nil; order++ {
 		prefix := d.t.keys.dots(order, num)
 		err = d.snap.ScanRange(kv.Range{Prefix: prefix, From: d.t.keys.dot(order, num, first), KeysOnly: true}, func(k kv.Key, _ []byte) bool {
-			found = binary.BigEndian.Uint64(k[len(prefix):]) <= last
-			return false
+			seq := binary.BigEndian.Uint64(k[len(prefix):])
+			found = seq <= last && !d.theirs.Has(Dot{Writer: w, Seq: seq})
+			return seq < last && !found
 		})
 	}
 	return found, err

@@ -75,12 +75,27 @@ func decodeProgress(row []byte) (*progress, error) {
 	return p, nil
 }
 
-// progressOf is what the peer is told of its unfinished session. Needs applying.
-func (r *Replica) progressOf(peer ident.DeviceID) Progress {
+// progressOf is what the peer is told of its unfinished session, and which batches of closed
+// incarnations are here: those need not come again, though not all in them may be claimed.
+// Needs applying.
+func (r *Replica) progressOf(peer ident.DeviceID) (out Progress) {
 	if p := r.unfinished[peer]; p != nil {
-		return p.list()
+		out = p.list()
 	}
-	return Progress{}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if len(r.line.newest) == 0 {
+		return out
+	}
+	var closed []Dot
+	for w, h := range r.heads {
+		if r.line.closed(w) && h.last > 0 {
+			closed = append(closed, Dot{Writer: w, Seq: h.last})
+		}
+	}
+	slices.SortFunc(closed, Dot.Compare)
+	out[3] = merge.Claims{Vector: out[3]}.Join(merge.Claims{Vector: closed}).Vector
+	return out
 }
 
 // progressFrom returns the progress of sessions from a peer's present incarnation. Needs
