@@ -5,9 +5,23 @@ import (
 	"os"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/shelffs/shelf/internal/control/client"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 )
+
+// asking makes a command of what asks the daemon: it connects first, and hangs up after.
+func (a *app) asking(do func(ctx context.Context, c *client.Client, st controlapi.Status, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, st, err := a.connect(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return do(cmd.Context(), c, st, args)
+	}
+}
 
 // connect finds the daemon of this home. It waits for one that is just starting, and not for
 // ever; without one it is KindNotRunning. The caller closes the client.

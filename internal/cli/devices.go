@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
+	"github.com/shelffs/shelf/internal/control/client"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 )
 
@@ -11,13 +14,8 @@ func (a *app) devicesCmd() *cobra.Command {
 		Use:   "devices",
 		Short: "The devices of this account",
 		Args:  argCount(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, _, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			devices, err := c.Devices(cmd.Context())
+		RunE: a.asking(func(ctx context.Context, c *client.Client, _ controlapi.Status, _ []string) error {
+			devices, err := c.Devices(ctx)
 			if err != nil {
 				return err
 			}
@@ -25,7 +23,7 @@ func (a *app) devicesCmd() *cobra.Command {
 				devices = []controlapi.Device{}
 			}
 			return a.emit(map[string]any{"devices": devices}, func() { a.showDevices(devices) })
-		},
+		}),
 	}
 }
 

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"context"
 	"io/fs"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/shelffs/shelf/internal/control/client"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 )
 
@@ -17,20 +19,16 @@ func (a *app) lsCmd() *cobra.Command {
 		Long: `List a folder (the root of the share if none is given): how much of each file is on this
 device, and its placement (in brackets: inherited). PATH is inside the mount, or begins with / at the root of the share.`,
 		Args: argCount(0, 1, ""),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, st, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.asking(func(ctx context.Context, c *client.Client, st controlapi.Status, args []string) error {
 			p := "/"
 			if len(args) > 0 {
+				var err error
 				if p, err = sharePath(args[0], st.Mount.Path); err != nil {
 					return err
 				}
 			}
 			entries := []controlapi.Entry{}
-			err = c.List(cmd.Context(), p, func(e controlapi.Entry) error {
+			err := c.List(ctx, p, func(e controlapi.Entry) error {
 				entries = append(entries, e)
 				return nil
 			})
@@ -38,7 +36,7 @@ device, and its placement (in brackets: inherited). PATH is inside the mount, or
 				return err
 			}
 			return a.emit(lsJSON{p, entries}, func() { a.showList(entries, long) })
-		},
+		}),
 	}
 	cmd.Flags().BoolVarP(&long, "long", "l", false, "with mode, size and time")
 	return cmd

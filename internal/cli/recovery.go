@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/shelffs/shelf/internal/control/client"
+	"github.com/shelffs/shelf/internal/control/controlapi"
 )
 
 func (a *app) recoveryCmd() *cobra.Command {
@@ -35,23 +36,18 @@ func (a *app) recoveryConfirmCmd() *cobra.Command {
 		Use:   "confirm",
 		Short: "Compare a phrase on standard input with this account's",
 		Args:  argCount(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, _, err := a.connect(cmd.Context())
+		RunE: a.asking(func(ctx context.Context, c *client.Client, _ controlapi.Status, _ []string) error {
+			phrase, err := a.readPhrase(ctx)
 			if err != nil {
 				return err
 			}
-			defer c.Close()
-			phrase, err := a.readPhrase(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if err := c.ConfirmRecovery(cmd.Context(), phrase); err != nil {
+			if err := c.ConfirmRecovery(ctx, phrase); err != nil {
 				return err
 			}
 			return a.emit(map[string]any{"confirmed": true}, func() {
 				a.say("That is the phrase of this account. Keep it where nothing that befalls your devices can reach it.")
 			})
-		},
+		}),
 	}
 }
 
@@ -60,13 +56,8 @@ func (a *app) recoveryStatusCmd() *cobra.Command {
 		Use:   "status",
 		Short: "Tell whether the phrase was confirmed",
 		Args:  argCount(0, 0, ""),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, _, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			r, err := c.Recovery(cmd.Context())
+		RunE: a.asking(func(ctx context.Context, c *client.Client, _ controlapi.Status, _ []string) error {
+			r, err := c.Recovery(ctx)
 			if err != nil {
 				return err
 			}
@@ -81,7 +72,7 @@ func (a *app) recoveryStatusCmd() *cobra.Command {
 				}
 				a.say("The recovery phrase was confirmed%s.", when)
 			})
-		},
+		}),
 	}
 }
 

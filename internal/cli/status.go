@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/shelffs/shelf/internal/control/client"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 )
 
@@ -18,12 +20,7 @@ func (a *app) statusCmd() *cobra.Command {
 With PATH: how much of it is here, its placement, and which devices have it. PATH is inside
 the mount, or begins with / at the root of the share.`,
 		Args: argCount(0, 1, ""),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, st, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.asking(func(ctx context.Context, c *client.Client, st controlapi.Status, args []string) error {
 			if len(args) == 0 {
 				return a.emit(fillStatus(st), func() { a.showStatus(st) })
 			}
@@ -31,7 +28,7 @@ the mount, or begins with / at the root of the share.`,
 			if err != nil {
 				return err
 			}
-			ps, err := c.PathStatus(cmd.Context(), p)
+			ps, err := c.PathStatus(ctx, p)
 			if err != nil {
 				return err
 			}
@@ -39,7 +36,7 @@ the mount, or begins with / at the root of the share.`,
 				ps.Copies = []controlapi.Copy{}
 			}
 			return a.emit(ps, func() { a.showPath(ps) })
-		},
+		}),
 	}
 }
 

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 
+	"github.com/shelffs/shelf/internal/control/client"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 )
 
@@ -11,17 +14,12 @@ func (a *app) whyCmd() *cobra.Command {
 		Use:   "why PATH",
 		Short: "Why a file is not here, and what would bring it",
 		Args:  argCount(1, 1, "a path"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, st, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.asking(func(ctx context.Context, c *client.Client, st controlapi.Status, args []string) error {
 			p, err := sharePath(args[0], st.Mount.Path)
 			if err != nil {
 				return err
 			}
-			w, err := c.Why(cmd.Context(), p)
+			w, err := c.Why(ctx, p)
 			if err != nil {
 				return err
 			}
@@ -32,7 +30,7 @@ func (a *app) whyCmd() *cobra.Command {
 				w.Hints = []string{}
 			}
 			return a.emit(w, func() { a.showWhy(w) })
-		},
+		}),
 	}
 }
 

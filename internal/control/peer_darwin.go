@@ -1,27 +1,12 @@
 package control
 
-import (
-	"net"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// peerUID asks the kernel who is at the other end. An answer that cannot be had counts as
-// a stranger's.
-func peerUID(c net.Conn) (uid int, known bool) {
-	uc, ok := c.(*net.UnixConn)
-	if !ok {
-		return -1, true
-	}
-	raw, err := uc.SyscallConn()
+// socketUID is the user at the other end of a unix socket.
+func socketUID(fd int) (int, error) {
+	cred, err := unix.GetsockoptXucred(fd, unix.SOL_LOCAL, unix.LOCAL_PEERCRED)
 	if err != nil {
-		return -1, true
+		return -1, err
 	}
-	uid = -1
-	_ = raw.Control(func(fd uintptr) {
-		if cred, err := unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED); err == nil {
-			uid = int(cred.Uid)
-		}
-	})
-	return uid, true
+	return int(cred.Uid), nil
 }
