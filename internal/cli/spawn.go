@@ -124,7 +124,7 @@ func openLog(h config.Home) (*os.File, int64, error) {
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, 0, errs.E("cli.openLog", errs.Permission, path, err)
+		return nil, 0, errs.FromOS("cli.openLog", path, err)
 	}
 	end, err := f.Seek(0, io.SeekEnd)
 	if err != nil {

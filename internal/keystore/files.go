@@ -48,7 +48,7 @@ func (h dir) check() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return errs.E(op, errs.NotExist, string(h), err)
 	case err != nil:
-		return errs.E(op, errs.Other, string(h), err)
+		return errs.FromOS(op, string(h), err)
 	case !st.IsDir():
 		return errs.E(op, errs.NotDir, string(h), nil)
 	}
@@ -63,7 +63,7 @@ func (h dir) loadMarker() (marker, error) {
 		return marker{}, errs.E(op, errs.NotExist, "this home has no key yet", nil)
 	}
 	if err != nil {
-		return marker{}, errs.E(op, errs.Other, h.path(markerFile), err)
+		return marker{}, errs.FromOS(op, h.path(markerFile), err)
 	}
 	m, err := parseMarker(b)
 	if err != nil {
@@ -126,7 +126,7 @@ func (h dir) loadKey() (key [32]byte, warning string, err error) {
 		return key, "", errs.E(op, errs.NotExist, path, err)
 	}
 	if err != nil {
-		return key, "", errs.E(op, errs.Permission, path, err)
+		return key, "", errs.FromOS(op, path, err)
 	}
 	digits, ok := strings.CutPrefix(string(b), keyPrefix)
 	raw, err := hex.DecodeString(strings.TrimSuffix(digits, "\n"))
@@ -136,7 +136,7 @@ func (h dir) loadKey() (key [32]byte, warning string, err error) {
 	warning = FileWarning
 	if st, err := os.Stat(path); err == nil && runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0 {
 		if err := os.Chmod(path, 0o600); err != nil {
-			return key, "", errs.E(op, errs.Permission, path, err)
+			return key, "", errs.FromOS(op, path, err)
 		}
 		warning += "; the file was open to other users of this machine until now"
 	}
@@ -157,7 +157,7 @@ func (h dir) saveKey(key [32]byte) (*[32]byte, error) {
 func (h dir) remove() error {
 	for _, name := range []string{keyFile, markerFile} {
 		if err := os.Remove(h.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return errs.E("keystore.remove", errs.Other, h.path(name), err)
+			return errs.FromOS("keystore.remove", h.path(name), err)
 		}
 	}
 	return nil
@@ -168,7 +168,7 @@ func (h dir) writeOnce(name string, content []byte) (err error) {
 	const op = "keystore.write"
 	tmp, err := os.CreateTemp(string(h), "."+name+"-*") // 0600
 	if err != nil {
-		return errs.E(op, errs.Other, h.path(name), err)
+		return errs.FromOS(op, h.path(name), err)
 	}
 	defer os.Remove(tmp.Name())
 	_, err = tmp.Write(content)
@@ -179,7 +179,7 @@ func (h dir) writeOnce(name string, content []byte) (err error) {
 		err = cerr
 	}
 	if err != nil {
-		return errs.E(op, errs.Other, h.path(name), err)
+		return errs.FromOS(op, h.path(name), err)
 	}
 	err = os.Link(tmp.Name(), h.path(name))
 	if err != nil && !errors.Is(err, fs.ErrExist) { // a filesystem without hard links
@@ -189,11 +189,8 @@ func (h dir) writeOnce(name string, content []byte) (err error) {
 			err = fs.ErrExist
 		}
 	}
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return errs.E(op, errs.Exist, h.path(name), err)
-	case err != nil:
-		return errs.E(op, errs.Other, h.path(name), err)
+	if err != nil {
+		return errs.FromOS(op, h.path(name), err)
 	}
 	return syncDir(string(h))
 }
@@ -204,11 +201,11 @@ func syncDir(path string) error {
 	}
 	d, err := os.Open(path)
 	if err != nil {
-		return errs.E("keystore.sync", errs.Other, path, err)
+		return errs.FromOS("keystore.sync", path, err)
 	}
 	defer d.Close()
 	if err := d.Sync(); err != nil {
-		return errs.E("keystore.sync", errs.Other, path, err)
+		return errs.FromOS("keystore.sync", path, err)
 	}
 	return nil
 }

@@ -399,3 +399,19 @@ func FuzzMarker(f *testing.F) {
 		}
 	})
 }
+
+// What the system says of the key file is passed on as it is.
+func TestKeyFileThatIsNone(t *testing.T) {
+	t.Setenv(EnvKeyring, "off")
+	home := t.TempDir()
+	if _, _, _, err := Unlock(t.Context(), home, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(home, keyFile)
+	if err := errors.Join(os.Remove(path), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, _, err := Unlock(t.Context(), home, Options{}); !errs.Is(err, errs.IsDir) {
+		t.Errorf("%v, want that it is a directory", err)
+	}
+}
