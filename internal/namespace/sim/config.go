@@ -9,9 +9,11 @@ import (
 
 // Config says what a simulation does beyond the plain.
 type Config struct {
-	Check    int  // every step is checked on one schedule in so many; 0: 16
-	Restore  bool // images of disks are put back
-	Newcomer bool // an empty device joins at the end of each schedule, not only of those checked
+	Check     int  // every step is checked on one schedule in so many; 0: 16
+	Raw       bool // images are made amid work, too
+	Unnoticed bool // disks are put back that look like those that were there
+	NoRestore bool // images of disks are never put back
+	Newcomer  bool // an empty device joins at the end of each schedule, not only of those checked
 }
 
 // Stats says what was met, so that what never occurs can be seen.
@@ -44,7 +46,8 @@ func (s *Stats) Add(o *Stats) {
 // Expected is what every simulation of some thousand schedules must have met.
 func Expected() []string {
 	return []string{"merged directories", "cuts", "removed directories shown", "virtual copies", "displaced files", "twins", "hard links",
-		"bad frames refused", "power failures amid an operation", "collections of something"}
+		"bad frames refused", "power failures amid an operation", "collections of something",
+		"restored disks", "audits", "audits that dropped something", "devices in doubt"}
 }
 
 // Missing lists operations and rarities that never occurred.

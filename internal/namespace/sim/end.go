@@ -1,5 +1,7 @@
 package sim
 
+import "fmt"
+
 // maxRounds is how often everybody may have to talk to everybody until all is said.
 const maxRounds = 12
 
@@ -30,8 +32,10 @@ func (w *world) end() {
 
 // heal lets everybody pull from everybody until a whole round moves nothing (invariant 4).
 func (w *world) heal() {
+	said := ""
 	for range maxRounds {
 		frames, done := 0, true
+		said = ""
 		for _, a := range w.devices {
 			for _, b := range w.devices {
 				if a == b {
@@ -40,13 +44,16 @@ func (w *world) heal() {
 				moved, complete := w.session(a, b, 100, -1, nil)
 				frames += moved.frames
 				done = done && complete
+				if moved.frames > 0 || !complete {
+					said += fmt.Sprintf("\n%s from %s: %d frames, %d records, complete: %v", deviceName(a.i), deviceName(b.i), moved.frames, moved.records, complete)
+				}
 			}
 		}
 		if frames == 0 && done {
 			return
 		}
 	}
-	w.fail("quiescence", "after %d rounds there is still something to say", maxRounds)
+	w.fail("quiescence", "after %d rounds there is still something to say:%s", maxRounds, said)
 }
 
 // blocks: whatever is shown, its bytes are on somebody's disk (invariant 21).

@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"maps"
-
 	"github.com/shelffs/shelf/internal/kv"
 )
 
@@ -59,13 +57,16 @@ func (w *world) collect(d *device, _ *Step) {
 
 // image is a backup of a whole disk.
 type image struct {
-	disk   *kv.Memory
-	blocks map[int]bool
-	facts  int
+	disk  *kv.Memory
+	facts int
 }
 
-func (w *world) image(d *device, _ *Step) {
-	d.image = &image{d.disk.Clone(), maps.Clone(d.blocks), w.oracle.n}
+// image makes one. Raw: amid work, while operations wait to be made durable.
+func (w *world) image(d *device, s *Step) {
+	if s.arg(0) != "raw" {
+		w.sync(d, s)
+	}
+	d.image = &image{d.disk.Clone(), w.oracle.n}
 }
 
 // restore puts the image back. Unnoticed: it looks like the disk that was there.
@@ -76,7 +77,7 @@ func (w *world) restore(d *device, s *Step) {
 	}
 	w.restored = true
 	w.stats.Met["restored disks"]++
-	d.disk, d.blocks = im.disk.Clone(), maps.Clone(im.blocks)
+	d.disk = im.disk.Clone() // bytes are not its matter: others may have fetched them
 	d.handles, d.frames = map[string]handle{}, nil
 	d.dying = false
 	if s.arg(0) != "unnoticed" {

@@ -37,10 +37,11 @@ func Run(workload, schedule uint64, cfg Config, stats *Stats) (*Script, *Failure
 type generator struct {
 	what, when dice
 	profile
-	at       int64 // milliseconds
-	talk     int   // percent of the steps that are sessions, in this phase
-	contents int   // used so far
-	handles  int
+	at             int64 // milliseconds
+	raw, unnoticed bool
+	talk           int // percent of the steps that are sessions, in this phase
+	contents       int // used so far
+	handles        int
 }
 
 // profile is what a history is about.
@@ -66,7 +67,8 @@ func (g *generator) begin(cfg Config) *Script {
 		s.Skew = append(s.Skew, pick(&g.when, []int64{0, 0, -50, 50, 3600_000, 20 * year, -20 * year}))
 	}
 	g.profile = profile{dirs: g.what.one(3), hot: g.what.one(2), links: g.what.one(3), attrs: g.what.one(3), slow: g.what.one(3),
-		crashes: g.when.one(3), bad: g.when.one(8), collect: g.when.one(2), restore: g.when.one(4) && cfg.Restore}
+		crashes: g.when.one(3), bad: g.when.one(8), collect: g.when.one(2), restore: g.when.one(4) && !cfg.NoRestore}
+	g.raw, g.unnoticed = cfg.Raw, cfg.Unnoticed
 	g.talk = 10 + g.when.n(40)
 	return s
 }
@@ -117,9 +119,12 @@ func (g *generator) next(w *world, n int) (Step, bool) {
 		s.Op = "collect"
 	case x >= 84 && g.restore:
 		s.Op = "image"
-	case x == 83 && g.restore && d.image != nil:
+		if g.raw && g.when.one(2) {
+			s.Args = []string{"raw"}
+		}
+	case x >= 82 && g.restore && d.image != nil:
 		s.Op = "restore"
-		if g.when.one(2) {
+		if g.unnoticed && g.when.one(2) {
 			s.Args = []string{"unnoticed"}
 		}
 	default:

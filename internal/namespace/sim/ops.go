@@ -40,7 +40,7 @@ var operations = map[string]func(*world, *device, *Step){
 	"garbled": (*world).garbled, // FROM PAGE SEED
 	"again":   (*world).again,   // FRAME
 	"collect": (*world).collect,
-	"image":   (*world).image,   // of its disk
+	"image":   (*world).image,   // of its disk: [raw]
 	"restore": (*world).restore, // [unnoticed]
 }
 

@@ -70,7 +70,8 @@ func (s *sealer) watch(header, sealed []byte) {
 	d.seq, _ = binary.Uvarint(header[36+1+16+1:])
 	sum := checksum(header, sealed)
 	was, sent := s.w.sent[d]
-	if sent && was != sum {
+	if sent && was != sum && !s.w.restored { // a disk put back does not know what it has sent
+
 		s.w.fail("number used again", "write %d of %s is not what it was when it was sent", d.seq, s.w.name(d.writer.Device))
 	}
 	if s.sending {
