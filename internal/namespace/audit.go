@@ -72,8 +72,8 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 	r.applying.Lock()
 	theirs := r.believe(&session{}, end.Claims)
 	r.applying.Unlock()
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	if own := min(end.Claims.Upto(r.self), r.durable.Load()); own > 0 { // of which believe says nothing
 		theirs = theirs.Raise(Dot{Writer: r.self, Seq: own})
 	}
@@ -84,7 +84,6 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 		a.kind = Restored
 	case differs && n < maxRepairs:
 		a.kind = Damaged
-		r.differs[peer]++
 	default:
 		return nil
 	}
@@ -211,7 +210,13 @@ func (a *Audit) End() (int, error) {
 	r.sealing.Lock()
 	defer r.sealing.Unlock()
 	if a.kind == Damaged {
-		r.news.Add(1) // the next hello tells whether it helped
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if n+len(a.lacks) == 0 {
+			delete(r.differs, a.peer)
+		} else if r.differs[a.peer]++; n > 0 {
+			r.news.Add(1) // the next hello tells whether it helped
+		}
 		return n, nil
 	}
 	line := r.line.clone()
@@ -320,19 +325,27 @@ func (d *Delta) Answer(question []byte) ([]byte, error) {
 // Fetch returns frames with live records that the receiver's Audit wants, batches included.
 func (d *Delta) Fetch(wanted []Dot) (frames [][]byte, err error) {
 	var items []item
+	near := &session{batches: map[ident.Writer]signedBatch{}}
+	sent := map[ident.Writer]uint64{} // end of the last batch of a writer
 	for _, dot := range wanted {
 		num := slices.Index(d.t.writers, dot.Writer)
 		if num < 0 {
 			continue
 		}
-		b, err := d.r.batchOf(&session{batches: map[ident.Writer]signedBatch{}}, dot.Writer, dot.Seq)
+		b, err := d.r.batchOf(near, dot.Writer, dot.Seq)
 		if err != nil {
 			return nil, err
 		}
 		if id, ok := d.t.registerOf(dot); ok && b.count > 0 {
-			if v := d.t.held(id).Find(dot); v != nil {
-				items = append(items, item{batch: &b, hashes: true}, item{by: dot.Writer, record: d.r.record(id, v)})
+			v := d.t.held(id).Find(dot)
+			if v == nil {
+				continue
 			}
+			if sent[dot.Writer] != b.last() {
+				sent[dot.Writer] = b.last()
+				items = append(items, item{batch: &b, hashes: true})
+			}
+			items = append(items, item{by: dot.Writer, record: d.r.record(id, v)})
 		}
 	}
 	i := 0

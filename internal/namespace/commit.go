@@ -30,6 +30,9 @@ func (r *Replica) commit(op string, t *tx) error {
 		r.writers = r.numbers.list
 		r.saved = len(r.numbers.list)
 		r.next = t.next
+		if len(t.written) > 0 {
+			r.written.Store(t.next - 1) // with the state, or Hello would take it for settled
+		}
 		t.remember()
 	}
 	r.mu.Unlock()
@@ -38,7 +41,6 @@ func (r *Replica) commit(op string, t *tx) error {
 	}
 	if len(t.written) > 0 {
 		r.pending = append(r.pending, t.written...)
-		r.written.Store(t.next - 1)
 		r.group.kick()
 	}
 	r.watch.publish(news)

@@ -262,16 +262,14 @@ func dotsFromWire(ws []dotWire) (out []Dot, ok bool) {
 func (r *Replica) Hello(peer ident.DeviceID) Hello {
 	h := Hello{Version: helloVersion, Share: r.shareName()}
 	r.applying.Lock()
-	h.Progress = r.progressOf(peer)
+	defer r.applying.Unlock()
 	r.mu.RLock()
+	defer r.mu.RUnlock()
+	h.Progress = r.progressOf(peer)
 	w := ident.Writer{Device: peer, Incarnation: r.line.current(peer)}
-	r.mu.RUnlock()
 	if known := r.heads[w]; known.last > 0 {
 		h.Log = LogEnd{w.Incarnation, known.last, known.hash}
 	}
-	r.applying.Unlock()
-	r.mu.RLock()
-	defer r.mu.RUnlock()
 	h.Incarnations, h.Facts = r.line.incarnations(), r.line.factList()
 	h.Claims = r.claims
 	if r.inDoubt.Load() {
@@ -283,7 +281,8 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 		h.Audit = Damaged
 	}
 	h.Fingerprint = r.state.print
-	h.Settled = !r.inDoubt.Load() && r.written.Load() == r.durable.Load() && !r.holdsMore()
+	// Who cannot tell what lives has no fingerprint.
+	h.Settled = !r.blind() && !r.inDoubt.Load() && r.written.Load() == r.durable.Load() && !r.holdsMore()
 	return h
 }
 

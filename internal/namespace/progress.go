@@ -77,13 +77,11 @@ func decodeProgress(row []byte) (*progress, error) {
 
 // progressOf is what the peer is told of its unfinished session, and which batches of closed
 // incarnations are here: those need not come again, though not all in them may be claimed.
-// Needs applying.
+// Needs applying and mu.
 func (r *Replica) progressOf(peer ident.DeviceID) (out Progress) {
 	if p := r.unfinished[peer]; p != nil {
 		out = p.list()
 	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
 	if len(r.line.newest) == 0 {
 		return out
 	}

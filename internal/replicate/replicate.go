@@ -201,10 +201,13 @@ func (r *Replicator) shut() {
 func (r *Replicator) keepPushing(ctx context.Context, dev ident.DeviceID) {
 	const least, most = 100 * time.Millisecond, 10 * time.Second
 	for pause := least; ctx.Err() == nil; {
-		began := time.Now()
+		began, news := time.Now(), r.cfg.Records.News()
 		err := r.push(ctx, dev)
 		if ctx.Err() != nil {
 			return
+		}
+		if r.cfg.Records.News() != news { // we ended it ourselves
+			pause = least
 		}
 		r.cfg.Log.Debug("push ended", "device", dev.Short(), "err", err)
 		if time.Since(began) > most {

@@ -93,6 +93,7 @@ type peer struct {
 // setup says how a peer is made; the zero value is a device with an empty disk.
 type setup struct {
 	disk  *kv.Memory
+	large bool // on a real disk: one in memory is for small stores
 	lossy bool // frames of records get lost without its knowing
 }
 
@@ -110,7 +111,11 @@ func (s setup) peer(t *testing.T, net *simnet.Net, i int, known ...int) *peer {
 		p.members.known = append(p.members.known, ident.DeviceIDOf(key(k)))
 	}
 	p.host = net.Host(p.id)
-	db, err := kv.OpenMemory(p.disk)
+	open := func() (*kv.DB, error) { return kv.OpenMemory(p.disk) }
+	if s.large {
+		open = func() (*kv.DB, error) { return kv.Open(t.TempDir(), [32]byte{1}, kv.Options{FreeFloor: -1, Ballast: -1}) }
+	}
+	db, err := open()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,9 +267,9 @@ func TestStrangersAndGarbage(t *testing.T) {
 func TestDamageIsMended(t *testing.T) {
 	net := simnet.New(simnet.Link{})
 	const files = 8000
-	a := newPeer(t, net, 0, 1)
+	a := setup{large: true}.peer(t, net, 0, 1)
 	a.make(t, 0, files)
-	b := setup{kv.NewMemory(), true}.peer(t, net, 1, 0)
+	b := setup{large: true, lossy: true}.peer(t, net, 1, 0)
 	settled(t, a, b)
 	if n := b.names.Stat().Files; n >= files {
 		t.Fatalf("%d files: nothing got lost", n)
