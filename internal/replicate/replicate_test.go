@@ -113,7 +113,9 @@ func (s setup) peer(t *testing.T, net *simnet.Net, i int, known ...int) *peer {
 	p.host = net.Host(p.id)
 	open := func() (*kv.DB, error) { return kv.OpenMemory(p.disk) }
 	if s.large {
-		open = func() (*kv.DB, error) { return kv.Open(t.TempDir(), [32]byte{1}, kv.Options{FreeFloor: -1, Ballast: -1}) }
+		open = func() (*kv.DB, error) {
+			return kv.Open(t.TempDir(), [32]byte{1}, kv.Options{FreeFloor: -1, Ballast: -1})
+		}
 	}
 	db, err := open()
 	if err != nil {
