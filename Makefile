@@ -17,10 +17,10 @@ RACE ?= ./cache ./fetch/... ./fs ./internal/control/... ./internal/kv ./internal
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build install test unit lint fmt vet staticcheck race fuzz bench cross clean prepare prepare-tests
+.PHONY: help run demo build install test unit lint fmt vet staticcheck race fuzz sim sim-mutants bench cross clean prepare prepare-tests
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 run: prepare build ## build everything and see it work: two devices on this machine
 	$(BIN)/shelf demo $(ARGS)
@@ -58,6 +58,12 @@ race: ## run the tests of the concurrent packages under the race detector (needs
 
 fuzz: ## fuzz each decoder of foreign bytes for FUZZTIME (10s)
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' .ci/fuzz
+
+sim: ## simulate the merge on random histories until stopped, or N=… of them, or for FOR=2m
+	$(GO) run ./internal/namespace/sim/cmd/sim $(if $(N),-n $(N)) $(if $(FOR),-for $(FOR)) $(ARGS)
+
+sim-mutants: ## switch each merge rule off and see the simulation fail: the table of rule, seed and time
+	$(GO) run ./internal/namespace/sim/cmd/mutants $(if $(FOR),-for $(FOR)) $(ARGS)
 
 bench: prepare-tests build ## print the table of figures, with the limits beside them
 	$(GO) run ./internal/bench

@@ -9,7 +9,7 @@ import (
 
 // Config says what a simulation does beyond the plain.
 type Config struct {
-	Check     int  // every step is checked on one schedule in so many; 0: 16
+	Check     int  // every step is checked on one schedule in so many; 0: 32
 	Raw       bool // images are made amid work, too
 	Unnoticed bool // disks are put back that look like those that were there
 	NoRestore bool // images of disks are never put back
@@ -47,7 +47,7 @@ func (s *Stats) Add(o *Stats) {
 func Expected() []string {
 	return []string{"merged directories", "cuts", "removed directories shown", "virtual copies", "displaced files", "twins", "hard links",
 		"bad frames refused", "power failures amid an operation", "collections of something",
-		"restored disks", "audits", "audits that dropped something", "devices in doubt"}
+		"restored disks", "audits", "audits that dropped something"}
 }
 
 // Missing lists operations and rarities that never occurred.

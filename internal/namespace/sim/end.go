@@ -15,41 +15,65 @@ func (w *world) end() {
 		}
 	}
 	w.heal()
-	first := w.devices[0]
-	for _, d := range w.devices {
-		d.checkView()
-		if d != first {
-			w.same(first, d)
-			w.alike(first, d)
+	w.agree()
+	if w.dice.one(2) { // some forget removals, and everybody talks again (invariant 15)
+		for _, d := range w.devices {
+			if w.dice.one(2) {
+				w.collect(d, nil)
+			}
 		}
+		w.heal()
+		w.agree()
 	}
-	w.oracle.judge(first)
-	w.blocks(first)
+	w.oracle.judge(w.devices[0])
+	w.blocks(w.devices[0])
 	if w.cfg.Newcomer || w.check {
 		w.newcomer()
 	}
 }
 
-// heal lets everybody pull from everybody until a whole round moves nothing (invariant 4).
+// agree: all show the same, and what they show is right.
+func (w *world) agree() {
+	first := w.devices[0]
+	look := w.dice.n(len(w.devices))
+	for i, d := range w.devices {
+		if w.check || i == look {
+			d.checkView()
+		}
+		if d != first {
+			w.same(first, d)
+			w.alike(first, d)
+		}
+	}
+}
+
+// heal lets everybody talk until a whole round, each with each, moves nothing (invariant 4).
+// Before each such round one device gathers everything and passes it on.
 func (w *world) heal() {
 	said := ""
+	talk := func(a, b *device) {
+		if a == b {
+			return
+		}
+		if moved, complete := w.session(a, b, 100, -1, nil); moved.frames > 0 || !complete {
+			said += fmt.Sprintf("\n%s from %s: %d frames, %d records, complete: %v", deviceName(a.i), deviceName(b.i), moved.frames, moved.records, complete)
+		}
+	}
 	for range maxRounds {
-		frames, done := 0, true
+		hub := w.devices[w.dice.n(len(w.devices))]
+		for _, d := range w.devices {
+			talk(hub, d)
+		}
+		for _, d := range w.devices {
+			talk(d, hub)
+		}
 		said = ""
 		for _, a := range w.devices {
 			for _, b := range w.devices {
-				if a == b {
-					continue
-				}
-				moved, complete := w.session(a, b, 100, -1, nil)
-				frames += moved.frames
-				done = done && complete
-				if moved.frames > 0 || !complete {
-					said += fmt.Sprintf("\n%s from %s: %d frames, %d records, complete: %v", deviceName(a.i), deviceName(b.i), moved.frames, moved.records, complete)
-				}
+				talk(a, b)
 			}
 		}
-		if frames == 0 && done {
+		if said == "" {
 			return
 		}
 	}

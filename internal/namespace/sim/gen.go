@@ -14,7 +14,7 @@ func Run(workload, schedule uint64, cfg Config, stats *Stats) (*Script, *Failure
 	s := g.begin(cfg)
 	every := max(cfg.Check, 0)
 	if every == 0 {
-		every = 16
+		every = 32
 	}
 	s.Thorough = g.when.one(every)
 	stats.Schedules++
@@ -54,41 +54,45 @@ type profile struct {
 	bad     bool // links that change frames
 	collect bool // removals are forgotten
 	restore bool // disks are put back
+	heavy   bool // much of the two before
 	slow    bool // the clocks hardly move: stamps are often equal
 }
 
 func (g *generator) begin(cfg Config) *Script {
-	s := &Script{Devices: 2 + g.when.n(4)}
-	if g.when.one(12) {
-		s.Devices = MaxDevices
-	}
+	s := &Script{Devices: pick(&g.when, []int{2, 2, 3, 3, 3, 4, 4, 5, MaxDevices})}
 	const year = 365 * 24 * 3600 * 1000
 	for range s.Devices {
 		s.Skew = append(s.Skew, pick(&g.when, []int64{0, 0, -50, 50, 3600_000, 20 * year, -20 * year}))
 	}
 	g.profile = profile{dirs: g.what.one(3), hot: g.what.one(2), links: g.what.one(3), attrs: g.what.one(3), slow: g.what.one(3),
-		crashes: g.when.one(3), bad: g.when.one(8), collect: g.when.one(2), restore: g.when.one(4) && !cfg.NoRestore}
+		crashes: g.when.one(3), bad: g.when.one(8), collect: g.when.one(2), restore: g.when.one(3) && !cfg.NoRestore, heavy: g.when.one(2)}
 	g.raw, g.unnoticed = cfg.Raw, cfg.Unnoticed
 	g.talk = 10 + g.when.n(40)
 	return s
 }
 
-// plant makes directories that everybody has.
+// plant makes what everybody has: a tree to move about, or files to disagree on.
 func (g *generator) plant(w *world, s *Script) {
-	if !g.dirs {
-		return
-	}
 	add := func(dev int, op string, args ...string) {
 		x := Step{N: len(s.Steps), At: g.at, Dev: dev, Op: op, Args: args}
 		s.Steps = append(s.Steps, x)
 		w.play(x)
 	}
-	dirs := []string{""}
-	for i := range 6 {
-		d := join(pick(&g.what, dirs), fmt.Sprint("d", i))
-		dirs = append(dirs, d)
-		add(0, "mkdir", d)
-		add(0, "create", join(d, "f"), g.fresh())
+	switch {
+	case g.dirs:
+		dirs := []string{""}
+		for i := range 6 {
+			d := join(pick(&g.what, dirs), fmt.Sprint("d", i))
+			dirs = append(dirs, d)
+			add(0, "mkdir", d)
+			add(0, "create", join(d, "f"), g.fresh())
+		}
+	case g.hot:
+		for _, n := range fewNames[:1+g.what.n(3)] {
+			add(0, "create", n, g.fresh())
+		}
+	default:
+		return
 	}
 	for i := 1; i < s.Devices; i++ {
 		add(i, "pull", "a", "100")
@@ -115,14 +119,14 @@ func (g *generator) next(w *world, n int) (Step, bool) {
 		s.Op = "sync"
 	case x == 90:
 		s.Op = "restart"
-	case x >= 86 && g.collect:
+	case x >= 87 && (g.collect || g.restore) || x >= 80 && g.heavy && g.collect:
 		s.Op = "collect"
-	case x >= 84 && g.restore:
+	case x >= 84 && g.restore || x >= 76 && g.heavy && g.restore:
 		s.Op = "image"
 		if g.raw && g.when.one(2) {
 			s.Args = []string{"raw"}
 		}
-	case x >= 82 && g.restore && d.image != nil:
+	case (x >= 82 || x >= 73 && g.heavy) && g.restore && d.image != nil:
 		s.Op = "restore"
 		if g.unnoticed && g.when.one(2) {
 			s.Args = []string{"unnoticed"}
@@ -187,13 +191,16 @@ func (g *generator) act(w *world, d *device, s *Step) {
 			files = append(files, x)
 			if x.Conflict != nil {
 				hot = append(hot, x)
+				if of := d.ids(v)[x.Conflict.Of]; of != nil && !of.isDir() {
+					hot = append(hot, of)
+				}
 			}
 		}
 	}
 	name := pick(&g.what, fewNames)
 	if g.hot {
 		name = pick(&g.what, fewNames[:2])
-		if len(hot) > 0 && g.what.one(2) {
+		if len(hot) > 0 && !g.what.one(3) {
 			files = hot
 		}
 	}

@@ -26,11 +26,15 @@ func (d *device) checkView() {
 	d.checkOnce(v)
 }
 
-// checkOnce: no version is shown twice (invariant 10).
+// checkOnce: no version is shown twice, nor a file, but by its hard links (invariant 10).
 func (d *device) checkOnce(v *view) {
 	shown := map[namespace.Dot]*item{}
+	names := map[nodeID]uint32{}
 	for i := range v.items {
 		x := &v.items[i]
+		if names[x.ID]++; names[x.ID] > x.Nlink {
+			d.w.fail("each file is shown once", "%q with %d names: %+v", x.path, x.Nlink, x.entry)
+		}
 		for _, u := range x.Versions {
 			if y := shown[u]; y != nil && y.ID != x.ID {
 				d.w.fail("each version is shown once", "%q and %q are %v", x.path, y.path, u)

@@ -22,7 +22,7 @@ func TestSchedules(t *testing.T) {
 		n = 60
 	}
 	for seed := range uint64(n) {
-		if s, f := Run(seed, seed, Config{}, stats); f != nil {
+		if s, f := Run(seed, seed, Config{Check: 8}, stats); f != nil {
 			t.Errorf("seed %d", seed)
 			report(t, s, f)
 			break

@@ -22,11 +22,11 @@ func main() {
 	flag.Uint64Var(&o.n, "n", 0, "schedules; 0: until stopped")
 	flag.DurationVar(&o.length, "for", 0, "how long; 0: until stopped")
 	flag.IntVar(&o.workers, "workers", 2, "schedules at once")
-	flag.IntVar(&o.cfg.Check, "check", 0, "check every step of one schedule in so many; 0: 16")
+	flag.IntVar(&o.cfg.Check, "check", 0, "check every step of one schedule in so many; 0: 32")
 	flag.BoolVar(&o.cfg.NoRestore, "norestore", false, "no disk is put back from an image")
 	flag.BoolVar(&o.cfg.Raw, "raw", false, "images of disks are made amid work, too")
 	flag.BoolVar(&o.cfg.Unnoticed, "unnoticed", false, "disks are put back that look like those that were there")
-	flag.BoolVar(&o.quiet, "quiet", false, "print only a failure")
+	flag.BoolVar(&o.quiet, "quiet", false, "print only a failure, in one line")
 	flag.BoolVar(&o.expect, "expect", false, "fail if something that is to occur never did")
 	script := flag.String("script", "", "play this file instead")
 	flag.Parse()
@@ -132,7 +132,7 @@ func (o *options) run(out io.Writer) int {
 		fmt.Fprint(os.Stderr, "\r\x1b[K")
 	}
 	if failed != nil {
-		failed.print(out, o.cfg, total.Schedules, time.Since(begun))
+		failed.print(out, o, total.Schedules, time.Since(begun))
 		return 1
 	}
 	if !o.quiet {

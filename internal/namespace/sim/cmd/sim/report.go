@@ -17,10 +17,13 @@ type failure struct {
 	f    *sim.Failure
 }
 
-func (x *failure) print(out io.Writer, cfg sim.Config, schedules int, took time.Duration) {
+func (x *failure) print(out io.Writer, o *options, schedules int, took time.Duration) {
 	fmt.Fprintf(out, "FAILED seed %d after %d schedules, %.1f s: %s\n", x.seed, schedules, took.Seconds(), x.f.Invariant)
+	if o.quiet {
+		return
+	}
 	n := len(x.s.Steps)
-	s, f := sim.Shrink(x.s, x.f, cfg)
+	s, f := sim.Shrink(x.s, x.f, o.cfg)
 	fmt.Fprintf(out, "%v\n\n# shortened from %d steps; to play it again: -script FILE, or -seed %d -n 1\n%v", f, n, x.seed, s)
 }
 

@@ -1,0 +1,112 @@
+// Command mutants switches each merge rule off in turn and sees the simulation fail: the proof
+// that the simulation would notice. The product has no hooks for it: every mutant is built with
+// one edit of one file laid over the source (go build -overlay).
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// mutant is one rule switched off.
+type mutant struct {
+	rule     string // of the design
+	off      string // what is no longer so
+	file     string // in internal/namespace
+	old, new string // the edit; old stands in the file exactly once
+}
+
+func main() {
+	budget := flag.Duration("for", 2*time.Minute, "how long a mutant may survive")
+	workers := flag.Int("workers", 2, "schedules at once")
+	seed := flag.Uint64("seed", 1, "first seed")
+	only := flag.String("only", "", "only the mutants whose rule or text matches this expression")
+	flag.Parse()
+	want, err := regexp.Compile(*only)
+	if err != nil {
+		fatal(err)
+	}
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
+	if err != nil {
+		fatal(fmt.Errorf("go list: %w", err))
+	}
+	dir, err := os.MkdirTemp("", "shelf-mutants-")
+	if err != nil {
+		fatal(err)
+	}
+	code := 0
+	fmt.Printf("%-4s %-72s %-42s %6s %9s %7s\n", "rule", "switched off", "noticed by", "seed", "schedules", "seconds")
+	for _, m := range mutants {
+		if !want.MatchString(m.rule + " " + m.off) {
+			continue
+		}
+		r, err := m.run(strings.TrimSpace(string(root)), dir, *budget, *workers, *seed)
+		switch {
+		case err != nil:
+			code = 1
+			fmt.Printf("%-4s %-72s BROKEN: %v\n", m.rule, m.off, err)
+		case r.invariant == "":
+			code = 1
+			fmt.Printf("%-4s %-72s SURVIVED %v\n", m.rule, m.off, *budget)
+		default:
+			fmt.Printf("%-4s %-72s %-42s %6s %9s %7s\n", m.rule, m.off, r.invariant, r.seed, r.schedules, r.seconds)
+		}
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func fatal(err error) {
+	fmt.Fprintln(os.Stderr, "mutants:", err)
+	os.Exit(2)
+}
+
+// result is how a mutant was found.
+type result struct{ invariant, seed, schedules, seconds string }
+
+var failed = regexp.MustCompile(`^FAILED seed (\d+) after (\d+) schedules, ([0-9.]+) s: (.*)\n`)
+
+// run builds the mutant and plays until it fails.
+func (m *mutant) run(root, dir string, budget time.Duration, workers int, seed uint64) (result, error) {
+	file := filepath.Join(root, "internal", "namespace", filepath.FromSlash(m.file))
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return result{}, err
+	}
+	if n := strings.Count(string(text), m.old); n != 1 {
+		return result{}, fmt.Errorf("the text to change stands in %s %d times: %q", m.file, n, m.old)
+	}
+	edited := filepath.Join(dir, "edited.go")
+	overlay := filepath.Join(dir, "overlay.json")
+	program := filepath.Join(dir, "sim.exe")
+	list, err := json.Marshal(map[string]map[string]string{"Replace": {file: edited}})
+	if err != nil {
+		return result{}, err
+	}
+	if err := os.WriteFile(edited, []byte(strings.Replace(string(text), m.old, m.new, 1)), 0o600); err != nil {
+		return result{}, err
+	}
+	if err := os.WriteFile(overlay, list, 0o600); err != nil {
+		return result{}, err
+	}
+	build := exec.Command("go", "build", "-overlay", overlay, "-o", program, "./internal/namespace/sim/cmd/sim")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		return result{}, fmt.Errorf("does not build: %s", out)
+	}
+	out, err := exec.Command(program, "-quiet", "-for", budget.String(), "-workers", fmt.Sprint(workers), "-seed", fmt.Sprint(seed)).Output()
+	if err == nil {
+		return result{}, nil
+	}
+	if found := failed.FindStringSubmatch(string(out)); found != nil {
+		return result{found[4], found[1], found[2], found[3]}, nil
+	}
+	return result{}, fmt.Errorf("%w: %.300s", err, out)
+}
