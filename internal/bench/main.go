@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command bench measures Shelf as a user meets it: two real daemons with real mounts on this machine,
 // driven by the command line, and prints one table. Beside each figure stands the limit measured in the
 // same run (bare TLS over loopback, AES-GCM, the same work on the local disk), and the ratio.

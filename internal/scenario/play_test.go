@@ -3,6 +3,7 @@ package scenario
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -25,40 +26,18 @@ type actor interface {
 	blocksIn() int64 // content blocks that came over the network since it is there
 }
 
-// processActor is a device of the process tests.
-type processActor struct{ *device }
-
-func (p processActor) create() { p.up() }
-func (p processActor) admit(other actor) {
-	p.device.admit(other.(processActor).device)
-	other.(processActor).up()
-}
-func (p processActor) away()           { p.must("down") }
-func (p processActor) back()           { p.up() }
-func (p processActor) sys() fstest.Sys { return fstest.OS(p.mnt) }
-func (p processActor) blocksIn() int64 { return p.status().Transferred.BlocksIn }
-func (p processActor) pin(path string) error {
-	if out, code := p.try("pin", path); code != 0 {
-		return errors.New(out)
-	}
-	return nil
-}
-
 // A stage makes actors of one kind that can reach each other.
-var stages = map[string]func(t *testing.T) func(name string) actor{
-	"memory": func(t *testing.T) func(string) actor {
-		m := newMemory()
-		m.net = simnet.New(simnet.Link{Latency: 200 * time.Microsecond})
-		return func(name string) actor { return newMemoryDevice(t, m, name) }
-	},
-	"processes": func(t *testing.T) func(string) actor {
-		return func(name string) actor { return processActor{newDevice(t, name)} }
-	},
+type stage func(t *testing.T) func(name string) actor
+
+func memoryStage(t *testing.T) func(string) actor {
+	m := newMemory()
+	m.net = simnet.New(simnet.Link{Latency: 200 * time.Microsecond})
+	return func(name string) actor { return newMemoryDevice(t, m, name) }
 }
 
-// play runs one script on both stages with n devices of one account.
+// play runs one script on each stage that this system has, with n devices of one account.
 func play(t *testing.T, n int, script func(t *testing.T, d []actor)) {
-	for name, stage := range stages {
+	for name, stage := range stages() {
 		t.Run(name, func(t *testing.T) {
 			cast := stage(t)
 			var d []actor
@@ -72,6 +51,25 @@ func play(t *testing.T, n int, script func(t *testing.T, d []actor)) {
 			}
 			script(t, d)
 		})
+	}
+}
+
+// random returns n incompressible bytes that depend only on the seed.
+func random(seed uint64, n int) []byte {
+	var key [32]byte
+	key[0], key[1] = byte(seed), byte(seed>>8)
+	b := make([]byte, n)
+	rand.NewChaCha8(key).Read(b)
+	return b
+}
+
+// eventually polls until ok; what the poll waits for is never timed, only bounded.
+func eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within %v: %s", limit, what)
+		}
 	}
 }
 

@@ -1,10 +1,11 @@
+//go:build linux
+
 package scenario
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,15 +13,6 @@ import (
 	"testing"
 	"time"
 )
-
-// random returns n incompressible bytes that depend only on the seed.
-func random(seed uint64, n int) []byte {
-	var key [32]byte
-	key[0], key[1] = byte(seed), byte(seed>>8)
-	b := make([]byte, n)
-	rand.NewChaCha8(key).Read(b)
-	return b
-}
 
 // The main job: two devices, one namespace, a file opened on one whose bytes lived only on the other.
 func TestOpenAFileThatLivesElsewhere(t *testing.T) {

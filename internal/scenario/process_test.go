@@ -1,3 +1,5 @@
+//go:build linux
+
 package scenario
 
 import (
@@ -227,16 +229,6 @@ func (d *device) shows(name string, data []byte) {
 		b, err := os.ReadFile(d.path(name))
 		return err == nil && bytes.Equal(b, data)
 	})
-}
-
-// eventually polls until ok; what the poll waits for is never timed, only bounded.
-func eventually(t testing.TB, limit time.Duration, what string, ok func() bool) {
-	t.Helper()
-	for end := time.Now().Add(limit); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not within %v: %s", limit, what)
-		}
-	}
 }
 
 // tailOf is the end of a log without the store's own chatter.
