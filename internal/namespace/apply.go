@@ -65,10 +65,14 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 	}
 	for len(good) > 0 {
 		n := min(len(good), applyStep)
-		if err := r.merge(op, good[:n], repair); err != nil {
+		done, held, err := r.merge(op, good[:n], repair)
+		if err != nil {
 			return err
 		}
-		if err := r.advance(from, s, good[:n]); err != nil {
+		if err := r.heldBack(s, held); err != nil {
+			return errs.E(op, errs.Other, "", err)
+		}
+		if err := r.advance(from, s, done); err != nil {
 			return errs.E(op, errs.Other, "", err)
 		}
 		good = good[n:]
@@ -95,19 +99,26 @@ type verified struct {
 	v  *merge.Version
 }
 
-// merge inserts records in one transaction. What is claimed already is ignored: if it is not
-// held it is dead (S4).
-func (r *Replica) merge(op string, recs []verified, repair bool) error {
+// merge inserts records in one transaction, except those that the brake holds back. What is
+// claimed already is ignored: if it is not held it is dead (S4).
+func (r *Replica) merge(op string, recs []verified, repair bool) (done, held []verified, err error) {
 	claims := r.Claims()
-	return r.transact(op, func(t *tx) error {
+	err = r.transact(op, func(t *tx) error {
 		t.remote = true
 		for _, x := range recs {
-			if repair || !claims.Has(x.v.Dot) {
+			switch {
+			case !repair && claims.Has(x.v.Dot):
+			case !repair && !r.passes(t, x):
+				held = append(held, x)
+				continue
+			default:
 				t.insert(x.id, x.v)
 			}
+			done = append(done, x)
 		}
 		return nil
 	})
+	return done, held, err
 }
 
 // End closes a session: what the receiver may claim when it has applied all frames, and what

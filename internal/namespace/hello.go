@@ -29,6 +29,7 @@ type Hello struct {
 	Settled      bool          // … to be compared only where both are settled and claim the same
 	Audit        AuditKind     // what this device wants to compare after the next complete session
 	Log          LogEnd        // how far it knows the log of the device spoken to
+	Holds        bool          // it holds back changes of the device spoken to
 }
 
 // LogEnd names the last batch that somebody knows of a device's log; Seq is 0 for none.
@@ -74,6 +75,7 @@ type (
 		Progress     [4][]dotWire      `cbor:"8,keyasint"`
 		Audit        AuditKind         `cbor:"9,keyasint"`
 		Log          logWire           `cbor:"10,keyasint"`
+		Holds        bool              `cbor:"11,keyasint"`
 	}
 	logWire struct {
 		_           struct{} `cbor:",toarray"`
@@ -95,7 +97,7 @@ type (
 // Encode returns the bytes of h.
 func (h Hello) Encode() []byte {
 	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled,
-		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit,
+		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds,
 		Log: logWire{Incarnation: h.Log.Incarnation, Seq: h.Log.Seq, Hash: h.Log.Hash[:]}}
 	for i, list := range h.Progress {
 		w.Progress[i] = dotsToWire(list)
@@ -110,7 +112,7 @@ func ParseHello(b []byte) (Hello, error) {
 	if err := wire.Unmarshal(b, &w); err != nil {
 		return Hello{}, err
 	}
-	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit}
+	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds}
 	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 {
 		return Hello{}, errs.E(op, errs.Protocol, "bounds", nil)
 	}
@@ -271,6 +273,7 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 		h.Log = LogEnd{w.Incarnation, known.last, known.hash}
 	}
 	h.Incarnations, h.Facts = r.line.incarnations(), r.line.factList()
+	_, h.Holds = r.brakes.held[w]
 	h.Claims = r.claims
 	if r.inDoubt.Load() {
 		h.Claims, h.Progress = h.Claims.Without(r.self), Progress{}

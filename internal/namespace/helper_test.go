@@ -47,6 +47,9 @@ type world struct {
 	now     time.Time
 	rng     *rand.Rand
 	devices []*device
+
+	brake    Brake
+	released func(ident.Writer) uint64
 }
 
 func newWorld(t testing.TB, seed int64, n int) *world {
@@ -95,7 +98,7 @@ func (d *device) open() {
 		sealer = d.world.sealer
 	}
 	r, err := Open(Config{DB: db, Share: d.world.share, Self: d.id(), Key: d.key, Sealer: sealer,
-		Known: d.world.known, Names: d.world.nameOf, Rand: d.world.rng, Group: -1, Members: d.world.members, Disk: d.image,
+		Known: d.world.known, Names: d.world.nameOf, Rand: d.world.rng, Group: -1, Members: d.world.members, Brake: d.world.brake, Released: d.world.released, Disk: d.image,
 		Clock: func() time.Time { return d.world.now.Add(d.skew) }})
 	if err != nil {
 		d.t.Fatal(err)

@@ -211,6 +211,13 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
 	if r.inDoubt.Load() {
 		return errs.E(op, errs.Stale, "this device's log", nil)
 	}
+	r.mu.Lock()
+	if h.Holds {
+		r.heldBy[from] = true
+	} else {
+		delete(r.heldBy, from)
+	}
+	r.mu.Unlock()
 	r.compare(from, h)
 	return nil
 }

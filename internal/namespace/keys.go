@@ -34,6 +34,7 @@ const (
 	stateCounters = 0
 	stateClaims   = 1
 	stateLineage  = 2
+	stateBrake    = 4
 	stateSelf     = 3 // this device's incarnation, and what its disk looked like
 )
 

@@ -38,6 +38,11 @@ func (r *Replica) load() error {
 	if row, err = get(db, r.keys.state(stateLineage)); err == nil && row != nil {
 		err = r.line.decode(row)
 	}
+	if err == nil {
+		if row, err = get(db, r.keys.state(stateBrake)); err == nil && row != nil {
+			err = r.brakes.decode(row)
+		}
+	}
 	if err := errors.Join(err, r.loadAcks(), r.loadProgress(), r.loadPending()); err != nil {
 		return err
 	}

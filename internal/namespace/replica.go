@@ -39,6 +39,10 @@ type Config struct {
 	// Members lists the present devices of the share: who must have acknowledged a removal
 	// before it is collected. nil: nothing is collected.
 	Members func() []ident.DeviceID
+	// Brake says when so many changes of one device are held back that a person has to look,
+	// and Released up to where a writer's were released.
+	Brake    Brake
+	Released func(ident.Writer) uint64 // nil: nothing was
 	// Disk is what tells this store from a copy of it: as long as it stays, the store has
 	// neither been restored nor copied. Empty: unknown.
 	Disk  []byte
@@ -66,6 +70,7 @@ type Replica struct {
 	heads      map[ident.Writer]head
 	sessions   map[ident.DeviceID]*session
 	unfinished map[ident.DeviceID]*progress
+	brakes     brakes
 
 	// sealing orders batches of this device and changes of claims. It guards own.
 	sealing sync.Mutex
@@ -88,8 +93,9 @@ type Replica struct {
 	caches  caches
 	claims  Claims
 	acks    map[ident.DeviceID]Ack
-	line    lineage                // of restored devices
-	differs map[ident.DeviceID]int // devices that claim the same and hold something else: how often that was looked into
+	line    lineage                 // of restored devices
+	heldBy  map[ident.DeviceID]bool // devices that hold back changes of this one
+	differs map[ident.DeviceID]int  // devices that claim the same and hold something else: how often that was looked into
 
 	inDoubt atomic.Bool   // a peer knows another log of this device: nothing is sent
 	reborn  atomic.Int32  // new incarnations since Open
@@ -135,7 +141,8 @@ func Open(cfg Config) (*Replica, error) {
 	r := &Replica{
 		cfg: cfg, keys: keys{cfg.DB}, self: ident.Writer{Device: cfg.Self, Incarnation: 1}, names: cfg.Names, log: cfg.Log,
 		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, acks: map[ident.DeviceID]Ack{},
-		unfinished: map[ident.DeviceID]*progress{}, line: newLineage(), differs: map[ident.DeviceID]int{},
+		unfinished: map[ident.DeviceID]*progress{}, heldBy: map[ident.DeviceID]bool{},
+		brakes: brakes{held: map[ident.Writer]Hold{}, counts: map[ident.Writer]burst{}}, line: newLineage(), differs: map[ident.DeviceID]int{},
 		numbers: writerTable{num: map[ident.Writer]uint32{}},
 	}
 	r.signal.init()

@@ -44,6 +44,7 @@ const (
 	kindAdd     kind = 2 // admits a device
 	kindRevoke  kind = 3 // ends a device
 	kindRename  kind = 4 // gives a device another name
+	kindRelease kind = 5 // lets a burst of changes pass that devices hold back
 
 	kindShare kind = 16 // first entry of a share log
 	kindGrant kind = 17 // an epoch's secret, wrapped for one recipient

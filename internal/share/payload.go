@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/hpke"
+	"encoding/binary"
 	"unicode"
 	"unicode/utf8"
 
@@ -54,6 +55,13 @@ type rename struct {
 	Name   string
 }
 
+// release lets changes of a writer pass that devices hold back because they are so many.
+type release struct {
+	_      struct{} `cbor:",toarray"`
+	Writer []byte   // device 32, u32be incarnation
+	Seq    uint64   // up to this one
+}
+
 // shareGenesis is the first entry of a share log, signed by a device of the owner.
 type shareGenesis struct {
 	_          struct{} `cbor:",toarray"`
@@ -83,6 +91,13 @@ func (p *devicePayload) check() bool {
 func (p *removal) check() bool { return len(p.Device) == len(ident.DeviceID{}) }
 
 func (p *rename) check() bool { return len(p.Device) == len(ident.DeviceID{}) && validName(p.Name) }
+
+func (p *release) check() bool { return len(p.Writer) == len(ident.DeviceID{})+4 && p.Seq > 0 }
+
+func (p *release) writer() ident.Writer {
+	n := len(ident.DeviceID{})
+	return ident.Writer{Device: ident.DeviceID(p.Writer[:n]), Incarnation: binary.BigEndian.Uint32(p.Writer[n:])}
+}
 
 func (p *shareGenesis) check() bool {
 	return len(p.Account) == len(ident.AccountID{}) && validName(p.Name) && len(p.Commitment) == 32 && p.Policy == 0
@@ -131,6 +146,8 @@ func parsePayload(log logKind, k kind, data []byte) (p payload, genesis bool, er
 		p = new(removal)
 	case log == accountLog && k == kindRename:
 		p = new(rename)
+	case log == accountLog && k == kindRelease:
+		p = new(release)
 	case log == shareLog && k == kindShare:
 		p, genesis = new(shareGenesis), true
 	case log == shareLog && k == kindGrant:

@@ -26,6 +26,7 @@ type view struct {
 	order          []ident.DeviceID // by admission
 	transports     map[ident.TransportKey]ident.DeviceID
 	secrets        map[uint32][32]byte // WS_e by epoch, as far as this device was granted them
+	released       map[ident.Writer]uint64
 }
 
 // recipient is whoever can be granted a secret: a device, or the recovery phrase.
@@ -40,7 +41,7 @@ type recipient struct {
 func newView(account, share *log, self recipient) (*view, error) {
 	const op = "share.view"
 	v := &view{account: account, share: share, devices: map[ident.DeviceID]Device{},
-		transports: map[ident.TransportKey]ident.DeviceID{}, secrets: map[uint32][32]byte{}}
+		transports: map[ident.TransportKey]ident.DeviceID{}, secrets: map[uint32][32]byte{}, released: map[ident.Writer]uint64{}}
 	settled := settle(account)
 	for _, i := range settled.order {
 		if settled.effect[i] {
@@ -89,11 +90,14 @@ func (v *view) apply(n *node) {
 		}
 		return
 	}
-	if r, ok := n.data.(*rename); ok {
-		if d, there := v.devices[ident.DeviceID(r.Device)]; there {
-			d.Name = r.Name
+	switch p := n.data.(type) {
+	case *rename:
+		if d, there := v.devices[ident.DeviceID(p.Device)]; there {
+			d.Name = p.Name
 			v.devices[d.ID] = d
 		}
+	case *release:
+		v.released[p.writer()] = max(v.released[p.writer()], p.Seq)
 	}
 }
 
