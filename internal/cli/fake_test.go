@@ -35,8 +35,9 @@ type fakeState struct {
 // fakeDaemon is a daemon without a network and a filesystem, behind the real control server.
 // SHELF_FAKE tells it to misbehave: a comma-separated list of words.
 type fakeDaemon struct {
-	start config.Start
-	stop  context.CancelFunc
+	released bool // what the brake held back
+	start    config.Start
+	stop     context.CancelFunc
 
 	mu    sync.Mutex
 	state fakeState
@@ -366,6 +367,28 @@ func (d *fakeDaemon) Recovery(context.Context) (controlapi.Recovery, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return controlapi.Recovery{Confirmed: d.state.Confirmed}, nil
+}
+
+// Brake holds back changes of the laptop until they are released.
+func (d *fakeDaemon) Brake(context.Context) (controlapi.Brake, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b := controlapi.Brake{Held: []controlapi.Hold{}, HeldBy: []string{}}
+	if d.state.Devices > 1 && !d.released {
+		b.Held = append(b.Held, controlapi.Hold{ID: "abcdefghij", Name: "laptop", Files: 512, Waiting: 1234, Since: fakeNow})
+	}
+	return b, nil
+}
+
+func (d *fakeDaemon) Release(ctx context.Context, q controlapi.ReleaseRequest) (controlapi.ReleaseResult, error) {
+	b, _ := d.Brake(ctx)
+	if len(b.Held) == 0 || q.Device != "" && q.Device != "laptop" {
+		return controlapi.ReleaseResult{}, controlapi.E(controlapi.SlugOf(errs.NotExist), "see: shelf brake", "nothing is held back")
+	}
+	d.mu.Lock()
+	d.released = true
+	d.mu.Unlock()
+	return controlapi.ReleaseResult{Released: []string{"laptop"}}, nil
 }
 
 func (d *fakeDaemon) ConfirmRecovery(_ context.Context, phrase string) error {

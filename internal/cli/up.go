@@ -37,7 +37,7 @@ func (a *app) start(f startFlags) (config.Start, error) {
 	if err != nil {
 		return s, err
 	}
-	s.CacheSize, s.Name, s.Mountpoint, s.Listen = conf.CacheSize, conf.Name, conf.Mountpoint, conf.Listen
+	s.CacheSize, s.Name, s.Mountpoint, s.Listen, s.NoBrake = conf.CacheSize, conf.Name, conf.Mountpoint, conf.Listen, conf.NoBrake
 	if s.CacheSize == 0 {
 		s.CacheSize = config.DefaultCacheSize
 	}

@@ -29,6 +29,7 @@ type Config struct {
 	CacheSize  int64    // cache_size = "10GiB": limit of the cache on this device, in bytes
 	Mountpoint string   // mountpoint = "~/Shelf": where `shelf up` mounts; absolute once read
 	Name       string   // name = "laptop": name of this device when it is made
+	NoBrake    bool     // brake = false: however much another device removes at once, follow it
 	Listen     []string // listen = ["/ip4/0.0.0.0/tcp/4001", ":4001"]: where it waits for its peers
 }
 
@@ -56,6 +57,7 @@ func Parse(text string) (Config, error) {
 		CacheSize  any      `toml:"cache_size"` // "10GiB" or a number of bytes
 		Mountpoint string   `toml:"mountpoint"`
 		Name       string   `toml:"name"`
+		Brake      bool     `toml:"brake"`
 		Listen     []string `toml:"listen"`
 	}
 	md, err := toml.Decode(text, &f)
@@ -63,7 +65,7 @@ func Parse(text string) (Config, error) {
 		return Config{}, errs.E(op, errs.Invalid, "", err) // names the line
 	}
 	if odd := md.Undecoded(); len(odd) > 0 {
-		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are cache_size, listen, mountpoint, name", odd[0].String()))
+		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are brake, cache_size, listen, mountpoint, name", odd[0].String()))
 	}
 	c := Config{Listen: f.Listen}
 	check := func(key string, set func() error) {
@@ -76,6 +78,7 @@ func Parse(text string) (Config, error) {
 	check("cache_size", func() (err error) { c.CacheSize, err = ParseCacheSize(fmt.Sprint(f.CacheSize)); return err })
 	check("mountpoint", func() (err error) { c.Mountpoint, err = ExpandPath(f.Mountpoint); return err })
 	check("name", func() error { c.Name = f.Name; return CheckName(f.Name) })
+	check("brake", func() error { c.NoBrake = !f.Brake; return nil })
 	check("listen", func() error {
 		for _, a := range f.Listen {
 			if err := CheckListen(a); err != nil {

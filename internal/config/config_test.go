@@ -18,9 +18,10 @@ func TestParse(t *testing.T) {
 cache_size = "20 GiB"    # another
 mountpoint = '~/My Shelf'
 name = "J\u00fcrgens # laptop"
+brake = false
 listen = [ ":4001" , "/ip4/10.0.0.1/tcp/4001", ] # and one more
 `)
-	want := Config{20 << 30, "/home/me/My Shelf", "Jürgens # laptop", []string{":4001", "/ip4/10.0.0.1/tcp/4001"}}
+	want := Config{20 << 30, "/home/me/My Shelf", "Jürgens # laptop", true, []string{":4001", "/ip4/10.0.0.1/tcp/4001"}}
 	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v %v", c, err)
 	}

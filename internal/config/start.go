@@ -20,6 +20,8 @@ type Start struct {
 	Mountpoint string `json:"mountpoint"`
 	// CacheSize is the limit of the cache in bytes, never 0.
 	CacheSize int64 `json:"cache_size"`
+	// NoBrake follows other devices however much they remove or overwrite at once.
+	NoBrake bool `json:"no_brake"`
 	// Listen are multiaddrs; empty lets the daemon choose once and keep its choice.
 	Listen []string `json:"listen"`
 }

@@ -17,6 +17,7 @@ type Daemon interface {
 	Mounter
 	Syncer
 	Recoverer
+	Braker
 	Stopper
 }
 
@@ -75,6 +76,13 @@ type Recoverer interface {
 	Recovery(ctx context.Context) (controlapi.Recovery, error)
 	// ConfirmRecovery fails with controlapi.KindWrongPhrase when it is another one.
 	ConfirmRecovery(ctx context.Context, phrase string) error
+}
+
+// Braker knows what is held back because a device changed so much at once.
+type Braker interface {
+	Brake(ctx context.Context) (controlapi.Brake, error)
+	// Release lets it pass, on all devices. NotExist when there is nothing.
+	Release(ctx context.Context, req controlapi.ReleaseRequest) (controlapi.ReleaseResult, error)
 }
 
 // Stopper flushes, unmounts and lets the daemon end. It returns when the mount is gone (or

@@ -81,6 +81,10 @@ func Handler(d Daemon, log *slog.Logger) http.Handler {
 	mux.HandleFunc("POST /v1/recovery/confirm", post(h, func(ctx context.Context, q controlapi.ConfirmRequest) (any, error) {
 		return empty{}, d.ConfirmRecovery(ctx, q.Phrase)
 	}))
+	mux.HandleFunc("GET /v1/brake", get(h, func(r *http.Request) (any, error) { return d.Brake(r.Context()) }))
+	mux.HandleFunc("POST /v1/brake/release", post(h, func(ctx context.Context, q controlapi.ReleaseRequest) (any, error) {
+		return d.Release(ctx, q)
+	}))
 	mux.HandleFunc("POST /v1/pin", h.place(d.Pin))
 	mux.HandleFunc("POST /v1/free", h.place(d.Free))
 	mux.HandleFunc("POST /v1/sync", h.sync)

@@ -155,6 +155,9 @@ func (p *parts) followMembers(ctx context.Context) {
 		changed := p.account.Changed()
 		p.host.Refresh()
 		p.names.NamesChanged()
+		if err := p.names.ReleasesChanged(); err != nil {
+			p.log.Warn("what was released could not be noted", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -172,6 +172,7 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 		DB: p.meta, Share: p.account.ShareID(), Self: p.account.Self().ID, Key: p.account.SigningKey(),
 		Sealer: p.sealer, Known: func(dev ident.DeviceID) bool { _, ok := p.account.Device(dev); return ok }, Names: p.account.Name, Log: p.log,
 		Members: p.memberIDs, Disk: config.DiskMark(s.Home.StoreDir()),
+		Brake: brakeOf(s), Released: p.account.Released,
 	})
 	if err != nil {
 		return err

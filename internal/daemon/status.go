@@ -132,6 +132,7 @@ func (d *daemon) warningsNow() []string {
 	if n, last := d.names.Quarantined(); n > 0 {
 		out = append(out, count(n, "record from another device was refused", "records from other devices were refused")+": "+controlapi.Describe(last))
 	}
+	out = append(out, d.brakeWarnings()...)
 	if d.names.Copied() {
 		out = append(out, "Another machine runs a copy of this device. Let one of the two go on, and have the other join anew: move its home away, then shelf join TOKEN.")
 	}

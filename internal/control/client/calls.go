@@ -38,6 +38,16 @@ func (c *Client) Devices(ctx context.Context) ([]controlapi.Device, error) {
 	return call[[]controlapi.Device](ctx, c, get, "/devices", nil, nil)
 }
 
+// Brake asks what is held back because a device changed so much at once.
+func (c *Client) Brake(ctx context.Context) (controlapi.Brake, error) {
+	return call[controlapi.Brake](ctx, c, get, "/brake", nil, nil)
+}
+
+// Release lets it pass, on all devices.
+func (c *Client) Release(ctx context.Context, q controlapi.ReleaseRequest) (controlapi.ReleaseResult, error) {
+	return call[controlapi.ReleaseResult](ctx, c, post, "/brake/release", nil, q)
+}
+
 // Why asks what keeps a path away.
 func (c *Client) Why(ctx context.Context, path string) (controlapi.Why, error) {
 	return call[controlapi.Why](ctx, c, get, "/why", pathQuery(path), nil)
