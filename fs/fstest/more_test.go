@@ -233,6 +233,7 @@ func TestAnswersAcrossAChange(t *testing.T) {
 	other := newDevice(t, setup{n: 2})
 	o := &T{T: t, Sys: Core(other.fs, self(), "")}
 	tt.write("/a", "x")
+	tt.ok(d.fs.Sync(bg)) // a save in between would have the entry read again
 	dir, err := d.fs.Opendir(bg, fs.RootIno)
 	tt.ok(err)
 	var seen fs.Dirent
