@@ -38,6 +38,8 @@ type file struct {
 	gen     uint64 // counts changes
 	saved   uint64 // gen of the last commit
 	want    bool   // a commit is asked for (else only sealing)
+	waiters int    // callers of saveAndWait
+	emptied bool   // cut to nothing, neither changed nor handed over to be saved since
 	queued  bool   // is in the saver's queue
 	err     error  // why the last attempt to save failed; told once by Flush or Sync
 	resting bool   // it failed a moment ago: the next attempt comes by itself
@@ -97,6 +99,7 @@ func (fs *FS) touch(f *file) {
 		f.touched, f.base, f.since = true, f.entry.Versions, now
 	}
 	f.gen++
+	f.emptied = false
 	f.mtime, f.ctime, f.changed = now, now, now
 	fs.saver.dirty(f.n)
 }
@@ -109,6 +112,18 @@ func (f *file) resize(size int64) {
 		f.dirty.truncate(size)
 	}
 	f.size = size
+}
+
+// empty cuts the file to nothing. Who does this to a file that is open to write is about to
+// write it anew: the nothing in between is not shown to other devices on the way, unless
+// somebody waits for it or the new bytes are slow to come. n.mu is held.
+func (fs *FS) empty(f *file) {
+	f.resize(0)
+	fs.touch(f)
+	f.emptied = true
+	if f.waiters == 0 {
+		f.want = false
+	}
 }
 
 // load returns the tree of n's file, of which nothing has been read yet, perhaps. n.mu is

@@ -53,8 +53,7 @@ func (fs *FS) Open(ctx context.Context, i Ino, fl OpenFlags) (*Handle, error) {
 	}
 	f := fs.attach(n, e)
 	if fl.Truncate && fl.Write && f.size > 0 {
-		f.resize(0)
-		fs.touch(f)
+		fs.empty(f)
 	}
 	return fs.newHandle(n, f, fl), nil
 }
@@ -78,6 +77,9 @@ func (h *Handle) Flags() OpenFlags { return h.flags }
 // background. It returns, once, why an earlier attempt failed, after trying again. While
 // saving is in doubt (it failed lately, the disk is nearly full) it waits for the outcome:
 // many programs look at nothing but what close says.
+//
+// A file that was only emptied is not handed over: before a shell writes anything to where
+// it redirects, it opens with O_TRUNC, moves the descriptor by dup2 and closes the first.
 func (h *Handle) Flush(ctx context.Context) error {
 	if !h.flags.Write {
 		return nil
@@ -87,6 +89,10 @@ func (h *Handle) Flush(ctx context.Context) error {
 	if f == nil {
 		h.n.mu.Unlock()
 		return closed("fs.Flush")
+	}
+	if f.emptied {
+		h.n.mu.Unlock()
+		return nil
 	}
 	failed, unsaved := f.err != nil, f.touched && h.n.gone == nil
 	if unsaved {

@@ -43,6 +43,7 @@ func (s *saver) begin(n *inode) *job {
 		return nil
 	}
 	f.want, f.saving = false, true
+	f.emptied = f.emptied && !j.commit
 	s.jobs.Add(1)
 	f.splices++
 	f.frozen, f.dirty = f.dirty, layer{mem: &s.fs.mem}

@@ -17,7 +17,8 @@ func (s *saver) saveAndWait(ctx context.Context, n *inode) error {
 		return nil
 	}
 	s.waiting.Add(1)
-	defer s.waiting.Add(-1)
+	f.waiters++
+	defer func() { s.waiting.Add(-1); f.waiters-- }()
 	want := f.gen
 	for f.touched && f.saved < want && n.gone == nil {
 		f.want, f.err = true, nil

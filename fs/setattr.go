@@ -130,8 +130,12 @@ func (fs *FS) truncate(ctx context.Context, n *inode, size int64) error {
 		return errs.E("fs.Setattr", errs.Invalid, "", nil)
 	}
 	f := fs.attach(n, e)
-	f.resize(size)
-	fs.touch(f)
+	if size == 0 {
+		fs.empty(f)
+	} else {
+		f.resize(size)
+		fs.touch(f)
+	}
 	if f.writers == 0 { // by path: nobody will close it
 		f.want = true
 		fs.saver.enqueue(n, false)

@@ -23,11 +23,12 @@ type recorder struct {
 	fs.Namespace
 	fs.Store
 
-	mu     sync.Mutex
-	log    []string
-	staged int
-	fail   map[string]error         // by operation
-	slow   map[string]time.Duration // by operation
+	mu        sync.Mutex
+	log       []string
+	staged    int
+	committed []uint64                 // sizes
+	fail      map[string]error         // by operation
+	slow      map[string]time.Duration // by operation
 }
 
 func record(r *recorder) func(*fs.Config) {
@@ -79,6 +80,9 @@ func (r recordedNames) Commit(id namespace.NodeID, base []namespace.Dot, c block
 	if err := r.note("Commit"); err != nil {
 		return namespace.Entry{}, err
 	}
+	r.mu.Lock()
+	r.committed = append(r.committed, c.Size)
+	r.mu.Unlock()
 	return r.Namespace.Commit(id, base, c, mtime)
 }
 

@@ -182,3 +182,33 @@ func TestOwnChangesAreQuiet(t *testing.T) {
 		t.Errorf("%s batches of changes were taken for another's", got)
 	}
 }
+
+// Before a shell writes to where it redirects, it has opened, emptied and closed the file.
+func TestRedirectionOfAShell(t *testing.T) {
+	c := mounted(t)
+	sh(t, c.mnt, "printf one > f")
+	c.ask("fetch")
+	cmd := exec.Command("sh", "-c", "(read x; printf two) > f")
+	cmd.Dir = c.mnt
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	soon(t, "", cat(filepath.Join(c.mnt, "f")))
+	time.Sleep(100 * time.Millisecond)
+	c.ask("peek")
+	if got := c.ask("read", "/f"); got != "one" {
+		t.Errorf("the other device shows %q while the shell has written nothing yet", got)
+	}
+	fmt.Fprintln(in)
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	c.ask("fetch")
+	if got := c.ask("read", "/f"); got != "two" {
+		t.Errorf("the other device shows %q", got)
+	}
+}

@@ -113,6 +113,8 @@ func (s *server) do(args []string) (string, error) {
 			return "", err
 		}
 		return "ok", s.there.pull(s.here)
+	case "peek": // … what of it is saved
+		return "ok", s.there.pull(s.here)
 	case "push": // … and the other way round
 		if err := s.there.fs.Sync(context.Background()); err != nil {
 			return "", err
