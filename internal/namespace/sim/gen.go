@@ -42,6 +42,7 @@ type generator struct {
 	talk           int // percent of the steps that are sessions, in this phase
 	contents       int // used so far
 	handles        int
+	queue          []Step // decided on before
 }
 
 // profile is what a history is about.
@@ -107,6 +108,15 @@ func (g *generator) next(w *world, n int) (Step, bool) {
 	if g.when.one(12) {
 		g.talk = g.when.n(60)
 	}
+	if g.heavy && g.collect && len(g.queue) == 0 && g.when.one(20) {
+		g.gather(len(w.devices))
+	}
+	if len(g.queue) > 0 {
+		s := g.queue[0]
+		g.queue = g.queue[1:]
+		s.N, s.At = n, g.at
+		return s, true
+	}
 	d := w.devices[g.when.n(len(w.devices))]
 	s := Step{N: n, At: g.at, Dev: d.i}
 	x := g.when.n(100)
@@ -135,6 +145,29 @@ func (g *generator) next(w *world, n int) (Step, bool) {
 		g.act(w, d, &s)
 	}
 	return s, s.Op != ""
+}
+
+// gather lets everybody hear of everything, and that everybody else has, and then forget what
+// is removed: it hardly ever comes to that by chance.
+func (g *generator) gather(devices int) {
+	hub := g.when.n(devices)
+	for range 2 {
+		for i := range devices {
+			if i != hub {
+				g.queue = append(g.queue, Step{Dev: hub, Op: "pull", Args: []string{deviceName(i), "100"}})
+			}
+		}
+		for i := range devices {
+			if i != hub {
+				g.queue = append(g.queue, Step{Dev: i, Op: "pull", Args: []string{deviceName(hub), "100"}})
+			}
+		}
+	}
+	for i := range devices {
+		if g.when.n(4) > 0 {
+			g.queue = append(g.queue, Step{Dev: i, Op: "collect"})
+		}
+	}
 }
 
 func (g *generator) session(w *world, d *device, s *Step) {
@@ -206,6 +239,10 @@ func (g *generator) act(w *world, d *device, s *Step) {
 	}
 	to := join(pick(&g.what, dirs), name)
 	do := func(op string, args ...string) { s.Op, s.Args = op, args }
+	fresh := g.fresh()
+	if len(hot) > 0 && g.what.one(8) { // bytes that are there already
+		fresh = strconv.Itoa(contentOf(&pick(&g.what, hot).entry))
+	}
 	x := g.what.n(100)
 	if g.dirs && len(folders) > 0 && g.what.one(2) {
 		x = 60
@@ -214,23 +251,23 @@ func (g *generator) act(w *world, d *device, s *Step) {
 	case x < 20 || len(v.items) == 0:
 		switch e, err := d.names.Resolve(to); {
 		case err != nil && g.what.one(10):
-			do("symlink", to, g.fresh())
+			do("symlink", to, fresh)
 		case err != nil && g.what.one(30):
 			do("mkfifo", to)
 		case err != nil:
-			do("create", to, g.fresh())
+			do("create", to, fresh)
 		case e.Kind == namespace.File:
-			do("write", to, g.fresh())
+			do("write", to, fresh)
 		}
 	case x < 32:
 		do("mkdir", to)
 	case x < 42 && any:
-		do("write", pick(&g.what, files).path, g.fresh())
+		do("write", pick(&g.what, files).path, fresh)
 	case x < 46 && any:
 		g.handles++
 		do("open", pick(&g.what, files).path, fmt.Sprint("h", g.handles))
 	case x < 50 && g.handles > 0:
-		do("commit", fmt.Sprint("h", 1+g.what.n(g.handles)), g.fresh())
+		do("commit", fmt.Sprint("h", 1+g.what.n(g.handles)), fresh)
 	case x < 57 || g.attrs && x < 70:
 		if len(v.items) > 0 {
 			g.attribute(pick(&g.what, v.items).path, do)

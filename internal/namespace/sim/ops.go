@@ -31,6 +31,11 @@ var operations = map[string]func(*world, *device, *Step){
 	"rmxattr": user((*action).rmxattr), // PATH NAME
 	"policy":  user((*action).policy),  // PATH DEVICE HOW
 
+	// of who looks: ends the play if it is otherwise
+	"shows": (*world).shows, // PATH [CONTENT]
+	"none":  (*world).none,  // PATH
+	"count": (*world).count, // ENTRIES [PATH]
+
 	// of machines
 	"sync":    (*world).sync,
 	"restart": (*world).restart,
@@ -435,5 +440,34 @@ func (a *action) policy() {
 	}
 	if _, own, err := a.names.Placement(e.ID, dev); err != nil || own != namespace.Placement(how) {
 		a.w.fail("read your writes", "policy %v, %v", own, err)
+	}
+}
+
+func (w *world) shows(d *device, s *Step) {
+	e, err := d.names.Resolve(s.arg(0))
+	if err != nil || s.arg(1) != "" && contentOf(&e) != s.num(1) {
+		w.fail("the case", "%q shows %+v, %v", s.arg(0), e, err)
+	}
+}
+
+func (w *world) none(d *device, s *Step) {
+	if e, err := d.names.Resolve(s.arg(0)); err == nil {
+		w.fail("the case", "%q shows %+v", s.arg(0), e)
+	}
+}
+
+func (w *world) count(d *device, s *Step) {
+	dir, err := d.names.Resolve(s.arg(1))
+	if err != nil {
+		w.fail("the case", "%v", err)
+	}
+	page, err := d.names.List(dir.ID, 0, 1<<20)
+	d.ok(err)
+	if len(page) != s.num(0) {
+		var names []string
+		for _, e := range page {
+			names = append(names, e.Name)
+		}
+		w.fail("the case", "%q has the entries %q", s.arg(1), names)
 	}
 }

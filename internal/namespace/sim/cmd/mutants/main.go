@@ -42,7 +42,7 @@ func main() {
 		fatal(err)
 	}
 	code := 0
-	fmt.Printf("%-4s %-72s %-42s %6s %9s %7s\n", "rule", "switched off", "noticed by", "seed", "schedules", "seconds")
+	fmt.Printf("%-4s %-62s %-41s %9s %7s  %s\n", "rule", "switched off", "noticed by", "schedules", "seconds", "seed or case")
 	for _, m := range mutants {
 		if !want.MatchString(m.rule + " " + m.off) {
 			continue
@@ -51,12 +51,12 @@ func main() {
 		switch {
 		case err != nil:
 			code = 1
-			fmt.Printf("%-4s %-72s BROKEN: %v\n", m.rule, m.off, err)
+			fmt.Printf("%-4s %-62s BROKEN: %v\n", m.rule, m.off, err)
 		case r.invariant == "":
 			code = 1
-			fmt.Printf("%-4s %-72s SURVIVED %v\n", m.rule, m.off, *budget)
+			fmt.Printf("%-4s %-62s SURVIVED %v\n", m.rule, m.off, *budget)
 		default:
-			fmt.Printf("%-4s %-72s %-42s %6s %9s %7s\n", m.rule, m.off, r.invariant, r.seed, r.schedules, r.seconds)
+			fmt.Printf("%-4s %-62s %-41s %9s %7s  %s\n", m.rule, m.off, r.invariant, r.schedules, r.seconds, r.seed)
 		}
 	}
 	_ = os.RemoveAll(dir)
@@ -71,7 +71,7 @@ func fatal(err error) {
 // result is how a mutant was found.
 type result struct{ invariant, seed, schedules, seconds string }
 
-var failed = regexp.MustCompile(`^FAILED seed (\d+) after (\d+) schedules, ([0-9.]+) s: (.*)\n`)
+var failed = regexp.MustCompile(`^FAILED (?:seed|case) (\S+) after (\d+) schedules, ([0-9.]+) s: (.*)\n`)
 
 // run builds the mutant and plays until it fails.
 func (m *mutant) run(root, dir string, budget time.Duration, workers int, seed uint64) (result, error) {
@@ -101,7 +101,8 @@ func (m *mutant) run(root, dir string, budget time.Duration, workers int, seed u
 	if out, err := build.CombinedOutput(); err != nil {
 		return result{}, fmt.Errorf("does not build: %s", out)
 	}
-	out, err := exec.Command(program, "-quiet", "-for", budget.String(), "-workers", fmt.Sprint(workers), "-seed", fmt.Sprint(seed)).Output()
+	out, err := exec.Command(program, "-quiet", "-for", budget.String(), "-workers", fmt.Sprint(workers), "-seed", fmt.Sprint(seed),
+		"-cases", filepath.Join(root, "internal", "namespace", "sim", "testdata")).Output()
 	if err == nil {
 		return result{}, nil
 	}

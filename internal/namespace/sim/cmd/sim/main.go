@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -29,9 +31,13 @@ func main() {
 	flag.BoolVar(&o.quiet, "quiet", false, "print only a failure, in one line")
 	flag.BoolVar(&o.expect, "expect", false, "fail if something that is to occur never did")
 	script := flag.String("script", "", "play this file instead")
+	cases := flag.String("cases", "", "first play all scripts in this folder")
 	flag.Parse()
 	if *script != "" {
 		os.Exit(play(*script, o.cfg))
+	}
+	if *cases != "" && !playAll(*cases, o.cfg) {
+		os.Exit(1)
 	}
 	debug.SetGCPercent(400) // many short lives
 	os.Exit(o.run(os.Stdout))
@@ -44,6 +50,28 @@ type options struct {
 	cfg     sim.Config
 	quiet   bool
 	expect  bool
+}
+
+// playAll plays scripts until one fails.
+func playAll(dir string, cfg sim.Config) bool {
+	begun := time.Now()
+	files, _ := filepath.Glob(filepath.Join(dir, "*.txt"))
+	for i, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue
+		}
+		s, err := sim.ParseScript(string(text))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, name, err)
+			continue
+		}
+		if f := sim.Play(s, cfg, sim.NewStats()); f != nil {
+			fmt.Printf("FAILED case %s after %d schedules, %.1f s: %s\n", strings.TrimSuffix(filepath.Base(name), ".txt"), i+1, time.Since(begun).Seconds(), f.Invariant)
+			return false
+		}
+	}
+	return true
 }
 
 func play(file string, cfg sim.Config) int {
