@@ -22,11 +22,16 @@ func benchAdd(b *testing.B, w *world, name string, group time.Duration) *device 
 	d.close()
 	dir := b.TempDir()
 	b.Cleanup(d.close) // before the folder goes
+	return benchOpen(b, d, dir, group)
+}
+
+func benchOpen(b *testing.B, d *device, dir string, group time.Duration) *device {
+	w := d.world
 	db, err := kv.Open(dir, [32]byte{9}, kv.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	d.db = db
+	d.db, d.dir = db, dir
 	d.Replica, err = Open(Config{DB: db, Share: w.share, Self: d.id(), Key: d.key, Sealer: w.sealer, Known: w.known, Names: w.nameOf, Group: group})
 	if err != nil {
 		b.Fatal(err)

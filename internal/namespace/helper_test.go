@@ -30,6 +30,7 @@ type device struct {
 	name  string
 	disk  vfs.FS
 	mem   *kv.Memory // instead of disk, if set
+	dir   string     // of a benchmark, on a real disk
 	db    *kv.DB
 	image []byte // what tells its disk from a copy
 	blind bool   // has no key

@@ -1,0 +1,115 @@
+package namespace
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// BenchmarkScale shows how time and space grow with the number of files in a share:
+//
+//	go test ./internal/namespace -run none -bench Scale -benchtime 1x -timeout 1h
+//
+// In folders of 1,000 files: a first sync of all of it between two replicas on this machine's
+// disk, the size of a store, opening it again, catching up with 1,000 changes, and renaming the
+// folder that holds everything. Peak memory is that of the whole process, with both replicas.
+func BenchmarkScale(b *testing.B) {
+	for _, n := range []int{10_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			for b.Loop() {
+				scale(b, n)
+			}
+		})
+	}
+}
+
+func scale(b *testing.B, files int) {
+	w := newWorld(b, 1, 0)
+	a := benchAdd(b, w, "a", -1)
+	top := mkdir(b, a.Replica, Root, "top").ID
+	var dirs []NodeID
+	began := time.Now()
+	for i := range files {
+		if i%1000 == 0 {
+			dirs = append(dirs, mkdir(b, a.Replica, top, fmt.Sprint("dir", i/1000)).ID)
+		}
+		mkfile(b, a.Replica, dirs[len(dirs)-1], fmt.Sprintf("IMG_%06d.JPG", i), i+1)
+	}
+	must(0, a.Sync(b.Context()))
+	b.ReportMetric(time.Since(began).Seconds(), "s/create")
+
+	c := benchAdd(b, w, "c", 0)
+	began = time.Now()
+	moved := transfer(b, c, a)
+	first := time.Since(began)
+	b.ReportMetric(first.Seconds(), "s/first-sync")
+	b.ReportMetric(float64(moved.records)/first.Seconds(), "records/s")
+	b.ReportMetric(float64(moved.bytes)/float64(files), "wire-B/file")
+	must(0, c.db.Sync())
+	b.ReportMetric(float64(c.db.Metrics().DiskBytes)/float64(files), "store-B/file")
+
+	for i := range 1000 {
+		must(a.Commit(must(a.Lookup(dirs[i%len(dirs)], fmt.Sprintf("IMG_%06d.JPG", i%len(dirs)*1000+i/len(dirs)))).ID, nil, content(1<<30+i), 0))
+	}
+	must(0, a.Sync(b.Context()))
+	began = time.Now()
+	moved = transfer(b, c, a)
+	b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms/1000-changes")
+	b.ReportMetric(float64(moved.bytes)/1000, "wire-B/change")
+
+	_, _, err := a.Rename(Root, "top", Root, "renamed", RenameReplace)
+	must(0, err)
+	began = time.Now()
+	transfer(b, c, a)
+	must(c.Lookup(Root, "renamed"))
+	b.ReportMetric(float64(time.Since(began).Microseconds())/1000, "ms/rename")
+	b.ReportMetric(float64(peakMemory())/(1<<20), "MiB-peak")
+
+	dir := c.dir
+	c.close()
+	began = time.Now()
+	c = benchOpen(b, c, dir, 0)
+	must(c.Lookup(Root, "renamed"))
+	b.ReportMetric(float64(time.Since(began).Milliseconds()), "ms/open")
+	a.close()
+	c.close()
+	runtime.GC()
+}
+
+type moved struct{ bytes, records int }
+
+// transfer is a whole session in frames that are applied as they are made.
+func transfer(b *testing.B, dst, src *device) (m moved) {
+	hear(b, dst, src)
+	d := must(src.Since(b.Context(), dst.Hello(src.id())))
+	defer d.Close()
+	for {
+		f, err := d.Next()
+		if err == io.EOF {
+			break
+		}
+		m.bytes += len(must(f, err))
+		must(0, dst.Apply(b.Context(), src.id(), f))
+	}
+	m.records = d.Records()
+	must(dst.Complete(b.Context(), src.id(), d.End()))
+	return m
+}
+
+// peakMemory is the most that this process ever held, in bytes; 0 where the system cannot say.
+func peakMemory() int {
+	status, _ := os.ReadFile(filepath.Join("/proc/self/status"))
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return kb << 10
+		}
+	}
+	return 0
+}
