@@ -177,17 +177,21 @@ func (d *fakeDaemon) Status(context.Context) (controlapi.Status, error) {
 // fakeTree is the namespace of every fake account.
 var fakeTree = map[string]controlapi.Entry{
 	"/":           {Kind: "dir", Mode: 0o755},
-	"/docs":       {Name: "docs", Kind: "dir", Mode: 0o755, Mtime: fakeNow, Placement: "pinned", Complete: true},
-	"/docs/a.txt": {Name: "a.txt", Kind: "file", Mode: 0o644, Size: 5000, LocalBytes: 5000, Mtime: fakeNow, Placement: "pinned", Inherited: true, Complete: true},
-	"/docs/b.bin": {Name: "b.bin", Kind: "file", Mode: 0o4755, Size: 3 << 20, LocalBytes: 1 << 20, Mtime: fakeNow, Placement: "automatic", Inherited: true},
-	"/docs/link":  {Name: "link", Kind: "symlink", Mode: 0o777, Target: "a.txt", Mtime: fakeNow, Placement: "automatic", Inherited: true},
-	"/docs/bad\n": {Name: "bad\n", Kind: "file", Mode: 0o600, Size: 10, Mtime: fakeNow, Placement: "cloud",
+	"/docs":       {Name: "docs", Kind: "dir", Mode: 0o755, Mtime: fakeNow, Placement: "pinned"},
+	"/docs/a.txt": {Name: "a.txt", Kind: "file", Mode: 0o644, Size: 5000, Here: &controlapi.Here{LocalBytes: 5000, Complete: true}, Mtime: fakeNow, Placement: "pinned", Inherited: true},
+	"/docs/b.bin": {Name: "b.bin", Kind: "file", Mode: 0o4755, Size: 3 << 20, Here: &controlapi.Here{LocalBytes: 1 << 20}, Mtime: fakeNow, Placement: "automatic", Inherited: true},
+	"/docs/link":  {Name: "link", Kind: "symlink", Mode: 0o777, Target: "a.txt", Here: &controlapi.Here{Complete: true}, Mtime: fakeNow, Placement: "automatic", Inherited: true},
+	"/docs/bad\n": {Name: "bad\n", Kind: "file", Mode: 0o600, Size: 10, Here: &controlapi.Here{}, Mtime: fakeNow, Placement: "cloud",
 		Conflict: &controlapi.Conflict{Of: "/docs/bad", Device: "laptop", When: fakeNow}},
-	"/only-here": {Name: "only-here", Kind: "file", Mode: 0o600, Size: 10, LocalBytes: 10, Mtime: fakeNow, Placement: "automatic", Complete: true},
+	"/only-here": {Name: "only-here", Kind: "file", Mode: 0o600, Size: 10, Here: &controlapi.Here{LocalBytes: 10, Complete: true}, Mtime: fakeNow, Placement: "automatic"},
 }
 
+// fakeEntry also sums up a folder, which no listing does.
 func fakeEntry(p string) (controlapi.Entry, error) {
 	e, ok := fakeTree[p]
+	if e.Here == nil {
+		e.Here = &controlapi.Here{Complete: p != "/"}
+	}
 	if !ok {
 		return e, errs.E("fake", errs.NotExist, p, nil)
 	}

@@ -17,7 +17,7 @@ func (a *app) lsCmd() *cobra.Command {
 		Use:   "ls [PATH]",
 		Short: "List a folder with what is here of it",
 		Long: `List a folder (the root of the share if none is given): how much of each file is on this
-device, and its placement (in brackets: inherited). PATH is inside the mount, or begins with / at the root of the share.`,
+device (shelf status PATH sums up a folder), and its placement (in brackets: inherited). PATH is inside the mount, or begins with / at the root of the share.`,
 		Args: argCount(0, 1, ""),
 		RunE: a.asking(func(ctx context.Context, c *client.Client, st controlapi.Status, args []string) error {
 			p := "/"
@@ -73,7 +73,7 @@ func (a *app) showList(entries []controlapi.Entry, long bool) {
 // hereOf says how much of an entry is on this device.
 func hereOf(e controlapi.Entry) string {
 	switch {
-	case e.Kind != controlapi.KindFile && e.Kind != controlapi.KindDir:
+	case e.Kind != controlapi.KindFile || e.Here == nil:
 		return "-"
 	case e.Complete:
 		return "all"

@@ -203,10 +203,13 @@ func (p *parts) entry(ctx context.Context, e namespace.Entry) controlapi.Entry {
 		Size: int64(e.Size()), Mtime: time.Unix(0, e.Mtime), Target: e.Target, Conflict: p.conflict(e),
 	}
 	out.Placement, out.Inherited = p.placementOf(e.ID)
-	if e.Kind == namespace.File {
+	switch e.Kind {
+	case namespace.Dir:
+	case namespace.File:
+		out.Here = &controlapi.Here{}
 		out.LocalBytes, out.Complete, _ = p.local(ctx, e.Content)
-	} else {
-		out.Complete = true
+	default:
+		out.Here = &controlapi.Here{Complete: true}
 	}
 	return out
 }

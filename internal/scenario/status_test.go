@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,4 +52,35 @@ func TestStatusOfAFolder(t *testing.T) {
 	if err != nil || !w.Here || w.Missing != 0 {
 		t.Errorf("%+v, %v", w, err)
 	}
+}
+
+// A listing says of files how much is here, and of folders nothing: that would take a walk.
+func TestListOfAFolder(t *testing.T) {
+	a := newMemoryDevice(t, newMemory(), "a")
+	a.create()
+	if err := a.sys().Mkdir("/dir", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put(t, a, "/file", "four")
+	seen := map[string]*controlapi.Here{}
+	for path, want := range map[string]string{"/": "dir file", "/dir": ""} {
+		var names []string
+		err := a.dev.List(context.Background(), path, func(e controlapi.Entry) error {
+			names = append(names, e.Name)
+			seen[e.Name] = e.Here
+			return nil
+		})
+		slices.Sort(names)
+		if got := strings.Join(names, " "); err != nil || got != want {
+			t.Errorf("%s lists %q, %v", path, got, err)
+		}
+	}
+	if seen["dir"] != nil {
+		t.Errorf("of the folder: %+v", *seen["dir"])
+	}
+	eventually(t, 10*time.Second, "the file is all here", func() bool {
+		var h controlapi.Here
+		err := a.dev.List(context.Background(), "/file", func(e controlapi.Entry) error { h = *e.Here; return nil })
+		return err == nil && h == controlapi.Here{LocalBytes: 4, Complete: true}
+	})
 }

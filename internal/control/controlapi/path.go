@@ -22,20 +22,25 @@ const (
 
 // Entry is one name in a folder: GET /v1/list.
 type Entry struct {
-	Name       string    `json:"name"`
-	Kind       string    `json:"kind"`
-	Mode       uint32    `json:"mode"` // permission bits, 07777
-	UID        uint32    `json:"uid"`
-	GID        uint32    `json:"gid"`
-	Nlink      uint32    `json:"nlink"`
-	Size       int64     `json:"size"`
-	Mtime      time.Time `json:"mtime"`
-	Target     string    `json:"target,omitempty"` // of a symlink
-	Placement  string    `json:"placement"`        // in force on this device
-	Inherited  bool      `json:"inherited"`        // comes from a folder above, or is the default
-	LocalBytes int64     `json:"local_bytes"`      // of Size, how many are on this device
-	Complete   bool      `json:"complete"`         // every byte is on this device
-	Conflict   *Conflict `json:"conflict"`         // null unless this is a conflict copy
+	Name      string    `json:"name"`
+	Kind      string    `json:"kind"`
+	Mode      uint32    `json:"mode"` // permission bits, 07777
+	UID       uint32    `json:"uid"`
+	GID       uint32    `json:"gid"`
+	Nlink     uint32    `json:"nlink"`
+	Size      int64     `json:"size"`
+	Mtime     time.Time `json:"mtime"`
+	Target    string    `json:"target,omitempty"` // of a symlink
+	Placement string    `json:"placement"`        // in force on this device
+	Inherited bool      `json:"inherited"`        // comes from a folder above, or is the default
+	*Here               // nil for a folder: its sums are in PathStatus, and take a walk over all that is below
+	Conflict  *Conflict `json:"conflict"` // null unless this is a conflict copy
+}
+
+// Here is how much of a node is on this device.
+type Here struct {
+	LocalBytes int64 `json:"local_bytes"` // of the size
+	Complete   bool  `json:"complete"`    // every byte
 }
 
 // PathStatus is one path in full: GET /v1/path. For a folder the sizes are sums over the
