@@ -23,8 +23,6 @@ func checkView(t testing.TB, r *Replica) tree {
 	return v
 }
 
-func dumpEntries(m map[string]Entry) string { return describe(m) }
-
 // Whatever row is taken away, Check says so, and so it does for a row too many.
 func TestCheckMissesNoRow(t *testing.T) {
 	w, a, b := two(t)

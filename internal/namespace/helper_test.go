@@ -305,3 +305,5 @@ func mkdir(t testing.TB, r *Replica, dir NodeID, name string) Entry {
 }
 
 func isCopy(name string) bool { return strings.Contains(name, " (conflict from ") }
+
+func isKind(err error, ks ...errs.Kind) bool { return slices.Contains(ks, errs.KindOf(err)) }
