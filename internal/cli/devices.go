@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +31,10 @@ func (a *app) devicesCmd() *cobra.Command {
 
 func (a *app) showDevices(devices []controlapi.Device) {
 	rows := [][]string{{"DEVICE", "ID", "STATE", "PATH", "ROUND TRIP", "SINCE"}}
+	skewed := slices.ContainsFunc(devices, func(d controlapi.Device) bool { return d.ClockSkew != nil })
+	if skewed {
+		rows[0] = append(rows[0], "CLOCK")
+	}
 	for _, d := range devices {
 		row := peerRow(d.Peer)
 		if d.Self {
@@ -38,7 +44,22 @@ func (a *app) showDevices(devices []controlapi.Device) {
 		if !d.Admitted.IsZero() {
 			since = d.Admitted.Local().Format("2006-01-02")
 		}
-		rows = append(rows, append(row, since))
+		if row = append(row, since); skewed {
+			row = append(row, clockText(d.ClockSkew))
+		}
+		rows = append(rows, row)
 	}
 	a.table("", rows)
+}
+
+// clockText says how far another clock is from ours.
+func clockText(ms *int64) string {
+	if ms == nil {
+		return "-"
+	}
+	d := time.Duration(*ms) * time.Millisecond
+	if d < 0 {
+		return d.Abs().Round(time.Second).String() + " behind"
+	}
+	return d.Round(time.Second).String() + " ahead"
 }

@@ -234,7 +234,11 @@ func (d *fakeDaemon) Devices(ctx context.Context) ([]controlapi.Device, error) {
 	st, _ := d.Status(ctx)
 	list := []controlapi.Device{{Peer: controlapi.Peer{ID: st.Device.ID, Name: st.Device.Name, Connected: true}, Self: true, Admitted: fakeNow}}
 	for _, p := range st.Peers {
-		list = append(list, controlapi.Device{Peer: p, Admitted: fakeNow})
+		d := controlapi.Device{Peer: p, Admitted: fakeNow}
+		if !p.Connected {
+			d.ClockSkew = new(int64(-3 * 3600 * 1000))
+		}
+		list = append(list, d)
 	}
 	return list, nil
 }

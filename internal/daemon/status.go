@@ -83,6 +83,9 @@ func (d *daemon) have() (out []ident.DeviceID) {
 	return out
 }
 
+// leastSkew is the smallest difference of clocks worth telling, much more than a way takes.
+const leastSkew = 2 * time.Second
+
 // Devices implements control.Reporter.
 func (d *daemon) Devices(context.Context) ([]controlapi.Device, error) {
 	peers := map[string]controlapi.Peer{}
@@ -94,6 +97,9 @@ func (d *daemon) Devices(context.Context) ([]controlapi.Device, error) {
 		id := dev.ID.String()
 		c := controlapi.Device{Peer: peers[id], Self: dev.ID == d.self(), Admitted: dev.Added}
 		c.ID, c.Name = id, dev.Name
+		if skew, ok := d.names.Skew(dev.ID); ok && skew.Abs() >= leastSkew {
+			c.ClockSkew = new(skew.Milliseconds())
+		}
 		if c.Self {
 			c.Connected, c.LastSeen = true, new(time.Now())
 		}
@@ -133,6 +139,11 @@ func (d *daemon) warningsNow() []string {
 		out = append(out, count(n, "record from another device was refused", "records from other devices were refused")+": "+controlapi.Describe(last))
 	}
 	out = append(out, d.brakeWarnings()...)
+	for _, dev := range d.living() {
+		if skew, ok := d.names.Skew(dev.ID); ok && skew.Abs() >= time.Minute {
+			out = append(out, "The clocks of this device and of "+dev.Name+" differ by "+skew.Abs().Round(time.Second).String()+": where both change a file at a time, the wrong one may win its name.")
+		}
+	}
 	if d.names.Copied() {
 		out = append(out, "Another machine runs a copy of this device. Let one of the two go on, and have the other join anew: move its home away, then shelf join TOKEN.")
 	}

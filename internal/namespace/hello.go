@@ -30,6 +30,7 @@ type Hello struct {
 	Audit        AuditKind     // what this device wants to compare after the next complete session
 	Log          LogEnd        // how far it knows the log of the device spoken to
 	Holds        bool          // it holds back changes of the device spoken to
+	Clock        int64         // ms since 1970
 }
 
 // LogEnd names the last batch that somebody knows of a device's log; Seq is 0 for none.
@@ -76,6 +77,7 @@ type (
 		Audit        AuditKind         `cbor:"9,keyasint"`
 		Log          logWire           `cbor:"10,keyasint"`
 		Holds        bool              `cbor:"11,keyasint"`
+		Clock        int64             `cbor:"12,keyasint"`
 	}
 	logWire struct {
 		_           struct{} `cbor:",toarray"`
@@ -97,7 +99,7 @@ type (
 // Encode returns the bytes of h.
 func (h Hello) Encode() []byte {
 	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled,
-		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds,
+		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds, Clock: h.Clock,
 		Log: logWire{Incarnation: h.Log.Incarnation, Seq: h.Log.Seq, Hash: h.Log.Hash[:]}}
 	for i, list := range h.Progress {
 		w.Progress[i] = dotsToWire(list)
@@ -112,7 +114,7 @@ func ParseHello(b []byte) (Hello, error) {
 	if err := wire.Unmarshal(b, &w); err != nil {
 		return Hello{}, err
 	}
-	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds}
+	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds, Clock: w.Clock}
 	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 {
 		return Hello{}, errs.E(op, errs.Protocol, "bounds", nil)
 	}
@@ -262,7 +264,7 @@ func dotsFromWire(ws []dotWire) (out []Dot, ok bool) {
 // Hello says to a peer where this replica stands. While its own log is in doubt it claims
 // nothing of that, so that the peer shows all that it has.
 func (r *Replica) Hello(peer ident.DeviceID) Hello {
-	h := Hello{Version: helloVersion, Share: r.shareName()}
+	h := Hello{Version: helloVersion, Share: r.shareName(), Clock: r.cfg.Clock().UnixMilli()}
 	r.applying.Lock()
 	defer r.applying.Unlock()
 	r.mu.RLock()

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -212,6 +213,7 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
 		return errs.E(op, errs.Stale, "this device's log", nil)
 	}
 	r.mu.Lock()
+	r.skews[from] = time.Duration(h.Clock-r.cfg.Clock().UnixMilli()) * time.Millisecond
 	if h.Holds {
 		r.heldBy[from] = true
 	} else {
@@ -306,6 +308,16 @@ func (r *Replica) saveLineage(l lineage) error {
 	r.line = l
 	r.mu.Unlock()
 	return nil
+}
+
+// Skew is how far a device's clock was ahead of this one's when it was last heard; false if it
+// was not heard since Open. The way between them counts, too. It decides nothing but who wins
+// among concurrent writes.
+func (r *Replica) Skew(dev ident.DeviceID) (time.Duration, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	d, ok := r.skews[dev]
+	return d, ok
 }
 
 // News counts events after which every session must begin anew, so that both sides say again

@@ -95,7 +95,8 @@ type Replica struct {
 	acks    map[ident.DeviceID]Ack
 	line    lineage                 // of restored devices
 	heldBy  map[ident.DeviceID]bool // devices that hold back changes of this one
-	differs map[ident.DeviceID]int  // devices that claim the same and hold something else: how often that was looked into
+	skews   map[ident.DeviceID]time.Duration
+	differs map[ident.DeviceID]int // devices that claim the same and hold something else: how often that was looked into
 
 	inDoubt atomic.Bool   // a peer knows another log of this device: nothing is sent
 	reborn  atomic.Int32  // new incarnations since Open
@@ -141,7 +142,7 @@ func Open(cfg Config) (*Replica, error) {
 	r := &Replica{
 		cfg: cfg, keys: keys{cfg.DB}, self: ident.Writer{Device: cfg.Self, Incarnation: 1}, names: cfg.Names, log: cfg.Log,
 		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, acks: map[ident.DeviceID]Ack{},
-		unfinished: map[ident.DeviceID]*progress{}, heldBy: map[ident.DeviceID]bool{},
+		unfinished: map[ident.DeviceID]*progress{}, heldBy: map[ident.DeviceID]bool{}, skews: map[ident.DeviceID]time.Duration{},
 		brakes: brakes{held: map[ident.Writer]Hold{}, counts: map[ident.Writer]burst{}}, line: newLineage(), differs: map[ident.DeviceID]int{},
 		numbers: writerTable{num: map[ident.Writer]uint32{}},
 	}

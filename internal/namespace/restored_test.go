@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/shelffs/shelf/internal/kv"
 )
@@ -236,6 +237,27 @@ func TestDamageIsFoundAndMended(t *testing.T) {
 	w.converged()
 	if n := b.Stat().Files; n != 500 || len(b.Differing()) != 0 {
 		t.Errorf("%d files, differs from %v", n, b.Differing())
+	}
+}
+
+// A clock that is years off decides nothing but ties, and is seen.
+func TestSkewIsSeen(t *testing.T) {
+	w := newMemWorld(t, 1, 2)
+	a, b := w.devices[0], w.devices[1]
+	b.skew = -20 * 365 * 24 * time.Hour
+	f := mkfile(t, a.Replica, Root, "f", 1)
+	w.heal()
+	must(b.Commit(f.ID, nil, content(2), 0)) // has seen the first: not concurrent
+	w.heal()
+	wantNames(t, a.Replica, Root, "f")
+	if e := must(a.Lookup(Root, "f")); e.Size() != 2 {
+		t.Errorf("a later write with an earlier clock lost: size %d", e.Size())
+	}
+	if s, ok := a.Skew(b.id()); !ok || s != b.skew {
+		t.Errorf("%v %v", s, ok)
+	}
+	if _, ok := a.Skew(a.id()); ok {
+		t.Error("skew of itself")
 	}
 }
 

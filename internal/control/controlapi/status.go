@@ -85,4 +85,7 @@ type Device struct {
 	Peer
 	Self     bool      `json:"self"`     // this device; it counts as connected
 	Admitted time.Time `json:"admitted"` // when the account log admitted it
+	// ClockSkew is how far its clock was ahead of this device's when it last connected, in
+	// milliseconds; null when not known, or too little to tell from the way between them.
+	ClockSkew *int64 `json:"clock_skew_ms"`
 }
