@@ -17,26 +17,6 @@ import (
 	"time"
 )
 
-// shelfBin is the program under test, built once by TestMain.
-var shelfBin string
-
-func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		dir, err := os.MkdirTemp("", "shelf-scenario-")
-		if err != nil {
-			panic(err)
-		}
-		defer os.RemoveAll(dir)
-		shelfBin = filepath.Join(dir, "shelf")
-		build := exec.Command("go", "build", "-o", shelfBin, "github.com/shelffs/shelf/cmd/shelf")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
-			return 1
-		}
-		return m.Run()
-	}())
-}
-
 // device is one home on this machine, driven only by the command line.
 type device struct {
 	t    testing.TB
@@ -75,7 +55,7 @@ func (d *device) cleanup() {
 
 func (d *device) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, shelfBin, append([]string{"--home", d.home}, args...)...)
-	cmd.Env = append(os.Environ(), "SHELF_KEYRING=off")
+	cmd.Env = environment()
 	return cmd
 }
 
