@@ -97,11 +97,14 @@ func (d *demo) tell(format string, args ...any) {
 	}
 }
 
-// invitePlay says what a person can try.
+// invitePlay says what a person can try, line by line or all of it pasted at once: a new file takes some
+// milliseconds to the other device, and a shell is faster.
 func (d *demo) invitePlay() {
 	d.tell("\nBoth stay mounted. In another terminal:\n")
 	d.tell("  ls -l %s", filepath.Join(d.desktop.Mount, "notes"))
-	d.tell("  echo hello > %s; cat %s", filepath.Join(d.laptop.Mount, "hello"), filepath.Join(d.desktop.Mount, "hello"))
+	d.tell("  echo hello > %s", filepath.Join(d.laptop.Mount, "hello"))
+	d.tell("  %s --home %s sync --wait", d.exe, d.laptop.Home)
+	d.tell("  cat %s", filepath.Join(d.desktop.Mount, "hello"))
 	d.tell("  %s --home %s ls -l", d.exe, d.desktop.Home)
 	d.tell("  %s --home %s pin /photos", d.exe, d.desktop.Home)
 	d.tell("\nCtrl-C ends both and removes everything.")
