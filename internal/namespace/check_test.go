@@ -20,6 +20,7 @@ func checkView(t testing.TB, r *Replica) tree {
 			t.Fatalf("path of %q: %v", e.Name, err)
 		}
 	}
+	checkClashes(t, r, v)
 	return v
 }
 
@@ -42,7 +43,7 @@ func TestCheckMissesNoRow(t *testing.T) {
 	if err := a.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range []byte{tableNode, tableXattr, tablePolicy, tableName, tableDir, tableOrigin, tableLinks, tableDots} {
+	for _, table := range []byte{tableNode, tableXattr, tablePolicy, tableName, tableSeveral, tableDir, tableOrigin, tableLinks, tableDots} {
 		var keys []kv.Key
 		must(0, a.db.ScanKeys(a.db.Key(table), func(k kv.Key) bool { keys = append(keys, k.Clone()); return true }))
 		if len(keys) == 0 {

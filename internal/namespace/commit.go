@@ -108,6 +108,9 @@ func (t *tx) rows(b *kv.Batch) {
 		}
 	}
 	for k, x := range t.names {
+		if x.dirty {
+			t.several(b, k, len(x.was), len(x.nodes))
+		}
 		switch {
 		case !x.dirty || slices.Equal(x.nodes, x.was):
 		case len(x.nodes) == 0:

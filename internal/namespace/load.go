@@ -43,7 +43,7 @@ func (r *Replica) load() error {
 			err = r.brakes.decode(row)
 		}
 	}
-	if err := errors.Join(err, r.loadAcks(), r.loadProgress(), r.loadPending()); err != nil {
+	if err := errors.Join(err, r.loadAcks(), r.loadProgress(), r.loadPending(), r.indexSeveral()); err != nil {
 		return err
 	}
 	if moved { // the image may be old: what it names as this device's last write may not be the last
