@@ -142,6 +142,11 @@ func (r *Replica) Complete(ctx context.Context, from ident.DeviceID, end End) (C
 	if err := ctx.Err(); err != nil {
 		return Claims{}, errs.E(op, errs.Interrupted, "", err)
 	}
+	// The result acknowledges: whoever collects removals by it must know what was done here
+	// before, or it would forget a directory in which something was just put.
+	if err := r.flush(); err != nil {
+		return Claims{}, err
+	}
 	r.applying.Lock()
 	defer r.applying.Unlock()
 	s := r.session(from)

@@ -35,6 +35,7 @@ func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime in
 			return id, errs.E(op, errs.Stale, "", nil)
 		}
 		t.revive(t.folder(n.at.parent))
+		t.comeBack(id)
 		t.edit(n, base, bytes, mtime)
 		return id, nil
 	})

@@ -42,6 +42,9 @@ func (t *tx) putAttr(id regID, value string, s merge.Stamp) {
 // that its source covered, but not the source. A removed directory is revived by it.
 func (t *tx) reassert(n NodeID) {
 	x := t.node(n)
+	if !x.Alive() {
+		t.placeAgain(n)
+	}
 	gs, rest := x.parts()
 	cover := slices.Clone(rest)
 	body := t.present(x)
@@ -57,6 +60,31 @@ func (t *tx) reassert(n NodeID) {
 		v.T = gs[0].Best.T
 	}
 	t.write(regID{node: n, kind: regBytes}, v, cover)
+}
+
+// placeAgain says unchanged where a node lies that does not exist and is about to: others who
+// know of its removal may have forgotten the place (S7).
+func (t *tx) placeAgain(n NodeID) {
+	if p := t.node(n).P.Winner(); p != nil {
+		id := regID{node: n, kind: regPlace}
+		t.write(id, &merge.Version{T: p.T, Class: merge.Placed, Place: p.Place}, t.held(id))
+	}
+}
+
+// comeBack says again where a removed file lies, and revives the directories above it.
+func (t *tx) comeBack(n NodeID) {
+	if x := t.node(n); x.Alive() {
+		return
+	}
+	t.placeAgain(n)
+	for p := t.node(n).P.Winner(); p != nil && p.Place.Parent != Root; {
+		up := t.node(p.Place.Parent)
+		if up.Alive() {
+			return
+		}
+		t.reassert(up.ID)
+		p = up.P.Winner()
+	}
 }
 
 // dropGroup removes one group from n's content register (N6).

@@ -200,7 +200,8 @@ func (a *action) commit() {
 	delete(a.handles, a.s.arg(0))
 	e, err := a.names.Get(h.id)
 	if errs.Is(err, errs.Stale) {
-		return // removed here: a filesystem does not commit
+		a.bringBack(h)
+		return
 	}
 	a.ok(err)
 	a.target(h.id)
@@ -219,6 +220,24 @@ func (a *action) commit() {
 	a.w.oracle.forgone(a.device, h.seen, h.base)
 	a.w.oracle.wrote(a.device, c)
 	a.loose = !slices.Equal(h.base, e.Versions) // what the writer had not seen shows as a copy
+}
+
+// bringBack commits to a file that is gone. One that was removed here stays removed: the
+// filesystem does not commit; one that was removed elsewhere comes back.
+func (a *action) bringBack(h handle) {
+	if a.s.arg(2) != "removed elsewhere" {
+		return
+	}
+	c := a.s.num(1)
+	a.store(c)
+	n, err := a.names.Commit(h.id, h.base, content(c), 0)
+	if !a.may(err, errs.Stale) {
+		return
+	}
+	a.target(h.id, n.Parent)
+	a.w.oracle.wrote(a.device, c)
+	a.loose = true
+	a.shows(n.Parent, n.Name, h.id, c)
 }
 
 func (a *action) rename() {

@@ -88,12 +88,19 @@ func (w *world) session(dst, src *device, page, cut int, garble func([]byte) []b
 		end, err = namespace.ParseEnd(end.Encode())
 		dst.ok(err)
 	}
-	_, err = dst.names.Complete(ctx, src.id, end)
+	claims, err := dst.names.Complete(ctx, src.id, end)
 	if dst.broke(err) {
 		return moved, false
 	}
 	dst.ok(err)
 	dst.durable()
+	if w.step.Op == "end" || !w.dice.one(8) { // else the answer is lost
+		if err := src.names.Acknowledged(dst.id, claims); src.broke(err) {
+			return moved, false
+		} else {
+			src.ok(err)
+		}
+	}
 	return moved, w.audit(dst, src, d, &moved)
 }
 
