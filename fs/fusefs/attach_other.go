@@ -4,6 +4,7 @@ package fusefs
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
@@ -13,3 +14,7 @@ func attach(_ context.Context, r *raw, dir string, m *fuse.MountOptions) (*fuse.
 }
 
 func settle(string) {}
+
+func connection(string) string { return "" }
+
+func abort(string) error { return errors.ErrUnsupported }

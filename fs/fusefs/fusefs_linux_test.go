@@ -150,3 +150,13 @@ func TestAttachThroughHelper(t *testing.T) {
 		t.Fatal("it goes on serving after the unmount")
 	}
 }
+
+// A mount that is gone from here and is served all the same is not waited for without end.
+func TestUnmountEndsInAnyCase(t *testing.T) {
+	s := &Server{dir: t.TempDir(), raw: newRaw(nil, Options{Log: slog.New(slog.DiscardHandler)}), done: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*copiesTime)
+	defer cancel()
+	if err := s.Unmount(ctx, false); err != nil {
+		t.Error(err)
+	}
+}

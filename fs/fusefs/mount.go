@@ -43,6 +43,7 @@ type Options struct {
 // Server is a live mount.
 type Server struct {
 	dir  string
+	conn string // for abort
 	raw  *raw
 	srv  *fuse.Server
 	core *fs.FS
@@ -90,6 +91,7 @@ func Mount(ctx context.Context, dir string, core *fs.FS, o Options) (*Server, er
 		return nil, errs.E(op, errs.Other, dir, err)
 	}
 	settle(dir)
+	s.conn = connection(dir)
 	raiseReadAhead(dir)
 	return s, nil
 }
@@ -137,9 +139,16 @@ func (s *Server) Dir() string { return s.dir }
 // Done is closed when the mount has ended, whoever ended it.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
+// copiesTime is how long the end of a mount that nobody here uses any more is waited for.
+const copiesTime = 2 * time.Second
+
 // Unmount ends the mount. While programs use it, it is Busy and the message names them,
 // unless lazy: then it disappears from the tree at once, and open files keep working
 // until they are closed or ctx ends.
+//
+// Another mount namespace (a container's, say) may have a copy of the mount, with which it
+// would live on. It is cut off there, or where the system does not let us, left behind: it
+// then ends with this process.
 func (s *Server) Unmount(ctx context.Context, lazy bool) error {
 	select {
 	case <-s.done:
@@ -149,10 +158,26 @@ func (s *Server) Unmount(ctx context.Context, lazy bool) error {
 	if err := mounthelper.Unmount(ctx, s.dir, lazy); err != nil {
 		return err
 	}
-	select {
-	case <-s.done:
-		return nil
-	case <-ctx.Done():
-		return errs.E("fusefs.Unmount", errs.Busy, s.dir, errors.New("unmounted, but programs still hold files open"))
+	var patience <-chan time.Time
+	if !lazy {
+		patience = time.After(copiesTime)
+	}
+	for aborted := false; ; {
+		select {
+		case <-s.done:
+			return nil
+		case <-ctx.Done():
+			return errs.E("fusefs.Unmount", errs.Busy, s.dir, errors.New("unmounted, but programs still hold files open"))
+		case <-patience:
+			if aborted {
+				return nil
+			}
+			err := abort(s.conn)
+			s.raw.opts.Log.Warn("another mount namespace has a copy of the mount; it is cut off", "err", err)
+			if err != nil {
+				return nil
+			}
+			aborted, patience = true, time.After(copiesTime)
+		}
 	}
 }
