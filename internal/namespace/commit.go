@@ -18,7 +18,9 @@ func (r *Replica) commit(op string, t *tx) error {
 	if t.also != nil {
 		t.also(b)
 	}
-	news := t.diff()
+	d := t.diff()
+	t.keepHistory(b, d)
+	t.writerRows(b)
 	if t.err != nil {
 		b.Close()
 		return t.err
@@ -43,7 +45,7 @@ func (r *Replica) commit(op string, t *tx) error {
 		r.pending = append(r.pending, t.written...)
 		r.group.kick()
 	}
-	r.watch.publish(news)
+	r.watch.publish(d.out)
 	return nil
 }
 
@@ -150,10 +152,15 @@ func (t *tx) rows(b *kv.Batch) {
 			t.fail(b.Delete(t.keys.link(k.file, k.link)))
 		}
 	}
+	t.fail(b.Set(t.keys.state(stateCounters), t.state.encode()))
+}
+
+// writerRows writes the numbers that rows have used for the first time.
+func (t *tx) writerRows(b *kv.Batch) {
+	w := &t.r.numbers
 	for i := t.r.saved; i < len(w.list); i++ {
 		t.fail(b.Set(t.keys.writer(uint32(i)), w.list[i].Append(nil)))
 	}
-	t.fail(b.Set(t.keys.state(stateCounters), t.state.encode()))
 }
 
 func encodeAck(a Ack) []byte {

@@ -10,11 +10,12 @@ import (
 // diff lists what a transaction changes of what is shown, exactly: every name that stands for
 // something else, every node that shows other bytes or attributes. It compares with the store,
 // so it runs before the commit. Needs writing.
-func (t *tx) diff() []Change {
-	if !t.r.watch.busy() {
-		return nil
+func (t *tx) diff() *differ {
+	d := &differ{now: t, old: t.r.reader()}
+	if !t.r.watch.busy() && !t.r.keepsHistory() {
+		return d
 	}
-	d := differ{now: t, old: t.r.reader(), seen: map[changeKey]bool{}, done: map[nameKey]bool{}}
+	d.seen, d.done = map[changeKey]bool{}, map[nameKey]bool{}
 	for k := range t.changed {
 		d.nameRow(k)
 	}
@@ -30,7 +31,7 @@ func (t *tx) diff() []Change {
 		d.add(Change{What: PlacementChanged, Node: id})
 	}
 	t.fail(d.old.err)
-	return d.out
+	return d
 }
 
 type differ struct {

@@ -45,9 +45,11 @@ type Config struct {
 	Released func(ident.Writer) uint64 // nil: nothing was
 	// Disk is what tells this store from a copy of it: as long as it stays, the store has
 	// neither been restored nor copied. Empty: unknown.
-	Disk  []byte
-	Log   *slog.Logger  // nil: silent
-	Group time.Duration // longest wait of an operation for durability; 0: 5 ms; < 0: only Sync
+	Disk []byte
+	// History is how long old states are kept; 0: DefaultHistory, < 0: none are.
+	History time.Duration
+	Log     *slog.Logger  // nil: silent
+	Group   time.Duration // longest wait of an operation for durability; 0: 5 ms; < 0: only Sync
 }
 
 // epoch is the key epoch that batches are written in. There is only the first one yet.
@@ -84,6 +86,7 @@ type Replica struct {
 	numbers writerTable
 	saved   int // numbers that have a row
 	lastT   merge.Stamp
+	moments moments
 	closed  bool
 
 	// mu lets readers see the store between two transactions, never amid one.
@@ -135,6 +138,9 @@ func Open(cfg Config) (*Replica, error) {
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.History == 0 {
+		cfg.History = DefaultHistory
 	}
 	if cfg.Group == 0 {
 		cfg.Group = 5 * time.Millisecond

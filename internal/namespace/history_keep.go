@@ -1,0 +1,205 @@
+package namespace
+
+import (
+	"slices"
+	"time"
+
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace/merge"
+)
+
+// moments gives each transaction that ends states a time of its own. It needs Replica.writing.
+type moments struct{ last uint64 }
+
+// next is now, or just after the moment before; but if the clock was set back, that is followed.
+func (m *moments) next(now time.Time) uint64 {
+	at := uint64(max(now.UnixNano(), 1))
+	if at <= m.last && m.last-at < uint64(time.Second) {
+		at = m.last + 1
+	}
+	m.last = at
+	return at
+}
+
+// historic writes history during one commit.
+type historic struct {
+	now, old *tx
+	b        *kv.Batch
+	at       uint64
+	done     map[nameKey]bool // names whose old state has a row
+}
+
+// keepHistory adds rows for the states that the transaction ends. d has compared it with the
+// store. Needs writing.
+func (t *tx) keepHistory(b *kv.Batch, d *differ) {
+	if !t.r.keepsHistory() {
+		return
+	}
+	h := historic{now: t, old: d.old, b: b}
+	for i := range d.out {
+		switch c := &d.out[i]; {
+		case c.What == NameChanged && !c.Old.IsZero():
+			h.name(c)
+		case c.What == ContentChanged:
+			h.content(c.Node)
+		}
+	}
+	t.fail(d.old.err)
+}
+
+func (r *Replica) keepsHistory() bool { return r.cfg.History > 0 && !r.blind() }
+
+// name is for a name that stands for something else now.
+func (h *historic) name(c *Change) {
+	f := h.old.folder(c.Parent)
+	if f.id != c.Parent { // one of several merged directories: told once
+		return
+	}
+	e, ok := h.old.lookup(f, c.Name)
+	if !ok || e.ID != c.Old {
+		return
+	}
+	how, to := Removed, NodeID{}
+	after, lives := h.now.entryOf(e.ID)
+	switch {
+	case lives && after.Nlink >= e.Nlink:
+		how, to = Moved, e.ID
+	case lives: // one of several hard links
+	case e.Conflict != nil && !e.Conflict.Of.IsZero():
+		how = Decided
+	case !c.Node.IsZero():
+		how, to = Replaced, c.Node
+	}
+	h.keep(e, how, to)
+}
+
+// content is for a file that shows other bytes.
+func (h *historic) content(id NodeID) {
+	if n := h.now.nodes[id]; n != nil && n.was.bytes.Kind == File && n.was.size == 0 {
+		return
+	}
+	if e, ok := h.old.entryOf(id); ok && (e.Kind != File || e.Content.Size > 0) {
+		h.keep(e, Overwritten, id)
+	}
+}
+
+// keep writes one row, unless the state is not worth one.
+func (h *historic) keep(e Entry, how How, to NodeID) {
+	k := nameKey{e.Parent, e.Name}
+	if h.done[k] {
+		return
+	}
+	end := h.ender(e)
+	if h.at == 0 {
+		h.at = h.now.r.moments.next(h.now.r.cfg.Clock())
+	}
+	f := Former{Entry: e, How: how, Local: !h.now.remote, From: h.old.since(e, int64(h.at))}
+	by := ident.Writer{}
+	switch {
+	case end != nil:
+		by = end.Dot.Writer
+	case f.Local:
+		by = h.now.author
+	}
+	if h.fleeting(e, end, by) {
+		return
+	}
+	if h.done == nil {
+		h.done = map[nameKey]bool{}
+	}
+	h.done[k] = true
+	f.left = h.now.leaves(to)
+	w := &h.now.r.numbers
+	row := w.encodeFormer(&f, h.writer(e), by)
+	f.Key = FormerKey{h.at, hashRow(row)}
+	t := h.now
+	t.fail(h.b.Set(t.keys.former(f.Key), row))
+	t.fail(h.b.Set(t.db.Extend(t.keys.formerName(e.Parent, e.Name), f.Key.parts()...), nil))
+	t.fail(h.b.Set(t.db.Extend(t.keys.formerNode(e.ID), f.Key.parts()...), nil))
+}
+
+// writer is who wrote what e shows.
+func (h *historic) writer(e Entry) ident.Writer {
+	for _, d := range e.Versions {
+		if d.Writer.Device == e.Writer {
+			return d.Writer
+		}
+	}
+	return ident.Writer{}
+}
+
+// ender is the version that made e stop showing, nil if it is another node's.
+func (h *historic) ender(e Entry) (end *merge.Version) {
+	ids := []NodeID{e.ID}
+	if e.Conflict != nil && !e.Conflict.Of.IsZero() {
+		ids = append(ids, e.Conflict.Of)
+	}
+	if x := h.now.names[nameKey{e.Parent, e.Name}]; x != nil { // a hard link is another node
+		ids = append(ids, x.was...)
+	}
+	for _, id := range ids {
+		n := h.now.nodes[id]
+		if n == nil {
+			continue
+		}
+		for _, v := range slices.Concat(n.P, n.C) {
+			old := slices.Contains(n.before.P, v) || slices.Contains(n.before.C, v)
+			if !old && (end == nil || v.Compare(end) > 0) {
+				end = v
+			}
+		}
+		if end != nil {
+			break
+		}
+	}
+	return end
+}
+
+// fleeting reports whether a device ended what it had itself made a moment before. For another
+// device's changes only its stamps tell, and those of one millisecond tell nothing: a stamp above
+// one from the future counts on from there.
+func (h *historic) fleeting(e Entry, end *merge.Version, by ident.Writer) bool {
+	if by.Device != e.Writer || by == (ident.Writer{}) {
+		return false
+	}
+	made := e.Stamp.Time()
+	if !h.now.remote {
+		age := time.Unix(0, int64(h.at)).Sub(made)
+		return age >= 0 && age < fleeting
+	}
+	if end == nil {
+		return false
+	}
+	age := end.T.Time().Sub(made)
+	return age > 0 && age < fleeting
+}
+
+// since is from when e showed, as far as stamps tell, but not after now. A stamp from the future
+// tells nothing: then it is 0.
+func (t *tx) since(e Entry, now int64) int64 {
+	s := e.Stamp
+	if p := t.node(e.ID).P.Winner(); p != nil {
+		s = max(s, p.T)
+	}
+	if at := s.Nanos(); at <= now {
+		return at
+	}
+	return 0
+}
+
+// leaves describes a node for left.
+func (t *tx) leaves(id NodeID) (l left) {
+	if id.IsZero() {
+		return l
+	}
+	n := t.node(id)
+	l.node = id
+	if p := n.P.Winner(); p != nil {
+		l.place = p.Dot
+	}
+	if gs, _ := n.parts(); len(gs) > 0 {
+		l.bytes = gs[0].Best.Dot
+	}
+	return l
+}

@@ -1,0 +1,121 @@
+package namespace
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace/merge"
+)
+
+// FormerPath is the path of an old state: that of its directory now, or last, and its name.
+func (r *Replica) FormerPath(f *Former) (path string, err error) {
+	err = r.read(func(t *tx) error {
+		path = t.oncePath(f.Parent, f.Name)
+		return nil
+	})
+	return path, err
+}
+
+// oncePath climbs from a directory that may be gone.
+func (t *tx) oncePath(dir NodeID, name string) string {
+	names := []string{name}
+	for range maxDepth {
+		if dir == Root {
+			break
+		}
+		if s, ok := t.show(dir); ok {
+			names, dir = append(names, s.it.Name), s.in.id
+			continue
+		}
+		past := t.formers(t.keys.formerNode(dir))
+		if len(past) == 0 {
+			break
+		}
+		names, dir = append(names, past[0].Name), past[0].Parent
+	}
+	slices.Reverse(names)
+	return strings.Join(names, "/")
+}
+
+// comeBack makes dir show an old state under name. In its old place, if the node is known and gone,
+// it is the same node again, with its extended attributes and placements; else it is a new one. Exist.
+func (r *Replica) comeBack(op string, was Entry, dir NodeID, name string) (Entry, error) {
+	return r.entryOp(op, func(t *tx) (NodeID, error) {
+		f, err := t.room(op, dir, name)
+		if err != nil {
+			return NodeID{}, err
+		}
+		id := was.ID
+		same := was.Parent == f.id && was.Name == name
+		if n := t.node(id); !same || n.placed || n.Alive() || len(n.P) == 0 {
+			if id, err = t.newID(dir, was.Kind == Dir); err != nil {
+				return id, err
+			}
+		}
+		body := merge.Body{Mode: was.Mode, UID: was.UID, GID: was.GID, Mtime: was.Mtime,
+			Bytes: merge.Bytes{Kind: was.Kind, Content: was.Content, Target: was.Target, Rdev: was.Rdev}}
+		if !validBytes(id, body.Bytes) {
+			return id, errs.E(op, errs.Invalid, "", nil)
+		}
+		t.revive(f)
+		if id.IsDir() {
+			t.pinCuts()
+		}
+		stamp := t.stamp(id)
+		t.putPlace(id, f.id, name, false, stamp)
+		t.put(id, merge.Strong, &body, stamp)
+		n := t.node(id) // registers from before would overrule the body
+		if len(n.Mode) > 0 {
+			t.putAttr(regID{node: id, kind: regMode}, encodeMode(was.Mode), stamp)
+		}
+		if len(n.Owner) > 0 {
+			t.putAttr(regID{node: id, kind: regOwner}, encodeOwner(owner{was.UID, was.GID}), stamp)
+		}
+		return id, nil
+	})
+}
+
+// makeDirs returns the directory of a path and makes what is missing of it, as it last was.
+func (r *Replica) makeDirs(op string, names []string) (dir NodeID, err error) {
+	dir = Root
+	for _, name := range names {
+		e, err := r.Lookup(dir, name)
+		if errs.Is(err, errs.NotExist) {
+			e, err = r.comeBack(op, r.lastDir(dir, name), dir, name)
+		}
+		if err != nil {
+			return dir, err
+		}
+		if e.Kind != Dir {
+			return dir, errs.E(op, errs.NotDir, name, nil)
+		}
+		dir = e.ID
+	}
+	return dir, nil
+}
+
+// lastDir is the directory that dir last showed under a name, or how a new one looks.
+func (r *Replica) lastDir(dir NodeID, name string) (e Entry) {
+	e = Entry{Kind: Dir, Mode: rootMode, UID: rootOwner, GID: rootOwner}
+	_ = r.read(func(t *tx) error {
+		_, past := t.named(dir, name)
+		for _, f := range past {
+			if f.Kind == Dir && f.How != Moved {
+				e = f.Entry
+				break
+			}
+		}
+		return nil
+	})
+	return e
+}
+
+func splitPath(path string) (names []string) {
+	for s := range strings.SplitSeq(path, "/") {
+		if s != "" && s != "." {
+			names = append(names, s)
+		}
+	}
+	return names
+}

@@ -1,0 +1,200 @@
+package namespace
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/kv"
+)
+
+// Bring sees to it that the blocks of a content are durable on this device, as they must be before
+// a record names them. owned is called with the node that then does.
+type Bring func(ctx context.Context, c blocks.Content) (owned func(NodeID) error, err error)
+
+// Put is one path of a restore or an undo. Err says why nothing was done about it: Exist, Stale
+// (somebody changed it since), NotExist (its directory is gone), or what Bring answered.
+type Put struct {
+	Path string
+	Kind Kind
+	Size uint64
+	From string // undo: where it was moved back from
+	Err  error
+}
+
+// burstGap is the longest quiet time within one burst of changes of a device.
+const burstGap = 5 * time.Second
+
+// Restore brings an old state back: to its path or, if to is not empty, to that one. It consists of
+// ordinary operations, so it shows on all devices and can be undone. Missing directories on the way
+// are made. A file that is there gets the old contents; what else is there is left alone (Exist).
+// A directory comes with what was in it before the burst of changes that took it away; what is
+// there of it already stays. each is told every path. The error is of kind Interrupted, or the
+// first of the paths.
+func (r *Replica) Restore(ctx context.Context, f Former, to string, bring Bring, each func(Put)) error {
+	const op = "namespace.Restore"
+	if to == "" {
+		var err error
+		if to, err = r.FormerPath(&f); err != nil {
+			return err
+		}
+	}
+	names := splitPath(to)
+	if len(names) == 0 {
+		return errs.E(op, errs.Invalid, "/", nil)
+	}
+	w := restorer{r: r, ctx: ctx, bring: bring, each: each, when: f.Until() - 1}
+	if f.Kind == Dir && f.How != Moved {
+		var err error
+		if w.when, err = r.beforeBurst(f); err != nil {
+			return err
+		}
+	}
+	dir, err := r.makeDirs(op, names[:len(names)-1])
+	if err != nil {
+		return err
+	}
+	w.put(f.Entry, dir, strings.Join(names, "/"), true)
+	return w.err
+}
+
+type restorer struct {
+	r     *Replica
+	ctx   context.Context
+	bring Bring
+	each  func(Put)
+	when  int64 // trees as of then
+	err   error
+}
+
+// put restores one entry and what is below it. over: it replaces a file's contents.
+func (w *restorer) put(was Entry, dir NodeID, path string, over bool) {
+	const op = "namespace.Restore"
+	if err := w.ctx.Err(); err != nil {
+		w.err = errs.E(op, errs.Interrupted, path, err)
+		return
+	}
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	e, err := w.one(was, dir, name, over)
+	w.each(Put{Path: path, Kind: was.Kind, Size: was.Content.Size, Err: err})
+	if err != nil {
+		if w.err == nil {
+			w.err = err
+		}
+		return
+	}
+	if was.Kind != Dir {
+		return
+	}
+	kids, err := w.r.At(was.ID, w.when)
+	if err != nil {
+		w.err = err
+		return
+	}
+	for _, k := range kids {
+		if w.put(k, e.ID, path+"/"+k.Name, false); errs.Is(w.err, errs.Interrupted) {
+			return
+		}
+	}
+}
+
+func (w *restorer) one(was Entry, dir NodeID, name string, over bool) (Entry, error) {
+	const op = "namespace.Restore"
+	now, err := w.r.Lookup(dir, name)
+	switch {
+	case errs.Is(err, errs.NotExist):
+		return w.r.putBack(w.ctx, was, dir, name, w.bring)
+	case err != nil:
+		return now, err
+	case was.Kind == Dir && now.Kind == Dir || same(was, now):
+		return now, nil
+	case was.Kind != File || now.Kind != File || !over:
+		return now, errs.E(op, errs.Exist, name, nil)
+	}
+	return w.r.rewrite(w.ctx, now.ID, was, w.bring)
+}
+
+// same reports whether an entry shows the bytes of another.
+func same(a, b Entry) bool {
+	return a.Kind == b.Kind && a.Content == b.Content && a.Target == b.Target && a.Rdev == b.Rdev
+}
+
+// rewrite gives a file old contents.
+func (r *Replica) rewrite(ctx context.Context, id NodeID, was Entry, bring Bring) (Entry, error) {
+	owned, err := bring(ctx, was.Content)
+	if err != nil {
+		return Entry{}, err
+	}
+	e, err := r.Commit(id, nil, was.Content, was.Mtime)
+	if err == nil {
+		err = owned(id)
+	}
+	return e, err
+}
+
+// putBack makes an old state show under a free name.
+func (r *Replica) putBack(ctx context.Context, was Entry, dir NodeID, name string, bring Bring) (Entry, error) {
+	const op = "namespace.Restore"
+	owned := func(NodeID) error { return nil }
+	if was.Kind == File && was.Content.Size > 0 {
+		var err error
+		if owned, err = bring(ctx, was.Content); err != nil {
+			return Entry{}, err
+		}
+	}
+	e, err := r.comeBack(op, was, dir, name)
+	if err == nil {
+		err = owned(e.ID)
+	}
+	return e, err
+}
+
+// beforeBurst is the moment before the burst of changes, of one device, that ended with f.
+func (r *Replica) beforeBurst(f Former) (int64, error) {
+	first := f.Until()
+	err := r.walkBack(f.Key, func(g Former) bool {
+		if g.By != f.By {
+			return true
+		}
+		if first-g.Until() > int64(burstGap) {
+			return false
+		}
+		first = g.Until()
+		return true
+	})
+	return first - 1, err
+}
+
+// walkBack calls fn for the rows before a key, newest first, until it returns false. Writers pass
+// in between.
+func (r *Replica) walkBack(before FormerKey, fn func(Former) bool) error {
+	const page = 1024
+	for more := true; more; {
+		var got []Former
+		err := r.read(func(t *tx) error {
+			rng := kv.Range{Prefix: t.db.Key(tableFormer), From: t.keys.former(before), After: true, Reverse: true}
+			t.fail(t.src.ScanRange(rng, func(k kv.Key, row []byte) bool {
+				at, ok := keyAt(k)
+				f, err := decodeFormer(at, row, t.writers)
+				if ok && err == nil {
+					got = append(got, f)
+				}
+				before = at
+				return len(got) < page
+			}))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, f := range got {
+			if !fn(f) {
+				return nil
+			}
+		}
+		more = len(got) == page
+	}
+	return nil
+}

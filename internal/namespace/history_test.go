@@ -1,0 +1,360 @@
+package namespace
+
+import (
+	"context"
+	"fmt"
+	"math/rand"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/kv"
+)
+
+// pass lets time go by; more than fleeting unless said otherwise.
+func (w *world) pass(d ...time.Duration) int64 {
+	if len(d) == 0 {
+		d = []time.Duration{time.Minute}
+	}
+	w.now = w.now.Add(d[0])
+	return w.now.UnixNano()
+}
+
+// states describes versions, newest first.
+func states(fs []Former) (out []string) {
+	how := map[How]string{Overwritten: "overwritten", Removed: "removed", Replaced: "replaced", Moved: "moved", Decided: "decided"}
+	for _, f := range fs {
+		out = append(out, fmt.Sprintf("%s:%d %s", f.Name, f.Size(), how[f.How]))
+	}
+	return out
+}
+
+func wantStates(t *testing.T, fs []Former, want ...string) {
+	t.Helper()
+	if got := states(fs); !slices.Equal(got, want) {
+		t.Errorf("versions %q, want %q", got, want)
+	}
+}
+
+func versionsOf(t *testing.T, r *Replica, path string) []Former {
+	t.Helper()
+	_, past, err := r.Versions(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return past
+}
+
+func TestVersions(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.devices[0].Replica
+	d := mkdir(t, r, Root, "docs")
+	f := mkfile(t, r, d.ID, "a", 5)
+	made := w.now.UnixNano()
+	w.pass()
+	must(r.Commit(f.ID, nil, content(6), 0))
+	first := w.now.UnixNano()
+	w.pass()
+	must(0, onlyErr(r.Rename(d.ID, "a", d.ID, "b", 0)))
+	w.pass()
+	g := mkfile(t, r, d.ID, "c", 7)
+	w.pass()
+	must(0, onlyErr(r.Rename(d.ID, "c", d.ID, "b", 0)))
+	w.pass()
+	must(r.Remove(d.ID, "b", false))
+
+	wantStates(t, versionsOf(t, r, "docs/a"), "b:6 replaced", "a:6 moved", "a:5 overwritten")
+	wantStates(t, versionsOf(t, r, "/docs//b"), "b:7 removed", "b:6 replaced", "c:7 moved")
+	old := versionsOf(t, r, "docs/a")[2]
+	if old.From-made > 10 || old.From < made || old.Until() != first || old.By != r.Writer().Device || old.Writer != old.By || !old.Local || old.ID != f.ID {
+		t.Errorf("%+v", old)
+	}
+	gone := must(r.Removed(d.ID))
+	wantStates(t, gone, "b:7 removed")
+	if gone[0].ID != g.ID {
+		t.Errorf("%+v", gone[0])
+	}
+	must(r.Remove(Root, "docs", true))
+	wantStates(t, versionsOf(t, r, "docs/b"), "b:7 removed", "b:6 replaced", "c:7 moved")
+	wantStates(t, must(r.Removed(Root)), "docs:0 removed")
+	_, _, err := r.Versions("docs/never")
+	wantKind(t, err, errs.NotExist)
+	_, _, err = r.Versions("never/a")
+	wantKind(t, err, errs.NotExist)
+	_, _, err = r.Versions("docs/b/x")
+	wantKind(t, err, errs.NotDir)
+	if err := r.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func onlyErr(_ Entry, _ *Entry, err error) error { return err }
+
+// What is made, and the steps of a save, leave nothing.
+func TestHistoryLeavesOutTheFleeting(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	a, b := w.devices[0], w.devices[1]
+	r := a.Replica
+	f := must(r.Create(Root, "doc", Spec{Kind: File}))
+	w.pass()
+	must(r.Commit(f.ID, nil, content(5), 0)) // its first bytes
+	w.pass()
+	save := func(n int) { // as editors do
+		must(r.Create(Root, "doc~", Spec{Kind: File, Content: content(n)}))
+		w.pass(10 * time.Millisecond)
+		pull(t, b, a, -1)
+		must(0, onlyErr(r.Rename(Root, "doc~", Root, "doc", 0)))
+		pull(t, b, a, -1)
+	}
+	save(6)
+	wantStates(t, versionsOf(t, r, "doc"), "doc:5 replaced")
+	save(7)
+	w.pass(time.Minute)
+	must(r.Remove(Root, "doc", false))
+	pull(t, b, a, -1)
+	for _, d := range w.devices {
+		wantStates(t, versionsOf(t, d.Replica, "doc"), "doc:7 removed", "doc:5 replaced")
+		_, _, err := d.Versions("doc~")
+		wantKind(t, err, errs.NotExist)
+	}
+	// a stamp from the future is no proof of haste
+	a.skew = 1000 * time.Hour
+	f = mkfile(t, r, Root, "late", 3)
+	a.skew = 0
+	must(r.Commit(f.ID, nil, content(4), 0))
+	wantStates(t, versionsOf(t, r, "late"), "late:3 overwritten")
+	// nor is what another device made just now
+	f = mkfile(t, r, Root, "theirs", 3)
+	pull(t, b, a, -1)
+	must(b.Remove(Root, "theirs", false))
+	wantStates(t, versionsOf(t, b.Replica, "theirs"), "theirs:3 removed")
+}
+
+// The other device has its own history, with its own clock.
+func TestHistoryOfOthersChanges(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	a, b := w.devices[0], w.devices[1]
+	f := mkfile(t, a.Replica, Root, "x", 5)
+	w.heal()
+	w.pass()
+	must(a.Commit(f.ID, nil, content(6), 0))
+	must(b.Commit(f.ID, nil, content(7), 0))
+	came := w.pass(time.Hour)
+	w.heal()
+	got := versionsOf(t, b.Replica, "x")
+	wantStates(t, versionsOf(t, a.Replica, "x"), states(versionsOf(t, a.Replica, "x"))...)
+	if last := got[len(got)-1]; last.Size() != 5 || last.By != b.id() || !last.Local || last.Until() >= came {
+		t.Errorf("%+v", last)
+	}
+	// one of the two now shows as a conflict copy, on the loser's device since now
+	loser := a
+	if e := must(a.Lookup(Root, "x")); e.Size() == 6 {
+		loser = b
+	}
+	if last := versionsOf(t, loser.Replica, "x")[0]; last.How != Overwritten || last.Local || last.By == loser.id() || last.Until() < came {
+		t.Errorf("%+v", last)
+	}
+	w.pass()
+	for _, name := range listing(t, a.Replica, Root) {
+		if isCopy(name) {
+			must(a.Remove(Root, name, false))
+			if got := versionsOf(t, a.Replica, name); len(got) != 1 || got[0].How != Decided || got[0].Conflict == nil {
+				t.Errorf("%q: %+v", name, got)
+			}
+		}
+	}
+	w.heal()
+	for _, d := range w.devices {
+		if err := d.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// snapshot is everything that a device shows, or showed at a time.
+func snapshot(t *testing.T, r *Replica, dir NodeID, path string, out map[string]string, list func(NodeID) []Entry) map[string]string {
+	t.Helper()
+	for _, e := range list(dir) {
+		p := path + "/" + e.Name
+		if _, twice := out[p]; twice {
+			t.Errorf("%s is there twice", p)
+		}
+		out[p] = fmt.Sprint(e.Kind, e.Content.Size, e.Target)
+		if e.Kind == Dir {
+			snapshot(t, r, e.ID, p, out, list)
+		}
+	}
+	return out
+}
+
+// At any time what At tells is what was shown then: random histories, with deletions, renames of
+// directories, replacements and restarts.
+func TestHistoryIsTrue(t *testing.T) {
+	for seed := range int64(12) {
+		w := newWorld(t, seed, 1)
+		d := w.devices[0]
+		rng := rand.New(rand.NewSource(seed))
+		list := func(dir NodeID) []Entry {
+			var out []Entry
+			for _, e := range must(d.List(dir, 0, 1000)) {
+				out = append(out, e.Entry)
+			}
+			return out
+		}
+		type moment struct {
+			at   int64
+			want map[string]string
+		}
+		var seen []moment
+		for step := range 120 {
+			randomChange(d.Replica, rng, list, step+1)
+			at := w.pass(time.Duration(3+rng.Intn(4000)) * time.Second)
+			seen = append(seen, moment{at - 1, snapshot(t, d.Replica, Root, "", map[string]string{}, list)})
+			if rng.Intn(30) == 0 {
+				d.close()
+				d.open()
+			}
+		}
+		for _, m := range seen {
+			got := snapshot(t, d.Replica, Root, "", map[string]string{}, func(dir NodeID) []Entry { return must(d.At(dir, m.at)) })
+			if !reflect.DeepEqual(got, m.want) {
+				t.Fatalf("seed %d: at %d there was\n%v\nnot\n%v", seed, m.at, m.want, got)
+			}
+			for _, e := range must(d.At(Root, m.at)) {
+				if l, err := d.LookupAt(Root, e.Name, m.at); err != nil || l.ID != e.ID || l.Content != e.Content {
+					t.Fatalf("seed %d: %q at %d is looked up as %+v, %v", seed, e.Name, m.at, l, err)
+				}
+			}
+		}
+		if err := d.Check(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func randomChange(r *Replica, rng *rand.Rand, list func(NodeID) []Entry, n int) {
+	var dirs, all []Entry
+	dirs = append(dirs, Entry{ID: Root})
+	for i := 0; i < len(dirs); i++ {
+		for _, e := range list(dirs[i].ID) {
+			if all = append(all, e); e.Kind == Dir {
+				dirs = append(dirs, e)
+			}
+		}
+	}
+	dir := dirs[rng.Intn(len(dirs))].ID
+	name := string(rune('a' + rng.Intn(4)))
+	x := Entry{}
+	if len(all) > 0 {
+		x = all[rng.Intn(len(all))]
+	}
+	switch k := rng.Intn(10); {
+	case k < 3 || len(all) == 0:
+		_, _ = r.Create(dir, name, Spec{Kind: File, Content: content(n)})
+	case k == 3:
+		_, _ = r.Create(dir, name, Spec{Kind: Dir, Mode: 0o755})
+	case k == 4:
+		_, _ = r.Create(dir, name, Spec{Kind: Symlink, Target: fmt.Sprint(n)})
+	case k == 5 && x.Kind == File:
+		_, _ = r.Commit(x.ID, nil, content(n), 0)
+	case k < 8:
+		_, _, _ = r.Rename(x.Parent, x.Name, dir, name, RenameFlag(rng.Intn(3)))
+	default:
+		_, _ = r.Remove(x.Parent, x.Name, x.Kind == Dir)
+	}
+}
+
+func TestMomentsAndExpiry(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	d := w.devices[0]
+	w.now = time.Date(2026, 5, 1, 12, 0, 30, 0, time.UTC)
+	f := mkfile(t, d.Replica, Root, "x", 1)
+	for i := range 40 { // one change a day
+		w.pass(24 * time.Hour)
+		must(d.Commit(f.ID, nil, content(i+2), 0))
+	}
+	for i := range 3 {
+		w.pass(20 * time.Second)
+		must(d.Commit(f.ID, nil, content(i+100), 0))
+	}
+	times := must(d.Moments())
+	if n := len(times); n != 41 { // 12:00, 12:01 of the last hour, and the days before; now is 12:01:30
+		t.Errorf("%d times: %v", n, times)
+	}
+	if !times[0].Equal(time.Date(2026, 6, 10, 12, 1, 0, 0, time.UTC)) || !times[2].Equal(time.Date(2026, 6, 9, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("%v", times[:3])
+	}
+	var told []NodeID
+	n := must(d.ExpireHistory(context.Background(), func(ns []NodeID) { told = append(told, ns...) }))
+	if left := versionsOf(t, d.Replica, "x"); n != 10 || len(told) != n || len(left) != 33 {
+		t.Errorf("%d states went, %d are left", n, len(left))
+	}
+	if cs := must(d.FormerContents(f.ID)); len(cs) != 33 || cs[0].Size != 101 {
+		t.Errorf("%d contents, the newest of %d bytes", len(cs), cs[0].Size)
+	}
+	if n := must(d.ExpireHistory(context.Background(), nil)); n != 0 {
+		t.Errorf("%d more", n)
+	}
+	if err := d.Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A crash never shows a change without the state it ended, nor the other way round.
+func TestHistoryAfterACrash(t *testing.T) {
+	w := newWorld(t, 1, 0)
+	d := &device{t: t, name: "a", disk: vfs.NewCrashableMem(), world: w}
+	seedKey(d, "a")
+	w.devices = append(w.devices, d)
+	d.open()
+	t.Cleanup(func() { d.close() })
+	for i := range 8 {
+		mkfile(t, d.Replica, Root, fmt.Sprint(i), i+1)
+	}
+	must(0, d.Sync(context.Background()))
+	w.pass()
+	for i := range 8 {
+		must(d.Remove(Root, fmt.Sprint(i), false))
+		if i == 4 {
+			must(0, d.Sync(context.Background()))
+		}
+	}
+	crashed := d.disk.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: randV2(3)})
+	d.close()
+	d.disk = crashed
+	d.open()
+	if err := d.Check(); err != nil {
+		t.Error(err)
+	}
+	gone := must(d.Removed(Root))
+	if n := len(listing(t, d.Replica, Root)); n+len(gone) != 8 || len(gone) < 5 {
+		t.Errorf("%d are there, %d were removed", n, len(gone))
+	}
+}
+
+// Creates cost no row at all.
+func TestHistoryCostsCreatesNothing(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.devices[0].Replica
+	for i := range 50 {
+		f := must(r.Create(Root, fmt.Sprint(i), Spec{Kind: File}))
+		must(r.Commit(f.ID, nil, content(i+1), 0))
+		w.pass()
+		must(r.SetAttr(f.ID, AttrChange{Mode: ptr(uint32(0o600))}))
+	}
+	_ = r.read(func(tx *tx) error {
+		c := checker{t: tx}
+		for _, table := range []byte{tableFormer, tableFormerName, tableFormerNode} {
+			n := 0
+			must(0, c.scan(table, func(kv.Key, []byte) error { n++; return nil }))
+			if n > 0 {
+				t.Errorf("%d rows in table %q", n, table)
+			}
+		}
+		return nil
+	})
+}
