@@ -2,6 +2,9 @@ package share
 
 import (
 	"bytes"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -18,8 +21,8 @@ func (a *Account) resumed(invite inviteID, id ident.DeviceID) (Device, bool) {
 	return a.Device(id)
 }
 
-// letIn admits a device, grants it the share's secret and uses the invitation up, in one
-// durable step. A device that is in the account already (its connection broke, and it
+// letIn admits a device, under a name that no other has, grants it the share's secret and uses
+// the invitation up, in one durable step. A device that is in the account already (its connection broke, and it
 // came back with a newer invitation) is not admitted twice.
 func (a *Account) letIn(invite inviteID, dev *devicePayload) (Device, error) {
 	const op = "share.letIn"
@@ -44,7 +47,9 @@ func (a *Account) letIn(invite inviteID, dev *devicePayload) (Device, error) {
 		if werr != nil {
 			return Device{}, werr
 		}
-		err = a.say(use, statement{accountLog, kindAdd, dev},
+		added := *dev
+		added.Name = v.freeName(dev.Name)
+		err = a.say(use, statement{accountLog, kindAdd, &added},
 			statement{shareLog, kindGrant, &grant{Epoch: a.Epoch(), Recipient: id[:], Wrap: w}})
 	case old.Revoked:
 		return Device{}, refused(op, Declined)
@@ -58,6 +63,28 @@ func (a *Account) letIn(invite inviteID, dev *devicePayload) (Device, error) {
 	}
 	d, _ := a.Device(id)
 	return d, nil
+}
+
+// freeName is name, or if a device of the account has it, the first of "name-2", "name-3" … that none has.
+// Two computers often have the same host name. Upper and lower case count as the same.
+func (v *view) freeName(name string) string {
+	taken := map[string]bool{}
+	for _, d := range v.devices {
+		if !d.Revoked {
+			taken[strings.ToLower(d.Name)] = true
+		}
+	}
+	free := name
+	for n := 2; taken[strings.ToLower(free)]; n++ {
+		number := "-" + strconv.Itoa(n)
+		stem := name
+		for len(stem)+len(number) > MaxName {
+			_, last := utf8.DecodeLastRuneInString(stem)
+			stem = stem[:len(stem)-last]
+		}
+		free = strings.TrimRight(stem, " ") + number
+	}
+	return free
 }
 
 // packEntries groups entries into frames.

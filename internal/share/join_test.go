@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -59,6 +60,22 @@ func TestJoin(t *testing.T) {
 	}
 	if _, err := NewJoiner(a.db, invite(t, a), "x", Options{}); !errs.Is(err, errs.Exist) {
 		t.Errorf("join from inside an account: %v", err)
+	}
+}
+
+// Two devices of one name could not be told apart in anything that is printed.
+func TestJoinMakesNamesUnique(t *testing.T) {
+	a, _ := create(t, "vm", Options{})
+	long := strings.Repeat("é", MaxName/2)
+	for _, step := range []struct{ asks, gets string }{
+		{"vm", "vm-2"}, {"VM", "VM-3"}, {"vm-2", "vm-2-2"}, {"nas", "nas"},
+		{long, long}, {long, long[:len(long)-2] + "-2"},
+	} {
+		b := join(t, a, step.asks, Options{})
+		if got := b.Self().Name; got != step.gets || CheckName(got) != nil {
+			t.Errorf("%q is called %q, want %q", step.asks, got, step.gets)
+		}
+		same(t, a, b)
 	}
 }
 
