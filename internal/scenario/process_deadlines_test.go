@@ -61,7 +61,7 @@ func TestDeadlines(t *testing.T) {
 		a, b := elsewhere(t, 3<<20, nil)
 		a.write("other", random(2, 3<<20))
 		b.write("here", []byte("here"))
-		eventually(t, 15*time.Second, "the names are there", func() bool { _, err := os.Stat(b.path("other")); return err == nil })
+		b.hasSize("other", 3<<20)
 		stopped(t, a, func() {
 			begun := time.Now()
 			failed := make(chan struct{})
@@ -92,10 +92,20 @@ func elsewhere(t *testing.T, size int, then func(a *device)) (a, b *device) {
 	a.write("file", random(1, size))
 	a.admit(b)
 	b.up()
+	b.hasSize("file", int64(size)) // not only the name
 	if then != nil {
 		then(a)
 	}
 	return a, b
+}
+
+// hasSize waits until a file shows with all its bytes, wherever they are.
+func (d *device) hasSize(name string, size int64) {
+	d.t.Helper()
+	eventually(d.t, 15*time.Second, name+" is there", func() bool {
+		fi, err := os.Stat(d.path(name))
+		return err == nil && fi.Size() == size
+	})
 }
 
 // stopped runs act while the daemon of d is stopped: connected as far as anybody can tell, and silent.
