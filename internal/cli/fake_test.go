@@ -171,6 +171,11 @@ func (d *fakeDaemon) Status(context.Context) (controlapi.Status, error) {
 			{ID: "klmnopqrst", Name: "nas\x1b[31m"},
 		}
 	}
+	if fakeWants("alone") {
+		for i := range st.Peers {
+			st.Peers[i].Connected = false
+		}
+	}
 	return st, nil
 }
 
@@ -361,7 +366,7 @@ func (d *fakeDaemon) Sync(ctx context.Context, q controlapi.SyncRequest, _ func(
 		return controlapi.SyncResult{}, controlapi.E("offline", "shelf invite", "there is no other device")
 	}
 	pending := controlapi.Pending{Records: 2, Blocks: 1, Bytes: 2048}
-	if q.Wait && q.Timeout > 0 && fakeWants("behind") {
+	if q.Wait && q.Timeout > 0 && (fakeWants("behind") || fakeWants("alone")) {
 		_ = pause(ctx, q.Timeout)
 		return controlapi.SyncResult{Pending: pending}, nil
 	}

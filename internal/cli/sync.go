@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"context"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/shelffs/shelf/internal/control/client"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 )
 
@@ -28,6 +31,9 @@ that keeps it, so that it is safe to close the lid. Without: tell how it stands.
 				return err
 			}
 			defer c.Close()
+			if err := a.noteNobody(cmd.Context(), c, st, q); err != nil {
+				return err
+			}
 			m := a.newMeter()
 			began := time.Now()
 			res, err := c.Sync(cmd.Context(), q, m.pending)
@@ -40,8 +46,7 @@ that keeps it, so that it is safe to close the lid. Without: tell how it stands.
 			}
 			err = a.emit(res, func() { a.showSync(res, q, st.Account.Devices < 2) })
 			if err == nil && q.Wait && !res.Synced {
-				return controlapi.E("timeout", "this tells which are connected: "+a.program()+" devices",
-					"after %s other devices still lack %s", span(time.Since(began)), pendingText(res.Pending))
+				return a.notSynced(cmd.Context(), c, res, time.Since(began))
 			}
 			return err
 		},
@@ -49,6 +54,34 @@ that keeps it, so that it is safe to close the lid. Without: tell how it stands.
 	cmd.Flags().BoolVar(&q.Wait, "wait", false, "wait for it")
 	cmd.Flags().DurationVar(&q.Timeout, "timeout", 0, "give up after this `time`, as 30s (default never)")
 	return cmd
+}
+
+// noteNobody says before a long wait that it will be one: no other device is connected that could take
+// what is only here.
+func (a *app) noteNobody(ctx context.Context, c *client.Client, st controlapi.Status, q controlapi.SyncRequest) error {
+	if !q.Wait || !nobody(st) {
+		return nil
+	}
+	res, err := c.Sync(ctx, controlapi.SyncRequest{}, func(controlapi.Pending) {})
+	if err == nil && !res.Synced {
+		a.note("No other device is connected; waiting for one. (%s devices tells when each was seen last.)", a.program())
+	}
+	return err
+}
+
+// nobody reports whether there are other devices, none of them connected.
+func nobody(st controlapi.Status) bool {
+	return len(st.Peers) > 0 && !slices.ContainsFunc(st.Peers, func(p controlapi.Peer) bool { return p.Connected })
+}
+
+// notSynced is the error after a wait in vain.
+func (a *app) notSynced(ctx context.Context, c *client.Client, res controlapi.SyncResult, took time.Duration) error {
+	lack := "other devices still lack"
+	if st, err := c.Status(ctx); err == nil && nobody(st) {
+		lack = "no other device is connected, and they still lack"
+	}
+	return controlapi.E("timeout", "this tells which are connected: "+a.program()+" devices",
+		"after %s %s %s", span(took), lack, pendingText(res.Pending))
 }
 
 // showSync words how it stands; alone means that there is no other device that could have anything.
