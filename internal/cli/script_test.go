@@ -39,6 +39,12 @@ func fakeDeps() Deps {
 			}
 			return probe.Report{Findings: []probe.Finding{f}}
 		},
+		KeyPlace: func(h config.Home) (string, error) {
+			if !h.HasState() {
+				return "", nil
+			}
+			return "in the file " + h.Dir() + "/key", nil
+		},
 		Unmount: func(context.Context, string, bool) error { return nil },
 	}
 }

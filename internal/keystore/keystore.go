@@ -104,6 +104,13 @@ func Unlock(ctx context.Context, home string, o Options) (key [32]byte, how, war
 	return key, m.Kind, warning, nil
 }
 
+// Kept tells how the key of a home is kept, HowKeyring or HowFile, without asking any keyring. NotExist when
+// the home has none yet; Corrupt, Unsupported for a marker that cannot be read.
+func Kept(home string) (how string, err error) {
+	m, err := dir(home).loadMarker()
+	return m.Kind, err
+}
+
 // Forget removes the home's key for good: everything that the home stores becomes
 // unreadable. It is for homes that are being deleted.
 func Forget(ctx context.Context, home string, o Options) error {

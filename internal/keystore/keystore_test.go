@@ -104,6 +104,23 @@ func TestKeyringKeepsTheKey(t *testing.T) {
 	}
 }
 
+// Where the key is can be told without it, and without a keyring.
+func TestKept(t *testing.T) {
+	home := t.TempDir()
+	if how, err := Kept(home); how != "" || !errs.Is(err, errs.NotExist) {
+		t.Errorf("before there is a key: %q, %v", how, err)
+	}
+	for value, want := range map[string]string{"": HowKeyring, "off": HowFile} {
+		t.Setenv(EnvKeyring, value)
+		home := t.TempDir()
+		unlock(t, home, newRing())
+		t.Setenv(EnvKeyring, "off") // says nothing of a home that is there
+		if how, err := Kept(home); how != want || err != nil {
+			t.Errorf("%s=%s: %q, %v", EnvKeyring, value, how, err)
+		}
+	}
+}
+
 // A keyring that is there and was not used is named in the warning, once.
 func TestFileWhereThereIsNoKeyring(t *testing.T) {
 	for name, c := range map[string]struct {
