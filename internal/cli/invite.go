@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/mdp/qrterminal/v3"
 	"github.com/spf13/cobra"
 
 	"github.com/shelffs/shelf/internal/control/client"
@@ -12,7 +11,7 @@ import (
 )
 
 func (a *app) inviteCmd() *cobra.Command {
-	var auto, noQR bool
+	var auto, qr, noQR bool
 	ttl := 24 * time.Hour
 	cmd := &cobra.Command{
 		Use:   "invite",
@@ -25,16 +24,27 @@ answer is yes. Ctrl-C cancels the invitation.`,
 			if ttl < time.Second || ttl > 7*24*time.Hour {
 				return usage("", "an invitation is valid for one second to seven days, not %s", ttl)
 			}
-			return a.invite(cmd.Context(), controlapi.InviteRequest{TTL: ttl, Auto: auto}, !noQR)
+			if qr && noQR {
+				return usage("", "--qr and --no-qr exclude each other")
+			}
+			show := qrIfItFits
+			switch {
+			case qr:
+				show = qrAlways
+			case noQR:
+				show = qrNever
+			}
+			return a.invite(cmd.Context(), controlapi.InviteRequest{TTL: ttl, Auto: auto}, show)
 		},
 	}
 	cmd.Flags().BoolVar(&auto, "yes", false, "accept the first device that asks, without a question (for scripts)")
 	cmd.Flags().DurationVar(&ttl, "ttl", ttl, "`time` for which it is valid")
+	cmd.Flags().BoolVar(&qr, "qr", false, "print a QR code, also where it does not fit or is no terminal")
 	cmd.Flags().BoolVar(&noQR, "no-qr", false, "print no QR code")
 	return cmd
 }
 
-func (a *app) invite(ctx context.Context, q controlapi.InviteRequest, qr bool) error {
+func (a *app) invite(ctx context.Context, q controlapi.InviteRequest, qr qrWhen) error {
 	c, st, err := a.connect(ctx)
 	if err != nil {
 		return err
@@ -58,7 +68,7 @@ type invitation struct {
 	*app
 	c     *client.Client
 	auto  bool
-	qr    bool
+	qr    qrWhen
 	from  string // name of this device
 	id    string
 	lines *lines
@@ -90,10 +100,7 @@ func (v *invitation) event(ctx context.Context, ev controlapi.InviteEvent) error
 
 func (v *invitation) show(t controlapi.InviteToken) {
 	v.say("Invitation from %q for one device, valid until %s.\n", safe(v.from), t.Expires.Local().Format("2 January 15:04"))
-	if v.qr && isTerminal(v.Stdout) && len(t.Token) < 1000 {
-		qrterminal.GenerateHalfBlock(t.Token, qrterminal.L, v.Stdout)
-		v.say("")
-	}
+	v.showQR(t.Token)
 	v.say("On the other device run:\n\n  shelf join %s\n", safe(t.Token))
 	v.say("Waiting for it; Ctrl-C cancels the invitation.")
 }

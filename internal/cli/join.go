@@ -62,7 +62,7 @@ func (a *app) token(arg string) (string, error) {
 		}
 		arg = line
 	}
-	arg = strings.TrimSpace(arg)
+	arg = strings.ToLower(strings.TrimSpace(arg)) // a QR code has it in capitals
 	if !strings.HasPrefix(arg, "shelf-join-") {
 		return "", controlapi.E(controlapi.KindToken, "it begins with shelf-join- and is printed by: shelf invite",
 			"that is not an invitation")
