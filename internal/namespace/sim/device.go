@@ -104,6 +104,9 @@ func (d *device) survived() {
 		d.w.fail("durable is durable", "%d writes were durable, %d are there", d.promised, n)
 	}
 	d.w.oracle.forget(d)
+	if d.w.restored {
+		d.w.oracle.excuse()
+	}
 	d.checkView()
 	d.w.blocks(d)
 }

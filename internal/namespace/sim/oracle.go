@@ -95,6 +95,12 @@ func (o *oracle) forget(d *device) {
 // since may be back. What only that disk held is gone.
 func (o *oracle) restored(d *device, since int) {
 	o.facts = slices.DeleteFunc(o.facts, func(f fact) bool { return f.dev == d.i && f.n > since && f.kind == gone })
+	o.excuse()
+}
+
+// excuse: what nobody shows any more was only on a disk that was lost, or on its way from it
+// to one that crashed before it was durable there.
+func (o *oracle) excuse() {
 	contents := map[int]bool{}
 	for _, x := range o.w.devices {
 		for i := range x.view().items {
