@@ -2,8 +2,9 @@
 //
 // Every block is in one class, which follows from its owners: with an owner of kind Writing
 // or Staged it is Staged (written here, other devices may not have it), else with one of kind
-// Pin or Hold it is Pinned (to be kept), else Fetched (may go at any time). Only Fetched
-// blocks are evicted. The limit covers all three for the admission of fetched and pinned
+// Pin or Hold it is Pinned (to be kept), else with one of kind History it is Past (of contents that
+// nothing shows any more), else Fetched (may go at any time). Fetched blocks are evicted, and when
+// there are none left, Past ones. The limit covers all for the admission of fetched and pinned
 // blocks; staged ones are taken as long as the disk has room, because a person's writes are
 // not refused for a small cache.
 //

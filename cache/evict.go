@@ -15,6 +15,10 @@ import (
 // another round. A block that comes back soon after its eviction begins in the old queue. So a
 // film streamed once does not sweep out what is used daily. The cost is a few index rows per
 // evicted block, and memory does not grow with the number of blocks.
+//
+// Blocks of class Past stand in a third queue, in the order in which they became that. They go when
+// nothing fetched is left; but while they take more than half of what is neither pinned nor staged,
+// they go first, so that a long history leaves a cache to work with.
 
 const (
 	evictChunk = 64              // queue entries handled under one hold of the index
@@ -129,16 +133,26 @@ type queued struct {
 	d   blocks.Digest
 }
 
+// turn is the queue to evict from.
+func (tx *txn) turn() uint8 {
+	left := tx.s.limit - tx.t.Bytes[Pinned] - tx.t.Bytes[Staged]
+	if past := tx.t.QueueBytes[queuePast]; past > 0 && past > left/2 {
+		return queuePast
+	}
+	if y := tx.t.QueueBytes[queueYoung]; y > 0 && (y*youngShare >= tx.t.Bytes[Fetched] || tx.t.QueueBytes[queueOld] <= 0) {
+		return queueYoung
+	}
+	return queueOld
+}
+
 // evict handles one chunk of the queue whose turn it is. ruthless: used blocks go too.
 func (tx *txn) evict(want int64, ruthless bool) (st evicted, err error) {
-	q := uint8(queueOld)
-	if y := tx.t.QueueBytes[queueYoung]; y > 0 && (y*youngShare >= tx.t.Bytes[Fetched] || tx.t.QueueBytes[queueOld] <= 0) {
-		q = queueYoung
-	}
-	entries, err := tx.queue(q)
-	if err == nil && len(entries) == 0 { // the sums can be off by damage; the queues are what counts
-		q = queueYoung + queueOld - q
-		entries, err = tx.queue(q)
+	var entries []queued
+	var q uint8
+	for _, q = range [...]uint8{tx.turn(), queueYoung, queueOld, queuePast} { // the sums can be off by damage; the queues are what counts
+		if entries, err = tx.queue(q); err != nil || len(entries) > 0 {
+			break
+		}
 	}
 	for _, e := range entries {
 		if err != nil || st.bytes >= want {
@@ -151,13 +165,13 @@ func (tx *txn) evict(want int64, ruthless bool) (st evicted, err error) {
 		st.seen++
 		tx.t.Head[q] = e.seq
 		switch {
-		case r.queue != q || r.seq != e.seq || r.class() != Fetched:
+		case r.queue != q || r.seq != e.seq || r.class() != Fetched && r.class() != Past:
 			err = tx.b.Delete(tx.s.queueKey(q, e.seq)) // left over from damage
-		case tx.s.heat.cool(e.d) && !ruthless:
+		case q != queuePast && tx.s.heat.cool(e.d) && !ruthless:
 			tx.second(e.d, r)
 		default:
 			tx.s.heat.evict(e.d)
-			tx.replace(e.d, r, row{})
+			tx.replace(e.d, r, row{past: r.past})
 			st.blocks++
 			st.bytes += r.charge()
 		}

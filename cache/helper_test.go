@@ -86,7 +86,14 @@ func audit(t testing.TB, s *Store) {
 			want.Bytes[c] += r.charge()
 			want.Blocks[c]++
 		}
-		if (r.class() == Fetched) != (r.queue != queueNone) {
+		wrong := r.queue != queueNone
+		switch r.class() {
+		case Fetched:
+			wrong = r.queue != queueYoung && r.queue != queueOld
+		case Past:
+			wrong = r.queue != queuePast
+		}
+		if wrong {
 			t.Errorf("audit: %v block in queue %d", r.class(), r.queue)
 		}
 		if r.queue != queueNone {
@@ -118,21 +125,24 @@ func audit(t testing.TB, s *Store) {
 	if queued != 0 {
 		t.Errorf("audit: %d queue rows missing or too many", queued)
 	}
-	counts := map[blocks.Digest][2]uint32{}
+	counts := map[blocks.Digest][3]uint32{}
 	must(t, s.db.ScanKeys(s.db.Key(tabOwner), func(k kv.Key) bool {
 		d := blocks.Digest(k[18:])
 		c := counts[d]
-		if (Owner{Kind: Kind(k[1])}).stages() {
+		switch kind := Kind(k[1]); {
+		case (Owner{Kind: kind}).stages():
 			c[0]++
-		} else {
+		case kind == History:
+			c[2]++
+		default:
 			c[1]++
 		}
 		counts[d] = c
 		return true
 	}))
 	for d, r := range rows {
-		if counts[d] != [2]uint32{r.staged, r.pinned} {
-			t.Errorf("audit: %s counts %d staging and %d pinning owners, has %v", d.Short(), r.staged, r.pinned, counts[d])
+		if counts[d] != [3]uint32{r.staged, r.pinned, r.past} {
+			t.Errorf("audit: %s counts %d staging, %d pinning and %d past owners, has %v", d.Short(), r.staged, r.pinned, r.past, counts[d])
 		}
 		delete(counts, d)
 	}

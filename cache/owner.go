@@ -16,6 +16,7 @@ const (
 	Written Kind = 2 // named by a record made here, not yet known to be elsewhere
 	Pin     Kind = 3 // a person wants it kept
 	Hold    Kind = 4 // kept for another reason (a promise to another device)
+	History Kind = 5 // of contents that are past: kept while there is room
 )
 
 // Owner is a node, under one kind. A block may have any number of owners; an owner may own
@@ -29,8 +30,11 @@ func (o Owner) stages() bool { return o.Kind == Writing || o.Kind == Written }
 
 // counter is the count of the row to which the owner belongs.
 func (o Owner) counter(r *row) *uint32 {
-	if o.stages() {
+	switch {
+	case o.stages():
 		return &r.staged
+	case o.Kind == History:
+		return &r.past
 	}
 	return &r.pinned
 }

@@ -213,7 +213,7 @@ func (tx *txn) place(b blocks.Sealed, recs []record) error {
 	} else if err := tx.b.Set(tx.s.smallKey(b.Digest), b.Bytes); err != nil {
 		return err
 	}
-	now.staged, now.pinned = old.staged, old.pinned
+	now.staged, now.pinned, now.past = old.staged, old.pinned, old.past
 	tx.replace(b.Digest, old, now)
 	return nil
 }

@@ -65,7 +65,7 @@ func (s *Store) rebuild() error {
 		return err
 	}
 	err := s.eachRow(func(d blocks.Digest, r row) error {
-		r.queue, r.seq, r.staged, r.pinned = queueNone, 0, 0, 0
+		r.queue, r.seq, r.staged, r.pinned, r.past = queueNone, 0, 0, 0, 0
 		return s.update("cache.Open", func(tx *txn) error {
 			tx.replace(d, row{staged: 1}, r) // as if it had been owned: to the old queue
 			return nil

@@ -27,10 +27,11 @@ const (
 	Fetched              // may be evicted
 	Pinned               // kept
 	Staged               // written here, not yet known to be elsewhere
+	Past                 // of contents that are past: evicted after what is fetched
 )
 
 func (c Class) String() string {
-	return [...]string{"none", "fetched", "pinned", "staged"}[c&3]
+	return [...]string{"none", "fetched", "pinned", "staged", "past"}[min(c, Past)]
 }
 
 // form is how a block is stored.
@@ -47,6 +48,7 @@ const (
 	queueNone  = 0
 	queueYoung = 1 // came once
 	queueOld   = 2 // was used again, or owned
+	queuePast  = 3 // of class Past: oldest first, whatever was used
 )
 
 // row is what the index knows of one block.
@@ -58,28 +60,45 @@ type row struct {
 	off    uint32 // of the record's header in the segment
 	staged uint32 // owners of kind Writing and Staged
 	pinned uint32 // owners of kind Pin and Hold
+	past   uint32 // owners of kind History
 	seq    uint64 // place in the queue
 }
 
+// A row of version 2 says at its end how many owners are of kind History; one of version 1 has none.
 const (
-	rowVersion = 1
-	rowLen     = 1 + 1 + 1 + 5*4 + 8
+	rowVersion     = 1
+	rowVersionPast = 2
+	rowLen         = 1 + 1 + 1 + 5*4 + 8
+	rowLenPast     = rowLen + 4
 )
 
 func (r row) append(b []byte) []byte {
-	b = append(b, rowVersion, byte(r.form), r.queue)
+	version := byte(rowVersion)
+	if r.past > 0 {
+		version = rowVersionPast
+	}
+	b = append(b, version, byte(r.form), r.queue)
 	for _, v := range [...]uint32{r.size, r.seg, r.off, r.staged, r.pinned} {
 		b = binary.BigEndian.AppendUint32(b, v)
 	}
-	return binary.BigEndian.AppendUint64(b, r.seq)
+	b = binary.BigEndian.AppendUint64(b, r.seq)
+	if r.past > 0 {
+		b = binary.BigEndian.AppendUint32(b, r.past)
+	}
+	return b
 }
 
 func parseRow(b []byte) (row, error) {
-	if len(b) != rowLen || b[0] != rowVersion || b[1] > byte(formSmall) || b[2] > queueOld {
+	plain := len(b) == rowLen && b[0] == rowVersion
+	past := len(b) == rowLenPast && b[0] == rowVersionPast
+	if !plain && !past || b[1] > byte(formSmall) || b[2] > queuePast {
 		return row{}, errs.E("cache", errs.Corrupt, "index row", nil)
 	}
 	u := func(i int) uint32 { return binary.BigEndian.Uint32(b[3+4*i:]) }
 	r := row{form: form(b[1]), queue: b[2], size: u(0), seg: u(1), off: u(2), staged: u(3), pinned: u(4), seq: binary.BigEndian.Uint64(b[23:])}
+	if past {
+		r.past = binary.BigEndian.Uint32(b[rowLen:])
+	}
 	if r.size > blocks.MaxSealed {
 		return row{}, errs.E("cache", errs.Corrupt, "index row", nil)
 	}
@@ -94,9 +113,14 @@ func (r row) class() Class {
 		return Staged
 	case r.pinned > 0:
 		return Pinned
+	case r.past > 0:
+		return Past
 	}
 	return Fetched
 }
+
+// owned reports whether anybody owns the block, here or not.
+func (r row) owned() bool { return r.staged > 0 || r.pinned > 0 || r.past > 0 }
 
 // smallRows is about what the index needs for a block beside its bytes.
 const smallRows = 256
@@ -114,16 +138,21 @@ func (r row) charge() int64 {
 
 // totals are the sums over all rows, kept in one row that every change rewrites.
 type totals struct {
-	Bytes, Blocks [4]int64 // by class
-	QueueBytes    [3]int64 // by queue
-	Head          [3]uint64
+	Bytes, Blocks [5]int64 // by class
+	QueueBytes    [4]int64 // by queue
+	Head          [4]uint64
 	NextSeq       uint64
 }
 
-const totalsLen = 1 + 8*(4+4+3+3+1)
+// Version 1 knew no class Past.
+const (
+	totalsVersion  = 2
+	totalsLen      = 1 + 8*(5+5+4+4+1)
+	totalsLenFirst = 1 + 8*(4+4+3+3+1)
+)
 
 func (t *totals) append(b []byte) []byte {
-	b = append(b, rowVersion)
+	b = append(b, totalsVersion)
 	for _, s := range [][]int64{t.Bytes[:], t.Blocks[:], t.QueueBytes[:]} {
 		for _, v := range s {
 			b = binary.BigEndian.AppendUint64(b, uint64(v))
@@ -136,7 +165,12 @@ func (t *totals) append(b []byte) []byte {
 }
 
 func parseTotals(b []byte) (t totals, err error) {
-	if len(b) != totalsLen || b[0] != rowVersion {
+	classes, queues := len(t.Bytes), len(t.Head)
+	switch {
+	case len(b) == totalsLen && b[0] == totalsVersion:
+	case len(b) == totalsLenFirst && b[0] == 1:
+		classes, queues = classes-1, queues-1
+	default:
 		return t, errs.E("cache", errs.Corrupt, "totals", nil)
 	}
 	b = b[1:]
@@ -145,19 +179,21 @@ func parseTotals(b []byte) (t totals, err error) {
 		b = b[8:]
 		return v
 	}
-	for _, s := range [][]int64{t.Bytes[:], t.Blocks[:], t.QueueBytes[:]} {
+	for _, s := range [][]int64{t.Bytes[:classes], t.Blocks[:classes], t.QueueBytes[:queues]} {
 		for i := range s {
 			s[i] = int64(next())
 		}
 	}
-	for i := range t.Head {
+	for i := range queues {
 		t.Head[i] = next()
 	}
 	t.NextSeq = next()
 	return t, nil
 }
 
-func (t *totals) all() int64 { return t.Bytes[Fetched] + t.Bytes[Pinned] + t.Bytes[Staged] }
+func (t *totals) all() int64 {
+	return t.Bytes[Fetched] + t.Bytes[Pinned] + t.Bytes[Staged] + t.Bytes[Past]
+}
 
 // Keys. None has a hidden part: digests of sealed blocks, node ids and counters say nothing.
 

@@ -4,8 +4,8 @@ package cache
 // rounded up to 4096.
 type Stats struct {
 	Limit                                     int64
-	Used                                      int64 // Fetched + Pinned + Staged + what is admitted or freed but not settled yet
-	Fetched, Pinned, Staged                   int64
+	Used                                      int64 // Fetched + Pinned + Staged + Past + what is admitted or freed but not settled yet
+	Fetched, Pinned, Staged, Past             int64
 	FetchedBlocks, PinnedBlocks, StagedBlocks int64
 	IndexBytes                                int64 // of the index, small blocks included
 	Segments                                  int
@@ -19,7 +19,7 @@ func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	st := Stats{
 		Limit: s.limit, Used: s.used(),
-		Fetched: s.t.Bytes[Fetched], Pinned: s.t.Bytes[Pinned], Staged: s.t.Bytes[Staged],
+		Fetched: s.t.Bytes[Fetched], Pinned: s.t.Bytes[Pinned], Staged: s.t.Bytes[Staged], Past: s.t.Bytes[Past],
 		FetchedBlocks: s.t.Blocks[Fetched], PinnedBlocks: s.t.Blocks[Pinned], StagedBlocks: s.t.Blocks[Staged],
 	}
 	s.mu.Unlock()
@@ -44,7 +44,7 @@ func (s *Store) DiskRoom(c Class) int64 {
 	free := s.diskFree() - floor
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return max(0, free-s.reserved+s.pending+s.t.Bytes[Fetched])
+	return max(0, free-s.reserved+s.pending+s.t.Bytes[Fetched]+s.t.Bytes[Past])
 }
 
 // used is what counts against the limit; s.mu is held.

@@ -140,7 +140,9 @@ func TestModel(t *testing.T) {
 		for o, ds := range owners {
 			if ds[d] && o.stages() {
 				c = Staged
-			} else if ds[d] && c == Fetched {
+			} else if ds[d] && o.Kind == History && c == Fetched {
+				c = Past
+			} else if ds[d] && o.Kind != History && (c == Fetched || c == Past) {
 				c = Pinned
 			}
 		}
@@ -150,7 +152,7 @@ func TestModel(t *testing.T) {
 		return c
 	}
 	for step := range 800 {
-		o := Owner{Kind(1 + rng.IntN(4)), node(byte(rng.IntN(3)))}
+		o := Owner{Kind(1 + rng.IntN(5)), node(byte(rng.IntN(3)))}
 		b, b2 := bs[rng.IntN(len(bs))], bs[rng.IntN(len(bs))]
 		d, d2 := b.Digest, b2.Digest
 		switch rng.IntN(9) {

@@ -93,7 +93,7 @@ func (tx *txn) row(d blocks.Digest) (row, error) {
 }
 
 func (s *Store) readRow(r kv.Reader, d blocks.Digest) (row, error) {
-	var buf [rowLen + 16]byte
+	var buf [rowLenPast + 16]byte
 	var key [1 + 32]byte
 	b, err := r.GetAppend(buf[:0], s.db.AppendKey(key[:0], tabBlock, kv.Plain(d[:])))
 	switch {
@@ -123,7 +123,7 @@ func (tx *txn) replace(d blocks.Digest, old, new row) {
 	if old.form == formSmall && new.form != formSmall {
 		_ = tx.b.Delete(tx.s.smallKey(d))
 	}
-	if new.form == formAbsent && new.staged == 0 && new.pinned == 0 {
+	if new.form == formAbsent && !new.owned() {
 		_ = tx.b.Delete(tx.s.blockKey(d))
 		return
 	}
@@ -132,7 +132,7 @@ func (tx *txn) replace(d blocks.Digest, old, new row) {
 
 // queueFor is the queue in which a block begins that becomes evictable.
 func queueFor(old row) uint8 {
-	if old.form == formAbsent && old.staged == 0 && old.pinned == 0 {
+	if old.form == formAbsent && !old.owned() {
 		return queueYoung
 	}
 	return queueOld // owned until now, so it was of use
@@ -140,12 +140,19 @@ func queueFor(old row) uint8 {
 
 // requeue puts the block into the queue or takes it out, as its class wants.
 func (tx *txn) requeue(d blocks.Digest, old row, new *row, queue uint8) {
-	was, is := old.queue != queueNone, new.class() == Fetched
-	switch {
-	case was && !is:
+	class, past := new.class(), old.queue == queuePast
+	was := old.queue != queueNone
+	if was && (class == Fetched && !past || class == Past && past) {
+		return
+	}
+	if was {
 		_ = tx.b.Delete(tx.s.queueKey(old.queue, old.seq))
 		new.queue, new.seq = queueNone, 0
-	case !was && is:
+	}
+	switch class {
+	case Past:
+		tx.enqueue(d, new, queuePast)
+	case Fetched:
 		if queue == queueYoung && tx.s.heat.forgot(d) {
 			queue = queueOld // it was evicted a short while ago: that was a mistake
 		}

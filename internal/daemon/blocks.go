@@ -139,7 +139,7 @@ func (c *corruptLog) found(d digest, was cache.Class) {
 	c.here++
 	c.last = time.Now()
 	switch {
-	case was == cache.Fetched:
+	case was == cache.Fetched || was == cache.Past:
 	case c.mend == nil:
 		c.early = append(c.early, d)
 	default:

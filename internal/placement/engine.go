@@ -22,6 +22,7 @@ type Names interface {
 	Get(id namespace.NodeID) (namespace.Entry, error)
 	List(dir namespace.NodeID, after uint64, n int) ([]namespace.DirEntry, error)
 	Contents(id namespace.NodeID) ([]blocks.Content, error)
+	FormerContents(id namespace.NodeID) ([]blocks.Content, error)
 	Placement(id namespace.NodeID, dev ident.DeviceID) (effective, own namespace.Placement, err error)
 	SetPlacement(id namespace.NodeID, dev ident.DeviceID, p namespace.Placement) error
 	Watch() *namespace.Watcher

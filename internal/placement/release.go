@@ -75,7 +75,7 @@ func wireClass(c cache.Class) exchange.Class {
 		return exchange.Staged
 	case cache.Pinned:
 		return exchange.Pinned
-	case cache.Fetched:
+	case cache.Fetched, cache.Past:
 		return exchange.Fetched
 	}
 	return exchange.None
@@ -370,17 +370,17 @@ func (e *Engine) sweep(ctx context.Context, owner cache.Owner) (live []blocks.Di
 	if !e.ripe(owner, len(dead) > 0) {
 		return live, nil
 	}
-	return live, e.bury(owner, dead, contents)
+	return live, e.bury(owner, dead, e.pastOf(ctx, owner.Node, dead), contents)
 }
 
 // bury disowns blocks that a node did not need when it had these contents, unless it has others
-// by now.
+// by now. Those in past become history first.
 //
 // A writer at work (stage, commit, settle) asks nobody, and may make any of them needed again at
 // any moment. So what was written here goes to the hold first, and only then the contents are
 // compared: a settle before that has changed them, and one after it owns the blocks itself. What is
 // held is changed under keep alone.
-func (e *Engine) bury(owner cache.Owner, dead []blocks.Digest, contents []blocks.Content) error {
+func (e *Engine) bury(owner cache.Owner, dead, past []blocks.Digest, contents []blocks.Content) error {
 	e.pins.keep.Lock()
 	defer e.pins.keep.Unlock()
 	hold := cache.Owner{Kind: cache.Hold, Node: owner.Node}
@@ -402,6 +402,9 @@ func (e *Engine) bury(owner cache.Owner, dead []blocks.Digest, contents []blocks
 	switch {
 	case err == nil && slices.Equal(now, contents):
 		if owner == hold {
+			if err := e.cfg.Store.Own(cache.Owner{Kind: cache.History, Node: owner.Node}, past...); err != nil {
+				return err
+			}
 			return e.cfg.Store.Disown(hold, dead...)
 		}
 	case owner != hold: // back, all of them: the next sweep looks anew

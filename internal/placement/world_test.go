@@ -53,6 +53,7 @@ type dev struct {
 	stop  func()
 
 	meddle atomic.Pointer[func(n namespace.NodeID)] // see meddled
+	ahead  atomic.Int64                             // how far its clock has been put, in nanoseconds
 }
 
 const testLimit = 1 << 20
@@ -88,7 +89,8 @@ func (d *dev) open() {
 		OnCorrupt: func(g blocks.Digest, _ cache.Class) { d.Damaged(g) }})
 	d.must(err)
 	d.names, err = namespace.Open(namespace.Config{DB: d.db, Share: ident.ShareID{1}, Self: d.id, Key: d.key, Sealer: d.w.sealer,
-		Known: func(ident.DeviceID) bool { return true }, Names: ident.DeviceID.Short})
+		Known: func(ident.DeviceID) bool { return true }, Names: ident.DeviceID.Short,
+		Clock: func() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) }})
 	d.must(err)
 	d.Engine, err = New(Config{Self: d.id, DB: d.db, Names: meddled{d.names, d}, Store: d.store, Peers: d, Network: d.host,
 		Digests: d.digests, Fetch: d.fetch, Log: slog.New(slog.DiscardHandler)})
