@@ -123,6 +123,7 @@ func TestContractFields(t *testing.T) {
 	doc := contract(t)
 	for _, v := range []any{upJSON{}, joinJSON{}, lsJSON{}, versionJSON{}, doctorJSON{}, probe.Finding{}, demoResult{},
 		controlapi.Status{}, controlapi.PathStatus{}, controlapi.Entry{}, controlapi.Device{}, controlapi.Why{}, controlapi.PlaceResult{},
+		controlapi.Conflicts{}, controlapi.ResolveResult{}, controlapi.ConflictEvent{},
 		controlapi.SyncResult{}, controlapi.Recovery{}, controlapi.InviteToken{}, controlapi.InviteEvent{}, controlapi.Joined{}, controlapi.Failure{}} {
 		for _, name := range jsonFields(reflect.TypeOf(v), nil) {
 			if !strings.Contains(doc, `"`+name+`"`) {

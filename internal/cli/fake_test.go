@@ -163,6 +163,7 @@ func (d *fakeDaemon) Status(context.Context) (controlapi.Status, error) {
 		Files:   d.state.Files, Bytes: d.state.Files * 1000,
 		Pending:     controlapi.Pending{Records: 2, Blocks: 1, Bytes: 2048},
 		Transferred: controlapi.Transferred{BlocksIn: 5, BytesIn: 5 << 18},
+		Conflicts:   int64(len(d.fakeConflicts())),
 	}
 	if d.state.Devices > 1 {
 		rtt, seen := 0.42, fakeNow

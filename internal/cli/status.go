@@ -86,6 +86,9 @@ func (a *app) showStatus(st controlapi.Status) {
 	if !st.Account.RecoveryConfirmed {
 		notes = append(notes, "the recovery phrase was not confirmed ("+a.program()+" recovery confirm)")
 	}
+	if st.Conflicts > 0 {
+		notes = append(notes, count(st.Conflicts, "file was", "files were")+" changed on several devices at once ("+a.program()+" conflicts)")
+	}
 	if len(notes) > 0 {
 		a.say("")
 	}

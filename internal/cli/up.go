@@ -38,6 +38,7 @@ func (a *app) start(f startFlags) (config.Start, error) {
 		return s, err
 	}
 	s.CacheSize, s.Name, s.Mountpoint, s.Listen, s.NoBrake = conf.CacheSize, conf.Name, conf.Mountpoint, conf.Listen, conf.NoBrake
+	s.OnConflict = conf.OnConflict
 	if s.CacheSize == 0 {
 		s.CacheSize = config.DefaultCacheSize
 	}

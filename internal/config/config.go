@@ -29,6 +29,7 @@ type Config struct {
 	CacheSize  int64    // cache_size = "10GiB": limit of the cache on this device, in bytes
 	Mountpoint string   // mountpoint = "~/Shelf": where `shelf up` mounts; absolute once read
 	Name       string   // name = "laptop": name of this device when it is made
+	OnConflict string   // on_conflict = "notify-send …": command of the shell, told of new conflicts
 	NoBrake    bool     // brake = false: however much another device removes at once, follow it
 	Listen     []string // listen = ["/ip4/0.0.0.0/tcp/4001", ":4001"]: where it waits for its peers
 }
@@ -58,6 +59,7 @@ func Parse(text string) (Config, error) {
 		Mountpoint string   `toml:"mountpoint"`
 		Name       string   `toml:"name"`
 		Brake      bool     `toml:"brake"`
+		OnConflict string   `toml:"on_conflict"`
 		Listen     []string `toml:"listen"`
 	}
 	md, err := toml.Decode(text, &f)
@@ -65,9 +67,9 @@ func Parse(text string) (Config, error) {
 		return Config{}, errs.E(op, errs.Invalid, "", err) // names the line
 	}
 	if odd := md.Undecoded(); len(odd) > 0 {
-		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are brake, cache_size, listen, mountpoint, name", odd[0].String()))
+		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are brake, cache_size, listen, mountpoint, name, on_conflict", odd[0].String()))
 	}
-	c := Config{Listen: f.Listen}
+	c := Config{Listen: f.Listen, OnConflict: f.OnConflict}
 	check := func(key string, set func() error) {
 		if err == nil && md.IsDefined(key) {
 			if err = set(); err != nil {

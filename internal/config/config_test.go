@@ -19,9 +19,11 @@ cache_size = "20 GiB"    # another
 mountpoint = '~/My Shelf'
 name = "J\u00fcrgens # laptop"
 brake = false
+on_conflict = 'notify-send "$SHELF_SUMMARY"'
 listen = [ ":4001" , "/ip4/10.0.0.1/tcp/4001", ] # and one more
 `)
-	want := Config{20 << 30, "/home/me/My Shelf", "Jürgens # laptop", true, []string{":4001", "/ip4/10.0.0.1/tcp/4001"}}
+	want := Config{CacheSize: 20 << 30, Mountpoint: "/home/me/My Shelf", Name: "Jürgens # laptop", NoBrake: true,
+		OnConflict: `notify-send "$SHELF_SUMMARY"`, Listen: []string{":4001", "/ip4/10.0.0.1/tcp/4001"}}
 	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v %v", c, err)
 	}

@@ -22,6 +22,8 @@ type Start struct {
 	CacheSize int64 `json:"cache_size"`
 	// NoBrake follows other devices however much they remove or overwrite at once.
 	NoBrake bool `json:"no_brake"`
+	// OnConflict is a command of the shell that is told of new conflicts; "" for none.
+	OnConflict string `json:"on_conflict"`
 	// Listen are multiaddrs; empty lets the daemon choose once and keep its choice.
 	Listen []string `json:"listen"`
 }

@@ -18,6 +18,7 @@ type Daemon interface {
 	Syncer
 	Recoverer
 	Braker
+	Resolver
 	Stopper
 }
 
@@ -83,6 +84,13 @@ type Braker interface {
 	Brake(ctx context.Context) (controlapi.Brake, error)
 	// Release lets it pass, on all devices. NotExist when there is nothing.
 	Release(ctx context.Context, req controlapi.ReleaseRequest) (controlapi.ReleaseResult, error)
+}
+
+// Resolver knows the names that several versions claim, and ends such conflicts. One path that
+// fails is told in its item and does not fail the call.
+type Resolver interface {
+	Conflicts(ctx context.Context, path string) (controlapi.Conflicts, error)
+	Resolve(ctx context.Context, req controlapi.ResolveRequest) (controlapi.ResolveResult, error)
 }
 
 // Stopper flushes, unmounts and lets the daemon end. It returns when the mount is gone (or

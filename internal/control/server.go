@@ -62,6 +62,15 @@ func Handler(d Daemon, log *slog.Logger) http.Handler {
 	mux.HandleFunc("GET /v1/why", get(h, func(r *http.Request) (any, error) {
 		return withPath(r, d.Why)
 	}))
+	mux.HandleFunc("GET /v1/conflicts", get(h, func(r *http.Request) (any, error) {
+		return withPath(r, d.Conflicts)
+	}))
+	mux.HandleFunc("POST /v1/resolve", post(h, func(ctx context.Context, q controlapi.ResolveRequest) (any, error) {
+		if err := checkPaths(q.Paths); err != nil {
+			return nil, err
+		}
+		return d.Resolve(ctx, q)
+	}))
 	mux.HandleFunc("GET /v1/list", h.list)
 	mux.HandleFunc("POST /v1/mount", post(h, func(ctx context.Context, q controlapi.MountRequest) (any, error) {
 		return d.Mount(ctx, q)

@@ -32,6 +32,7 @@ func newDaemon(p *parts, s config.Start, began time.Time) *daemon {
 	d := &daemon{parts: p, start: s, began: began, stopped: make(chan struct{})}
 	d.mounts.d, d.invites.d = d, d
 	d.invites.resume()
+	d.background(d.watchConflicts)
 	return d
 }
 

@@ -46,6 +46,7 @@ type parts struct {
 	fs         *fs.FS
 	locator    *locator
 	corrupt    corruptLog
+	conflicts  conflicts
 	cacheLost  bool // it began empty in this start
 
 	closers []func(context.Context) error
@@ -178,6 +179,9 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 		return err
 	}
 	p.onClose(func(context.Context) error { return p.names.Close() })
+	if err := p.conflicts.begin(context.Background(), p.names); err != nil {
+		return err
+	}
 	p.background(p.collect)
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // Status implements control.Reporter.
-func (d *daemon) Status(context.Context) (controlapi.Status, error) {
+func (d *daemon) Status(ctx context.Context) (controlapi.Status, error) {
 	self := d.account.Self()
 	cs, totals, moved := d.cache.Stats(), d.names.Stat(), d.exchange.Totals()
 	confirmed, _ := d.confirmed()
@@ -25,7 +25,7 @@ func (d *daemon) Status(context.Context) (controlapi.Status, error) {
 		Device:  controlapi.DeviceName{ID: self.ID.String(), Name: self.Name},
 		Mount:   d.mounts.where(),
 		Cache:   controlapi.Cache{Limit: cs.Limit, Used: cs.Used, Pinned: cs.Pinned, Staged: cs.Staged, Fetched: cs.Fetched},
-		Peers:   d.peers(), Files: int64(totals.Files), Bytes: int64(totals.Bytes), Pending: d.pending(),
+		Peers:   d.peers(), Files: int64(totals.Files), Bytes: int64(totals.Bytes), Pending: d.pending(), Conflicts: int64(d.conflicts.Count(ctx)),
 		Transferred: controlapi.Transferred{BlocksIn: int64(moved.BlocksIn), BytesIn: int64(moved.BytesIn),
 			BlocksOut: int64(moved.BlocksOut), BytesOut: int64(moved.BytesOut)},
 		Warnings: d.warningsNow(),

@@ -19,6 +19,7 @@ type Clash struct {
 	Dir      NodeID // the directory that shows them
 	Path     string // of the name, slash-separated from the root, without a leading slash
 	Versions []ClashVersion
+	Mine     int // index of the version that KeepMine keeps
 }
 
 // ClashVersion is one of them. The first of a clash has the name; the others show beside it, under
@@ -29,6 +30,13 @@ type ClashVersion struct {
 	// this one was written (or what it builds on was), and those that certainly were not. Of a
 	// version in neither it cannot be told.
 	Knew, Ignorant []int
+}
+
+// DerivedName reports whether a name looks as those that are made up for what shows beside a
+// name. With every conflict one of them comes or goes.
+func DerivedName(name string) bool {
+	_, _, ok := merge.ParseDerived(name)
+	return ok
 }
 
 // clashPage is how many names are laid out while writers wait.
@@ -192,6 +200,7 @@ func (t *tx) clash(k nameKey, paths map[NodeID]string) (Clash, bool) {
 		}
 		c.Versions = append(c.Versions, v)
 	}
+	c.Mine = mine(len(c.Versions), func(i int) *Entry { return &c.Versions[i].Entry }, t.r.self.Device)
 	return c, true
 }
 

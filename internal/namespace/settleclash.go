@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace/merge"
 )
 
@@ -100,25 +101,34 @@ func (r *Replica) SettleClash(dir NodeID, name string, keep Keep) (out Settled, 
 
 // pick finds the version to keep.
 func (t *tx) pick(op string, f folder, all []*merge.Shown, keep Keep) (int, error) {
-	mine := -1
-	var stamp merge.Stamp
+	es := make([]Entry, len(all))
 	for i, s := range all {
-		e := t.entry(f, s)
-		here := slices.ContainsFunc(e.Versions, func(d Dot) bool { return d.Writer.Device == t.author.Device })
-		if here && (mine < 0 || e.Stamp > stamp) {
-			mine, stamp = i, e.Stamp
-		}
+		es[i] = t.entry(f, s)
 	}
-	mine = max(mine, 0)
+	i := mine(len(es), func(i int) *Entry { return &es[i] }, t.author.Device)
 	switch {
 	case keep == KeepMine:
-		return mine, nil
+		return i, nil
 	case keep != KeepTheirs:
 		return 0, errs.E(op, errs.Invalid, "keep", nil)
 	case len(all) > 2:
 		return 0, errs.E(op, errs.Exist, all[0].Name, nil)
 	}
-	return 1 - mine, nil
+	return 1 - i, nil
+}
+
+// mine finds the version that KeepMine means among n: the newest that dev has written, else the
+// first.
+func mine(n int, entry func(int) *Entry, dev ident.DeviceID) int {
+	best := -1
+	for i := range n {
+		e := entry(i)
+		here := slices.ContainsFunc(e.Versions, func(d Dot) bool { return d.Writer.Device == dev })
+		if here && (best < 0 || e.Stamp > entry(best).Stamp) {
+			best = i
+		}
+	}
+	return max(best, 0)
 }
 
 // keepAll makes every version a file of its own, under the name it shows. As after a rename, its

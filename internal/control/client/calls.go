@@ -48,6 +48,16 @@ func (c *Client) Release(ctx context.Context, q controlapi.ReleaseRequest) (cont
 	return call[controlapi.ReleaseResult](ctx, c, post, "/brake/release", nil, q)
 }
 
+// Conflicts asks for the conflicts at and below a path.
+func (c *Client) Conflicts(ctx context.Context, path string) (controlapi.Conflicts, error) {
+	return call[controlapi.Conflicts](ctx, c, get, "/conflicts", pathQuery(path), nil)
+}
+
+// Resolve ends conflicts.
+func (c *Client) Resolve(ctx context.Context, q controlapi.ResolveRequest) (controlapi.ResolveResult, error) {
+	return call[controlapi.ResolveResult](ctx, c, post, "/resolve", nil, q)
+}
+
 // Why asks what keeps a path away.
 func (c *Client) Why(ctx context.Context, path string) (controlapi.Why, error) {
 	return call[controlapi.Why](ctx, c, get, "/why", pathQuery(path), nil)

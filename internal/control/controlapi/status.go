@@ -14,7 +14,8 @@ type Status struct {
 	Bytes       int64       `json:"bytes"` // their sizes summed
 	Pending     Pending     `json:"pending"`
 	Transferred Transferred `json:"transferred"`
-	Warnings    []string    `json:"warnings"` // whole sentences for a person, worst first
+	Conflicts   int64       `json:"conflicts"` // names that several versions claim
+	Warnings    []string    `json:"warnings"`  // whole sentences for a person, worst first
 }
 
 // DaemonInfo names the process that answers.
