@@ -376,23 +376,23 @@ func TestNoProgressIsATimeout(t *testing.T) {
 func TestNobodyWaitsTwiceInVain(t *testing.T) {
 	play(t, 1, 2, 10, nil, func(t *testing.T, s *scene) {
 		s.sources[0].hang = true
-		get := func(d blocks.Digest) (error, time.Duration) {
+		get := func(d blocks.Digest) (time.Duration, error) {
 			start := time.Now()
 			_, err := s.GetBlock(t.Context(), d)
-			return err, time.Since(start)
+			return time.Since(start), err
 		}
-		if err, took := get(s.blocks[0]); !errs.Is(err, errs.Timeout) || took < 20*time.Second {
+		if took, err := get(s.blocks[0]); !errs.Is(err, errs.Timeout) || took < 20*time.Second {
 			t.Fatal(err, took)
 		}
-		if err, took := get(s.blocks[0]); !errs.Is(err, errs.Timeout) || took != 0 {
+		if took, err := get(s.blocks[0]); !errs.Is(err, errs.Timeout) || took != 0 {
 			t.Errorf("asked again: %v after %v", err, took)
 		}
 		s.sources[0].set(func() { s.sources[0].hang = false })
-		if err, _ := get(s.blocks[1]); err != nil {
+		if _, err := get(s.blocks[1]); err != nil {
 			t.Error("another block:", err)
 		}
 		time.Sleep(3 * time.Second)
-		if err, _ := get(s.blocks[0]); err != nil {
+		if _, err := get(s.blocks[0]); err != nil {
 			t.Error("a little later:", err)
 		}
 	})
