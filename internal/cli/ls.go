@@ -12,12 +12,13 @@ import (
 )
 
 func (a *app) lsCmd() *cobra.Command {
-	var long bool
+	var long, removed bool
 	cmd := &cobra.Command{
 		Use:   "ls [PATH]",
 		Short: "List a folder with what is here of it",
 		Long: `List a folder (the root of the share if none is given): how much of each file is on this
-device (shelf status PATH sums up a folder), and its placement (in brackets: inherited). PATH is inside the mount, or begins with / at the root of the share.`,
+device (shelf status PATH sums up a folder), and its placement (in brackets: inherited). PATH is inside the mount, or begins with / at the root of the share.
+With --removed: what was removed from the folder, which may itself be gone (shelf restore brings it back).`,
 		Args: argCount(0, 1, ""),
 		RunE: a.asking(func(ctx context.Context, c *client.Client, st controlapi.Status, args []string) error {
 			p := "/"
@@ -26,6 +27,13 @@ device (shelf status PATH sums up a folder), and its placement (in brackets: inh
 				if p, err = sharePath(args[0], st.Mount.Path); err != nil {
 					return err
 				}
+			}
+			if removed {
+				v, err := c.Removed(ctx, p)
+				if err != nil {
+					return err
+				}
+				return a.emit(v, func() { a.showRemoved(v) })
 			}
 			entries := []controlapi.Entry{}
 			err := c.List(ctx, p, func(e controlapi.Entry) error {
@@ -39,6 +47,7 @@ device (shelf status PATH sums up a folder), and its placement (in brackets: inh
 		}),
 	}
 	cmd.Flags().BoolVarP(&long, "long", "l", false, "with mode, size and time")
+	cmd.Flags().BoolVar(&removed, "removed", false, "what was removed from it")
 	return cmd
 }
 

@@ -11,6 +11,7 @@ const (
 	groupStart  = "start"
 	groupPlace  = "place"
 	groupLook   = "look"
+	groupBack   = "back"
 	groupAround = "around"
 )
 
@@ -47,6 +48,7 @@ shelf join  on the next. To see it work on this machine alone:  shelf demo`,
 		&cobra.Group{ID: groupStart, Title: "Begin and end:"},
 		&cobra.Group{ID: groupPlace, Title: "Decide what lies on this device:"},
 		&cobra.Group{ID: groupLook, Title: "Look:"},
+		&cobra.Group{ID: groupBack, Title: "Go back:"},
 		&cobra.Group{ID: groupAround, Title: "Around it:"},
 	)
 	root.SetHelpCommandGroupID(groupAround)
@@ -59,6 +61,7 @@ shelf join  on the next. To see it work on this machine alone:  shelf demo`,
 	add(groupStart, a.upCmd(), a.downCmd(), a.inviteCmd(), a.joinCmd(), a.recoveryCmd())
 	add(groupPlace, a.pinCmd(), a.unpinCmd(), a.freeCmd(), a.syncCmd(), a.brakeCmd())
 	add(groupLook, a.statusCmd(), a.lsCmd(), a.devicesCmd(), a.whyCmd(), a.conflictsCmd(), a.resolveCmd())
+	add(groupBack, a.versionsCmd(), a.restoreCmd(), a.undoCmd())
 	add(groupAround, a.demoCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd())
 	root.AddCommand(a.daemonCmd())
 	return root

@@ -65,6 +65,9 @@ func (a *app) showStatus(st controlapi.Status) {
 	if st.Cache.Used > 0 {
 		cache += fmt.Sprintf(": %s pinned, %s only here so far, %s evictable",
 			size(st.Cache.Pinned), size(st.Cache.Staged), size(st.Cache.Fetched))
+		if st.Cache.History > 0 {
+			cache += ", " + size(st.Cache.History) + " history"
+		}
 	}
 	pending := "nothing: all changes are on another device too"
 	if p := st.Pending; !p.Zero() {

@@ -38,7 +38,7 @@ func (a *app) start(f startFlags) (config.Start, error) {
 		return s, err
 	}
 	s.CacheSize, s.Name, s.Mountpoint, s.Listen, s.NoBrake = conf.CacheSize, conf.Name, conf.Mountpoint, conf.Listen, conf.NoBrake
-	s.OnConflict = conf.OnConflict
+	s.OnConflict, s.History = conf.OnConflict, conf.History
 	if s.CacheSize == 0 {
 		s.CacheSize = config.DefaultCacheSize
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/BurntSushi/toml"
@@ -26,12 +27,13 @@ const (
 // Config is what the owner of a device may set, in HOME/config.toml. The zero value of a
 // field means that it was not set.
 type Config struct {
-	CacheSize  int64    // cache_size = "10GiB": limit of the cache on this device, in bytes
-	Mountpoint string   // mountpoint = "~/Shelf": where `shelf up` mounts; absolute once read
-	Name       string   // name = "laptop": name of this device when it is made
-	OnConflict string   // on_conflict = "notify-send …": command of the shell, told of new conflicts
-	NoBrake    bool     // brake = false: however much another device removes at once, follow it
-	Listen     []string // listen = ["/ip4/0.0.0.0/tcp/4001", ":4001"]: where it waits for its peers
+	CacheSize  int64         // cache_size = "10GiB": limit of the cache on this device, in bytes
+	Mountpoint string        // mountpoint = "~/Shelf": where `shelf up` mounts; absolute once read
+	Name       string        // name = "laptop": name of this device when it is made
+	OnConflict string        // on_conflict = "notify-send …": command of the shell, told of new conflicts
+	History    time.Duration // history = "30d": how long old states of files are kept; < 0: not at all
+	NoBrake    bool          // brake = false: however much another device removes at once, follow it
+	Listen     []string      // listen = ["/ip4/0.0.0.0/tcp/4001", ":4001"]: where it waits for its peers
 }
 
 // Load reads a home's configuration. A home without one has the zero Config. Unknown keys and
@@ -60,6 +62,7 @@ func Parse(text string) (Config, error) {
 		Name       string   `toml:"name"`
 		Brake      bool     `toml:"brake"`
 		OnConflict string   `toml:"on_conflict"`
+		History    string   `toml:"history"`
 		Listen     []string `toml:"listen"`
 	}
 	md, err := toml.Decode(text, &f)
@@ -67,7 +70,7 @@ func Parse(text string) (Config, error) {
 		return Config{}, errs.E(op, errs.Invalid, "", err) // names the line
 	}
 	if odd := md.Undecoded(); len(odd) > 0 {
-		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are brake, cache_size, listen, mountpoint, name, on_conflict", odd[0].String()))
+		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are brake, cache_size, history, listen, mountpoint, name, on_conflict", odd[0].String()))
 	}
 	c := Config{Listen: f.Listen, OnConflict: f.OnConflict}
 	check := func(key string, set func() error) {
@@ -81,6 +84,7 @@ func Parse(text string) (Config, error) {
 	check("mountpoint", func() (err error) { c.Mountpoint, err = ExpandPath(f.Mountpoint); return err })
 	check("name", func() error { c.Name = f.Name; return CheckName(f.Name) })
 	check("brake", func() error { c.NoBrake = !f.Brake; return nil })
+	check("history", func() (err error) { c.History, err = ParseHistory(f.History); return err })
 	check("listen", func() error {
 		for _, a := range f.Listen {
 			if err := CheckListen(a); err != nil {

@@ -1,5 +1,7 @@
 package config
 
+import "time"
+
 // Start is everything a daemon is told when it begins. The starting command writes it as
 // JSON to the daemon's standard input, so that an invitation does not show in lists of
 // processes.
@@ -24,6 +26,8 @@ type Start struct {
 	NoBrake bool `json:"no_brake"`
 	// OnConflict is a command of the shell that is told of new conflicts; "" for none.
 	OnConflict string `json:"on_conflict"`
+	// History is how long old states of files are kept; 0: 30 days, < 0: they are not.
+	History time.Duration `json:"history_ns"`
 	// Listen are multiaddrs; empty lets the daemon choose once and keep its choice.
 	Listen []string `json:"listen"`
 }

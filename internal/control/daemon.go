@@ -19,6 +19,7 @@ type Daemon interface {
 	Recoverer
 	Braker
 	Resolver
+	Historian
 	Stopper
 }
 
@@ -91,6 +92,17 @@ type Braker interface {
 type Resolver interface {
 	Conflicts(ctx context.Context, path string) (controlapi.Conflicts, error)
 	Resolve(ctx context.Context, req controlapi.ResolveRequest) (controlapi.ResolveResult, error)
+}
+
+// Historian knows what this device showed before. Versions and Removed are NotExist for paths that
+// never were. One path that cannot be restored is told in its item and does not fail the call.
+type Historian interface {
+	Versions(ctx context.Context, path string) (controlapi.Versions, error)
+	// Removed lists what was removed from a folder, which may itself be gone.
+	Removed(ctx context.Context, path string) (controlapi.Versions, error)
+	Restore(ctx context.Context, req controlapi.RestoreRequest, progress func(controlapi.RestoredItem)) (controlapi.Restored, error)
+	// Undo is NotExist when this device has changed nothing that was there before.
+	Undo(ctx context.Context, req controlapi.UndoRequest, progress func(controlapi.RestoredItem)) (controlapi.Restored, error)
 }
 
 // Stopper flushes, unmounts and lets the daemon end. It returns when the mount is gone (or

@@ -173,7 +173,7 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 		DB: p.meta, Share: p.account.ShareID(), Self: p.account.Self().ID, Key: p.account.SigningKey(),
 		Sealer: p.sealer, Known: func(dev ident.DeviceID) bool { _, ok := p.account.Device(dev); return ok }, Names: p.account.Name, Log: p.log,
 		Members: p.memberIDs, Disk: config.DiskMark(s.Home.StoreDir()),
-		Brake: brakeOf(s), Released: p.account.Released,
+		Brake: brakeOf(s), Released: p.account.Released, History: s.History,
 	})
 	if err != nil {
 		return err
@@ -244,6 +244,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		}
 	})
 	p.background(p.followMembers)
+	p.background(p.expireHistory)
 	p.background(p.tellAddresses)
 	return nil
 }

@@ -24,7 +24,7 @@ func (d *daemon) Status(ctx context.Context) (controlapi.Status, error) {
 		Account: controlapi.Account{ID: d.account.AccountID().String(), Devices: len(d.living()), RecoveryConfirmed: confirmed != nil || !self.AddedBy.IsZero()}, // who joined was never shown the phrase,
 		Device:  controlapi.DeviceName{ID: self.ID.String(), Name: self.Name},
 		Mount:   d.mounts.where(),
-		Cache:   controlapi.Cache{Limit: cs.Limit, Used: cs.Used, Pinned: cs.Pinned, Staged: cs.Staged, Fetched: cs.Fetched},
+		Cache:   controlapi.Cache{Limit: cs.Limit, Used: cs.Used, Pinned: cs.Pinned, Staged: cs.Staged, Fetched: cs.Fetched, History: cs.Past},
 		Peers:   d.peers(), Files: int64(totals.Files), Bytes: int64(totals.Bytes), Pending: d.pending(), Conflicts: int64(d.conflicts.Count(ctx)),
 		Transferred: controlapi.Transferred{BlocksIn: int64(moved.BlocksIn), BytesIn: int64(moved.BytesIn),
 			BlocksOut: int64(moved.BlocksOut), BytesOut: int64(moved.BytesOut)},

@@ -1,6 +1,7 @@
 package namespace
 
 import (
+	"context"
 	"slices"
 	"strings"
 
@@ -38,20 +39,35 @@ func (t *tx) oncePath(dir NodeID, name string) string {
 	return strings.Join(names, "/")
 }
 
-// comeBack makes dir show an old state under name. In its old place, if the node is known and gone,
-// it is the same node again, with its extended attributes and placements; else it is a new one. Exist.
-func (r *Replica) comeBack(op string, was Entry, dir NodeID, name string) (Entry, error) {
+// idAgain is the id under which an old state comes back as name of dir: in its old place, if the node
+// is known and gone, the same, so that it has its extended attributes and placements again; else a
+// new one.
+func (r *Replica) idAgain(was Entry, dir NodeID, name string) (id NodeID, err error) {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	t := r.reader()
+	if was.Parent == t.formerFolder(dir).id && was.Name == name && t.returns(was.ID) {
+		return was.ID, t.err
+	}
+	return t.newID(dir, was.Kind == Dir)
+}
+
+// returns reports whether a node is known and gone.
+func (t *tx) returns(id NodeID) bool {
+	n := t.node(id)
+	return !n.placed && !n.Alive() && len(n.P) > 0
+}
+
+// comeBack makes dir show an old state under name, as the node id (idAgain). Exist. Stale: the node
+// has come back otherwise.
+func (r *Replica) comeBack(op string, id NodeID, was Entry, dir NodeID, name string) (Entry, error) {
 	return r.entryOp(op, func(t *tx) (NodeID, error) {
 		f, err := t.room(op, dir, name)
 		if err != nil {
 			return NodeID{}, err
 		}
-		id := was.ID
-		same := was.Parent == f.id && was.Name == name
-		if n := t.node(id); !same || n.placed || n.Alive() || len(n.P) == 0 {
-			if id, err = t.newID(dir, was.Kind == Dir); err != nil {
-				return id, err
-			}
+		if n := t.node(id); len(n.P) > 0 && !t.returns(id) {
+			return id, errs.E(op, errs.Stale, name, nil)
 		}
 		body := merge.Body{Mode: was.Mode, UID: was.UID, GID: was.GID, Mtime: was.Mtime,
 			Bytes: merge.Bytes{Kind: was.Kind, Content: was.Content, Target: was.Target, Rdev: was.Rdev}}
@@ -77,12 +93,12 @@ func (r *Replica) comeBack(op string, was Entry, dir NodeID, name string) (Entry
 }
 
 // makeDirs returns the directory of a path and makes what is missing of it, as it last was.
-func (r *Replica) makeDirs(op string, names []string) (dir NodeID, err error) {
+func (r *Replica) makeDirs(ctx context.Context, op string, names []string) (dir NodeID, err error) {
 	dir = Root
 	for _, name := range names {
 		e, err := r.Lookup(dir, name)
 		if errs.Is(err, errs.NotExist) {
-			e, err = r.comeBack(op, r.lastDir(dir, name), dir, name)
+			e, err = r.putBack(ctx, r.lastDir(dir, name), dir, name, nil)
 		}
 		if err != nil {
 			return dir, err

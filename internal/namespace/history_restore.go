@@ -11,8 +11,8 @@ import (
 )
 
 // Bring sees to it that the blocks of a content are durable on this device, as they must be before
-// a record names them. owned is called with the node that then does.
-type Bring func(ctx context.Context, c blocks.Content) (owned func(NodeID) error, err error)
+// a record of the node names them. named is called when one does.
+type Bring func(ctx context.Context, id NodeID, c blocks.Content) (named func() error, err error)
 
 // Put is one path of a restore or an undo. Err says why nothing was done about it: Exist, Stale
 // (somebody changed it since), NotExist (its directory is gone), or what Bring answered.
@@ -52,7 +52,7 @@ func (r *Replica) Restore(ctx context.Context, f Former, to string, bring Bring,
 			return err
 		}
 	}
-	dir, err := r.makeDirs(op, names[:len(names)-1])
+	dir, err := r.makeDirs(ctx, op, names[:len(names)-1])
 	if err != nil {
 		return err
 	}
@@ -123,13 +123,13 @@ func same(a, b Entry) bool {
 
 // rewrite gives a file old contents.
 func (r *Replica) rewrite(ctx context.Context, id NodeID, was Entry, bring Bring) (Entry, error) {
-	owned, err := bring(ctx, was.Content)
+	named, err := bring(ctx, id, was.Content)
 	if err != nil {
 		return Entry{}, err
 	}
 	e, err := r.Commit(id, nil, was.Content, was.Mtime)
 	if err == nil {
-		err = owned(id)
+		err = named()
 	}
 	return e, err
 }
@@ -137,16 +137,19 @@ func (r *Replica) rewrite(ctx context.Context, id NodeID, was Entry, bring Bring
 // putBack makes an old state show under a free name.
 func (r *Replica) putBack(ctx context.Context, was Entry, dir NodeID, name string, bring Bring) (Entry, error) {
 	const op = "namespace.Restore"
-	owned := func(NodeID) error { return nil }
+	id, err := r.idAgain(was, dir, name)
+	if err != nil {
+		return Entry{}, err
+	}
+	named := func() error { return nil }
 	if was.Kind == File && was.Content.Size > 0 {
-		var err error
-		if owned, err = bring(ctx, was.Content); err != nil {
+		if named, err = bring(ctx, id, was.Content); err != nil {
 			return Entry{}, err
 		}
 	}
-	e, err := r.comeBack(op, was, dir, name)
+	e, err := r.comeBack(op, id, was, dir, name)
 	if err == nil {
-		err = owned(e.ID)
+		err = named()
 	}
 	return e, err
 }

@@ -17,11 +17,11 @@ type brought struct {
 	owned map[NodeID]blocks.Content
 }
 
-func (b *brought) bring(_ context.Context, c blocks.Content) (func(NodeID) error, error) {
+func (b *brought) bring(_ context.Context, n NodeID, c blocks.Content) (func() error, error) {
 	if c == b.lacks {
 		return nil, errs.E("bring", errs.Offline, "", nil)
 	}
-	return func(n NodeID) error {
+	return func() error {
 		if b.owned == nil {
 			b.owned = map[NodeID]blocks.Content{}
 		}

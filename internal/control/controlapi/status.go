@@ -51,6 +51,7 @@ type Cache struct {
 	Pinned  int64 `json:"pinned_bytes"`  // kept because a placement says so
 	Staged  int64 `json:"staged_bytes"`  // written here, not yet surely on another device
 	Fetched int64 `json:"fetched_bytes"` // may be evicted at any time
+	History int64 `json:"history_bytes"` // of old states only; evicted when nothing fetched is left
 }
 
 // Peer is another device of the account as this one sees it.

@@ -1,0 +1,254 @@
+package daemon
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+var endings = map[namespace.How]string{
+	namespace.Overwritten: controlapi.EndedOverwritten, namespace.Removed: controlapi.EndedRemoved, namespace.Replaced: controlapi.EndedReplaced,
+	namespace.Moved: controlapi.EndedMoved, namespace.Decided: controlapi.EndedDecided,
+}
+
+// known finds what a path shows and showed.
+func (d *daemon) known(path string) (*namespace.Entry, []namespace.Former, error) {
+	now, past, err := d.names.Versions(path)
+	if err != nil {
+		return nil, nil, errs.E("daemon.known", errs.KindOf(err), path, nil)
+	}
+	return now, past, nil
+}
+
+// Versions implements control.Historian.
+func (d *daemon) Versions(ctx context.Context, path string) (controlapi.Versions, error) {
+	out := controlapi.Versions{Path: path, Versions: []controlapi.Version{}}
+	now, past, err := d.known(path)
+	if err != nil {
+		return out, err
+	}
+	if now != nil {
+		v := d.version(ctx, *now)
+		v.Path = path
+		if len(past) > 0 && past[0].Name == now.Name && past[0].Parent == now.Parent {
+			v.From = moment(past[0].Until())
+		} else {
+			v.From = moment(now.Stamp.Nanos())
+		}
+		out.Versions = append(out.Versions, v)
+	}
+	for i := range past {
+		out.Versions = append(out.Versions, d.former(ctx, &past[i]))
+	}
+	return out, nil
+}
+
+// Removed implements control.Historian.
+func (d *daemon) Removed(ctx context.Context, path string) (controlapi.Versions, error) {
+	out := controlapi.Versions{Path: path, Versions: []controlapi.Version{}}
+	now, past, err := d.known(path)
+	if err != nil {
+		return out, err
+	}
+	dir := namespace.NodeID{}
+	switch {
+	case now != nil:
+		dir = now.ID
+	default:
+		dir = past[0].ID
+	}
+	if !dir.IsDir() {
+		return out, errs.E("daemon.Removed", errs.NotDir, path, nil)
+	}
+	gone, err := d.names.Removed(dir)
+	for i := range gone {
+		out.Versions = append(out.Versions, d.former(ctx, &gone[i]))
+	}
+	return out, err
+}
+
+// version describes a state; which one is the caller's to say.
+func (d *daemon) version(ctx context.Context, e namespace.Entry) controlapi.Version {
+	v := controlapi.Version{Kind: kindNames[e.Kind], Size: int64(e.Size()), Mtime: time.Unix(0, e.Mtime), Target: e.Target, Writer: d.nameOf(e.Writer), Complete: true}
+	if e.Kind == namespace.File {
+		v.LocalBytes, v.Complete, _ = d.local(ctx, e.Content)
+	}
+	return v
+}
+
+func (d *daemon) former(ctx context.Context, f *namespace.Former) controlapi.Version {
+	v := d.version(ctx, f.Entry)
+	v.ID, v.From, v.Until, v.Ended, v.By = f.Key.String(), moment(f.From), moment(f.Until()), endings[f.How], d.nameOf(f.By)
+	if path, err := d.names.FormerPath(f); err == nil {
+		v.Path = "/" + path
+	}
+	return v
+}
+
+func moment(ns int64) *time.Time {
+	if ns == 0 {
+		return nil
+	}
+	t := time.Unix(0, ns)
+	return &t
+}
+
+// nameOf is a device's name, "" for none.
+func (d *daemon) nameOf(dev ident.DeviceID) string {
+	if dev.IsZero() {
+		return ""
+	}
+	return d.account.Name(dev)
+}
+
+// pick finds the version that a request means.
+func (d *daemon) pick(path, version string) (f namespace.Former, err error) {
+	now, past, err := d.known(path)
+	if err != nil {
+		return f, err
+	}
+	hint := "see: shelf versions " + path
+	none := func(format string, args ...any) error {
+		return controlapi.E(controlapi.SlugOf(errs.NotExist), hint, format, args...)
+	}
+	if version == "" {
+		for _, f := range past {
+			if now == nil || f.Kind == now.Kind && f.Kind == namespace.File && f.Content != now.Content {
+				return f, nil
+			}
+		}
+		return f, none("%s has no older version on this device", path)
+	}
+	var found []namespace.Former
+	for _, f := range past {
+		if len(version) >= 4 && strings.HasPrefix(f.Key.String(), version) {
+			found = append(found, f)
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return f, controlapi.E(controlapi.SlugOf(errs.Invalid), hint, "several versions of %s begin with %s", path, version)
+	}
+	at, ok := controlapi.VersionTime(version, time.Now())
+	if !ok {
+		return f, controlapi.E(controlapi.SlugOf(errs.Invalid), hint, "%s is neither a version of %s nor a time", version, path)
+	}
+	if f, ok = asOf(now, past, path, at.UnixNano()); !ok {
+		return f, none("this device does not know what %s was at %s", path, at.Format(time.DateTime))
+	}
+	return f, nil
+}
+
+// asOf is what a path showed at a moment; a folder with what was in it then.
+func asOf(now *namespace.Entry, past []namespace.Former, path string, at int64) (f namespace.Former, ok bool) {
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	for _, g := range past { // newest first: the last that fits ended soonest after at
+		if g.Name == name && g.Until() > at {
+			f, ok = g, g.From <= at
+		}
+	}
+	if f.ID.IsZero() && now != nil {
+		f, ok = namespace.Former{Entry: *now, How: namespace.Moved}, now.Stamp.Nanos() <= at
+	}
+	if f.Kind == namespace.Dir {
+		f.How, f.Key.Until = namespace.Moved, uint64(at)+1
+	}
+	return f, ok
+}
+
+// Restore implements control.Historian.
+func (d *daemon) Restore(ctx context.Context, req controlapi.RestoreRequest, progress func(controlapi.RestoredItem)) (controlapi.Restored, error) {
+	out := controlapi.Restored{Items: []controlapi.RestoredItem{}}
+	if err := d.saved(ctx); err != nil {
+		return out, err
+	}
+	f, err := d.pick(req.Path, req.Version)
+	if err != nil {
+		return out, err
+	}
+	to := req.To
+	if to == "" {
+		to = req.Path
+	}
+	err = d.names.Restore(ctx, f, to, d.bring, d.told(&out, progress))
+	return d.done(ctx, out, err)
+}
+
+// Undo implements control.Historian.
+func (d *daemon) Undo(ctx context.Context, req controlapi.UndoRequest, progress func(controlapi.RestoredItem)) (controlapi.Restored, error) {
+	out := controlapi.Restored{Items: []controlapi.RestoredItem{}}
+	if err := d.saved(ctx); err != nil {
+		return out, err
+	}
+	ended, err := d.names.LastChange(req.Burst)
+	if err != nil {
+		if errs.Is(err, errs.NotExist) {
+			err = controlapi.E(controlapi.SlugOf(errs.NotExist), "", "this device has changed nothing that could be undone")
+		}
+		return out, err
+	}
+	err = d.names.Undo(ctx, ended, req.DryRun, d.bring, d.told(&out, progress))
+	return d.done(ctx, out, err)
+}
+
+// done makes what was done durable. What went wrong with single paths is in their items.
+func (d *daemon) done(ctx context.Context, out controlapi.Restored, err error) (controlapi.Restored, error) {
+	if serr := d.names.Sync(context.WithoutCancel(ctx)); serr != nil {
+		return out, serr
+	}
+	for _, it := range out.Items {
+		if it.Refused != nil && !errs.Is(err, errs.Interrupted) {
+			return out, nil
+		}
+	}
+	return out, err
+}
+
+// told collects what became of each path.
+func (d *daemon) told(out *controlapi.Restored, progress func(controlapi.RestoredItem)) func(namespace.Put) {
+	return func(p namespace.Put) {
+		it := controlapi.RestoredItem{Path: "/" + p.Path, Kind: kindNames[p.Kind], Size: int64(p.Size)}
+		if p.From != "" {
+			it.From = "/" + p.From
+		}
+		switch {
+		case p.Err != nil:
+			it.Refused = notRestored(it.Path, p)
+		case p.Kind != namespace.Dir:
+			out.Files++
+			out.Size += it.Size
+		}
+		out.Items = append(out.Items, it)
+		progress(it)
+	}
+}
+
+// notRestored words why a path was left alone.
+func notRestored(path string, p namespace.Put) *controlapi.Refusal {
+	kind := errs.KindOf(p.Err)
+	r := &controlapi.Refusal{Kind: controlapi.SlugOf(kind), Reason: controlapi.Describe(p.Err), Paths: []string{path}}
+	switch kind {
+	case errs.Exist:
+		r.Reason = "something else is there now; to another place: shelf restore PATH --to OTHER"
+	case errs.Stale:
+		r.Reason = "it has been changed since"
+	case errs.NotExist:
+		if p.Kind == namespace.File {
+			r.Reason = "its folder, or its old contents, are not there any more"
+		} else {
+			r.Reason = "its folder is not there any more"
+		}
+	case errs.Offline:
+		r.Reason = "its old contents are not on this device, and no connected device has them"
+	case errs.NoSpace:
+		r.Reason = noRoom(p.Err)
+	}
+	return r
+}
