@@ -243,6 +243,10 @@ func (g *generator) act(w *world, d *device, s *Step) {
 	if len(hot) > 0 && g.what.one(8) { // bytes that are there already
 		fresh = strconv.Itoa(contentOf(&pick(&g.what, hot).entry))
 	}
+	if len(hot) > 0 && g.what.one(16) {
+		do("settle", pick(&g.what, hot).path, pick(&g.what, []string{"mine", "theirs", "both"}))
+		return
+	}
 	x := g.what.n(100)
 	if g.dirs && len(folders) > 0 && g.what.one(2) {
 		x = 60

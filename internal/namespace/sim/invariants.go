@@ -24,6 +24,7 @@ func (d *device) checkView() {
 		}
 	}
 	d.checkOnce(v)
+	d.checkClashes(v)
 }
 
 // checkOnce: no version is shown twice, nor a file, but by its hard links (invariant 10).

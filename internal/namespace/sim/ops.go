@@ -30,6 +30,7 @@ var operations = map[string]func(*world, *device, *Step){
 	"xattr":   user((*action).xattr),   // PATH NAME VALUE
 	"rmxattr": user((*action).rmxattr), // PATH NAME
 	"policy":  user((*action).policy),  // PATH DEVICE HOW
+	"settle":  user((*action).settle),  // PATH mine|theirs|both
 
 	// of who looks: ends the play if it is otherwise
 	"shows": (*world).shows, // PATH [CONTENT]
