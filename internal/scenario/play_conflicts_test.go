@@ -309,3 +309,57 @@ func TestHookHearsOfConflicts(t *testing.T) {
 		})
 	}
 }
+
+// The same bytes are no conflict either when one device wrote the file anew and the other changed,
+// appended to and shortened what was there; nor does reading make one.
+func TestPlayEqualBytesByOtherWays(t *testing.T) {
+	play(t, 2, func(t *testing.T, d []actor) {
+		line := func(i int) string { return fmt.Sprintf("line %d of a file that is longer than a few blocks\n", i*i*7919) }
+		var text strings.Builder
+		for i := range 30_000 {
+			text.WriteString(line(i))
+		}
+		whole := text.String()
+		put(t, d[0], "/f", whole[:len(whole)/2]+"and so on, differently")
+		agree(t, d, "/f=line 0")
+		if _, err := get(d[1], "/f"); err != nil {
+			t.Fatal(err)
+		}
+		want := whole[:700_000] + "changed" + whole[700_007:]
+		apart(d, func(a actor) { put(t, a, "/f", want) }, func(a actor) {
+			f, err := a.sys().Open("/f", os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			half := int64(len(whole) / 2)
+			for _, w := range []struct {
+				at   int64
+				data string
+			}{{half, whole[half:]}, {int64(len(whole)), "too much"}, {700_000, "changed"}} {
+				if _, err := f.Pwrite([]byte(w.data), w.at); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := f.Truncate(int64(len(whole))); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+		for range 2 {
+			for _, a := range d {
+				if got, err := get(a, "/f"); err != nil || got != want {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+			}
+			for i, a := range d { // written after it, so it comes after it
+				put(t, a, fmt.Sprint("/after-", i), "x")
+			}
+			if got := agree(t, d, "/after-0=x", "/after-1=x", "/f=line 0"); strings.Count(got, "\n") != 2 {
+				t.Errorf("one file expected:\n%s", got)
+			}
+		}
+		calm(t, d)
+	})
+}
