@@ -314,7 +314,9 @@ func TestHookHearsOfConflicts(t *testing.T) {
 // appended to and shortened what was there; nor does reading make one.
 func TestPlayEqualBytesByOtherWays(t *testing.T) {
 	play(t, 2, func(t *testing.T, d []actor) {
-		line := func(i int) string { return fmt.Sprintf("line %d of a file that is longer than a few blocks\n", i*i*7919) }
+		line := func(i int) string {
+			return fmt.Sprintf("line %d of a file that is longer than a few blocks\n", i*i*7919)
+		}
 		var text strings.Builder
 		for i := range 30_000 {
 			text.WriteString(line(i))
