@@ -175,13 +175,13 @@ func (f *Fetcher) present(d blocks.Digest) bool {
 
 // Close ends everything under way with errs.Closed and waits for it.
 func (f *Fetcher) Close() error {
-	f.stop()
-	f.mu.Lock()
+	f.mu.Lock() // before anything is stopped, or flights would end for other reasons
 	f.closed = true
 	for _, fl := range f.flights {
 		f.failLocked(fl, errs.E("fetch.Close", errs.Closed, "", nil))
 	}
 	f.mu.Unlock()
+	f.stop()
 	f.wg.Wait()
 	return nil
 }

@@ -258,9 +258,9 @@ func TestOneFlightForAll(t *testing.T) {
 	})
 }
 
-func TestUrgentOvertakesTenThousandPins(t *testing.T) {
+func TestUrgentOvertakesManyPins(t *testing.T) {
 	tune := func(c *fetch.Config) { c.Limits.InFlightBytes = 4 << 20 }
-	play(t, 1, 10_001, 1000, tune, func(t *testing.T, s *scene) {
+	play(t, 1, manyPins+1, 1000, tune, func(t *testing.T, s *scene) {
 		s.sources[0].delay = 50 * time.Millisecond
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -279,7 +279,7 @@ func TestUrgentOvertakesTenThousandPins(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 		s.sources[0].set(func() { s.sources[0].delay = 0 })
-		if err := <-done; err != nil || n != 10_000 {
+		if err := <-done; err != nil || n != manyPins {
 			t.Error(n, err)
 		}
 		for _, d := range s.blocks[1:] {
