@@ -21,7 +21,7 @@ func (fs *FS) Mknod(_ context.Context, who Caller, dir Ino, name string, s names
 // make creates the node and returns the moment before.
 func (fs *FS) make(who Caller, dir Ino, name string, s namespace.Spec) (namespace.Entry, moment, error) {
 	at := fs.moment()
-	d, err := fs.table.get(dir)
+	d, err := fs.writableName(dir, name)
 	if err != nil {
 		return namespace.Entry{}, moment{}, err
 	}
@@ -71,7 +71,7 @@ func (fs *FS) Create(ctx context.Context, who Caller, dir Ino, name string, mode
 
 // Tmpfile makes a file without a name, to be linked or to vanish with its last handle.
 func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl OpenFlags) (Answer, *Handle, error) {
-	if _, err := fs.table.get(dir); err != nil {
+	if _, err := fs.writable(dir); err != nil {
 		return Answer{}, nil, err
 	}
 	var id namespace.NodeID
@@ -93,11 +93,11 @@ func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl Op
 // Link gives the file i a further name in dir and counts one mention.
 func (fs *FS) Link(ctx context.Context, i Ino, dir Ino, name string) (Answer, error) {
 	at := fs.moment()
-	n, err := fs.table.get(i)
+	n, err := fs.writable(i)
 	if err != nil {
 		return Answer{}, err
 	}
-	d, err := fs.table.get(dir)
+	d, err := fs.writableName(dir, name)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -81,7 +81,7 @@ func (d *Dir) Read(_ context.Context, offset uint64, fn func(Dirent) bool) error
 		for i := range batch {
 			e := &batch[i]
 			if !fn(Dirent{
-				Name: e.Name, Ino: d.fs.table.numberOf(e.ID), Kind: e.Kind, Offset: e.Cookie,
+				Name: e.Name, Ino: d.numberOf(&e.Entry), Kind: e.Kind, Offset: e.Cookie,
 				Entry: &e.Entry, at: d.at,
 			}) {
 				return nil
@@ -95,7 +95,7 @@ func (d *Dir) Read(_ context.Context, offset uint64, fn func(Dirent) bool) error
 // since, otherwise a new one. d.mu is held.
 func (d *Dir) from(cookie uint64) ([]namespace.DirEntry, error) {
 	at := d.fs.moment()
-	if len(d.batch) > 0 && d.at.foreign == at.foreign {
+	if len(d.batch) > 0 && d.n.past.Load() == nil && d.at.foreign == at.foreign {
 		if d.after == cookie {
 			return d.batch, nil
 		}
@@ -104,6 +104,9 @@ func (d *Dir) from(cookie uint64) ([]namespace.DirEntry, error) {
 				return d.batch[i+1:], nil
 			}
 		}
+	}
+	if p := d.n.past.Load(); p != nil {
+		return d.readPast(p, cookie)
 	}
 	d.n.mu.Lock()
 	gone := d.n.gone != nil
@@ -117,6 +120,14 @@ func (d *Dir) from(cookie uint64) ([]namespace.DirEntry, error) {
 	}
 	d.batch, d.after, d.at = batch, cookie, at
 	return batch, err
+}
+
+// numberOf is the number of an entry.
+func (d *Dir) numberOf(e *namespace.Entry) Ino {
+	if p := d.n.past.Load(); p != nil {
+		return d.fs.table.numberOf(d.fs.child(p, e).node())
+	}
+	return d.fs.table.numberOf(e.ID)
 }
 
 // parent is the number for "..".
@@ -136,6 +147,9 @@ func (d *Dir) parent() Ino {
 // for a listing that carries attributes (readdirplus). It reports false, and counts nothing,
 // if the entry went since the listing was begun.
 func (d *Dir) Mention(e Dirent) (Answer, bool) {
+	if p := d.n.past.Load(); p != nil {
+		return d.fs.mentionPast(d.fs.child(p, e.Entry)), true
+	}
 	if d.fs.done.Load() == e.at.done {
 		return d.fs.mention(*e.Entry, e.at), true
 	}

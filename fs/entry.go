@@ -61,6 +61,9 @@ func (fs *FS) entry(n *inode) (namespace.Entry, error) {
 	if n.gone != nil {
 		return *n.gone, nil
 	}
+	if p := n.past.Load(); p != nil {
+		return p.entry, nil
+	}
 	e, err := fs.cfg.Names.Get(n.node())
 	if err != nil && errs.Is(err, errs.Stale) && n.file != nil { // removed elsewhere, still open here
 		e, err = n.file.entry, nil
@@ -91,6 +94,15 @@ func (fs *FS) Lookup(_ context.Context, dir Ino, name string) (Answer, error) {
 	d, err := fs.table.get(dir)
 	if err != nil {
 		return Answer{}, err
+	}
+	if p := d.past.Load(); p != nil {
+		if p, err = fs.lookupPast(p, name); err != nil {
+			return Answer{}, err
+		}
+		return fs.mentionPast(p), nil
+	}
+	if fs.hides(d, name) {
+		return fs.mentionPast(fs.madeUp(pastShelf, 0)), nil
 	}
 	e, err := fs.cfg.Names.Lookup(d.node(), name)
 	if err != nil {

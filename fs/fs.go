@@ -18,6 +18,7 @@ import (
 // StatFS, Clock and Log, may be left out.
 type Config struct {
 	Names   Namespace
+	Past    Past    // nil: the root has no .shelf/history
 	Changes Changes // begun before New; FS reads it, the caller closes it after Close
 	Blocks  Blocks
 	Store   Store

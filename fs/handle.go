@@ -30,6 +30,9 @@ type Handle struct {
 // Open opens the file i. IsDir; Invalid for what has no bytes; Stale.
 func (fs *FS) Open(ctx context.Context, i Ino, fl OpenFlags) (*Handle, error) {
 	n, err := fs.table.get(i)
+	if err == nil && fl.Write {
+		n, err = fs.writable(i)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func (fs *FS) Unlink(_ context.Context, dir Ino, name string) error {
 func (fs *FS) Rmdir(_ context.Context, dir Ino, name string) error { return fs.remove(dir, name, true) }
 
 func (fs *FS) remove(dir Ino, name string, wantDir bool) error {
-	d, err := fs.table.get(dir)
+	d, err := fs.writableName(dir, name)
 	if err != nil {
 		return err
 	}
@@ -79,11 +79,11 @@ func (fs *FS) vanish(n *inode, last namespace.Entry) {
 // Rename moves a name as renameat2 does. A file that replaces another is committed first:
 // whoever sees the new name sees the new bytes, also after a crash.
 func (fs *FS) Rename(ctx context.Context, srcDir Ino, src string, dstDir Ino, dst string, fl namespace.RenameFlag) error {
-	sd, err := fs.table.get(srcDir)
+	sd, err := fs.writableName(srcDir, src)
 	if err != nil {
 		return err
 	}
-	dd, err := fs.table.get(dstDir)
+	dd, err := fs.writableName(dstDir, dst)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ const setIDs = 0o6000
 // Setattr changes attributes and returns them all. A new size counts as a write: it is
 // saved like one. Permission is the adapter's business.
 func (fs *FS) Setattr(ctx context.Context, i Ino, c AttrChange) (Attr, error) {
-	n, err := fs.table.get(i)
+	n, err := fs.writable(i)
 	if err != nil {
 		return Attr{}, err
 	}

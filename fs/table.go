@@ -18,6 +18,7 @@ type inode struct {
 	pins  int    // handles and unsaved work: table.mu
 
 	id    namespace.NodeID                 // a nameless file has a made-up one
+	past  atomic.Pointer[past]             // not nil: a node of the past, with a made-up id
 	named atomic.Pointer[namespace.NodeID] // the node that a nameless file became when it was linked
 
 	mu   sync.Mutex

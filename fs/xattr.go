@@ -35,12 +35,12 @@ func (fs *FS) Getxattr(ctx context.Context, i Ino, name string) ([]byte, error) 
 	if err := checkXattrName(name); err != nil {
 		return nil, err
 	}
-	if name == WhyAttr {
+	if name == WhyAttr && n.past.Load() == nil {
 		if why := fs.cfg.Why(ctx, n.node()); why != "" {
 			return []byte(why), nil
 		}
 	}
-	if strings.HasPrefix(name, shelfPrefix) || fs.isGone(n) {
+	if strings.HasPrefix(name, shelfPrefix) || fs.isGone(n) || n.past.Load() != nil {
 		return nil, errs.E("fs.Getxattr", errs.NoAttr, "", nil)
 	}
 	return fs.cfg.Names.GetXattr(n.node(), name)
@@ -48,7 +48,7 @@ func (fs *FS) Getxattr(ctx context.Context, i Ino, name string) ([]byte, error) 
 
 // Setxattr sets an attribute. Exist, NoAttr (as flag says), NoSpace, TooLarge.
 func (fs *FS) Setxattr(_ context.Context, i Ino, name string, value []byte, flag namespace.XattrFlag) error {
-	n, err := fs.table.get(i)
+	n, err := fs.writable(i)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (fs *FS) Listxattr(_ context.Context, i Ino) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if fs.isGone(n) {
+	if fs.isGone(n) || n.past.Load() != nil {
 		return nil, nil
 	}
 	return fs.cfg.Names.ListXattr(n.node())
@@ -83,7 +83,7 @@ func (fs *FS) Listxattr(_ context.Context, i Ino) ([]string, error) {
 
 // Removexattr removes an attribute. NoAttr.
 func (fs *FS) Removexattr(_ context.Context, i Ino, name string) error {
-	n, err := fs.table.get(i)
+	n, err := fs.writable(i)
 	if err != nil {
 		return err
 	}

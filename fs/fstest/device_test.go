@@ -8,7 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/seal"
@@ -30,6 +32,15 @@ type device struct {
 	watcher *namespace.Watcher
 	fs      *fs.FS
 	blocks  *localBlocks
+	ahead   atomic.Int64 // how far its clock was put, in nanoseconds
+}
+
+func (d *device) clock() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) }
+
+// pass puts its clock forward and tells it.
+func (d *device) pass(by time.Duration) time.Time {
+	d.ahead.Add(int64(by))
+	return d.clock()
 }
 
 var (
@@ -70,7 +81,7 @@ func start(dir string, s setup) (*device, error) {
 	sealer := seal.New(testShare, 1, testKey)
 	d.names, err = namespace.Open(namespace.Config{
 		DB: d.db, Share: testShare, Self: d.id, Key: key, Sealer: sealer, Log: log,
-		Known: func(ident.DeviceID) bool { return true },
+		Known: func(ident.DeviceID) bool { return true }, Clock: d.clock,
 	})
 	if err != nil {
 		return nil, err
@@ -82,7 +93,7 @@ func start(dir string, s setup) (*device, error) {
 	d.blocks = &localBlocks{store: d.store}
 	d.watcher = d.names.Watch()
 	cfg := fs.Config{
-		Names: d.names, Changes: d.watcher, Blocks: d.blocks, Store: d.store, Sealer: sealer,
+		Names: d.names, Past: d.names, Clock: d.clock, Changes: d.watcher, Blocks: d.blocks, Store: d.store, Sealer: sealer,
 		Interrupted: d.store.Owners(cache.Writing),
 		UID:         uint32(os.Getuid()), GID: uint32(os.Getgid()), Log: log, Limits: s.limits,
 		StatFS: func() fs.Usage { return fs.Usage{Total: 1 << 40, Free: 1 << 39, Avail: 1 << 39} },

@@ -160,6 +160,12 @@ func (s *server) do(args []string) (string, error) {
 		return fmt.Sprint(s.here.fs.Stats().Inodes), nil
 	case "foreign":
 		return fmt.Sprint(s.here.fs.Stats().Foreign), nil
+	case "pass": // time
+		by, err := time.ParseDuration(args[1])
+		if err == nil {
+			err = s.here.fs.Sync(context.Background())
+		}
+		return s.here.pass(by).Format(time.RFC3339Nano), err
 	case "kill": // an entry here, by a command and not through the mount
 		e, err := s.here.names.Resolve(args[1])
 		if err == nil {

@@ -254,7 +254,7 @@ func (p *parts) openFS(ctx context.Context) error {
 	changes := p.names.Watch()
 	var err error
 	p.fs, err = fs.New(ctx, fs.Config{
-		Names: p.names, Changes: changes, Blocks: p.fetcher, Store: p.cache, Interrupted: p.cache.Owners(cache.Writing), Damaged: p.cache.Damaged, Sealer: p.sealer,
+		Names: p.names, Past: p.names, Changes: changes, Blocks: p.fetcher, Store: p.cache, Interrupted: p.cache.Owners(cache.Writing), Damaged: p.cache.Damaged, Sealer: p.sealer,
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Why: p.whyNode, StatFS: p.usage, Log: p.log,
 	})
 	if err != nil {
