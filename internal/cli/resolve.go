@@ -51,7 +51,7 @@ all conflicts in it. PATH is inside the mount, or begins with / at the root of t
 				if err != nil {
 					return err
 				}
-				return a.resolved(cmd, res)
+				return a.resolved(res)
 			})(cmd, args)
 		},
 	}
@@ -62,7 +62,7 @@ all conflicts in it. PATH is inside the mount, or begins with / at the root of t
 }
 
 // resolved tells what became of each conflict; what was refused fails the command.
-func (a *app) resolved(cmd *cobra.Command, res controlapi.ResolveResult) error {
+func (a *app) resolved(res controlapi.ResolveResult) error {
 	if res.Items == nil {
 		res.Items = []controlapi.ResolveItem{}
 	}
@@ -77,8 +77,12 @@ func (a *app) resolved(cmd *cobra.Command, res controlapi.ResolveResult) error {
 				a.say("%s: %s", safe(it.Path), resolution(it))
 			}
 		}
-		if undo := "undo"; dropped > 0 && commandNamed(cmd.Root(), undo) {
-			a.say("To take it back:  %s %s", a.program(), undo)
+		switch {
+		case dropped == 0:
+		case len(res.Items) == 1:
+			a.say("To take it back:  %s undo", a.program())
+		default:
+			a.say("To take it all back:  %s undo --burst", a.program())
 		}
 	})
 	if err != nil {
@@ -104,8 +108,4 @@ func resolution(it controlapi.ResolveItem) string {
 		gone = append(gone, fmt.Sprintf("the version from %s of %s (%s)", safe(v.Device.Name), v.When.Local().Format("2006-01-02 15:04"), size(v.Size)))
 	}
 	return "resolved; dropped " + list(gone)
-}
-
-func commandNamed(root *cobra.Command, name string) bool {
-	return slices.ContainsFunc(root.Commands(), func(c *cobra.Command) bool { return c.Name() == name })
 }

@@ -365,3 +365,32 @@ func TestPlayEqualBytesByOtherWays(t *testing.T) {
 		calm(t, d)
 	})
 }
+
+// What resolve says about taking it back is true, for a copy that was dropped and for a file whose
+// name another version has got.
+func TestPlayResolveIsUndone(t *testing.T) {
+	play(t, 2, func(t *testing.T, d []actor) {
+		for _, keep := range []string{"mine", "theirs"} {
+			file := "/" + keep
+			put(t, d[0], file, "old")
+			agree(t, d, file+"=old")
+			apart(d, func(a actor) { put(t, a, file, "by a") }, func(a actor) { put(t, a, file, "by b") })
+			agree(t, d, file+" (conflict from a ")
+			resolve(t, d[1], file, keep)
+			calm(t, d)
+			if d[1].(settler).words("undo") == "" { // there is no command line
+				continue
+			}
+			got := agree(t, d, file+" (conflict from a ")
+			var of string
+			for line := range strings.Lines(got) {
+				if strings.HasPrefix(line, file) {
+					of += line
+				}
+			}
+			if !strings.Contains(of, "=by a") || !strings.Contains(of, "=by b") {
+				t.Errorf("%s: not both are back:\n%s", keep, got)
+			}
+		}
+	})
+}
