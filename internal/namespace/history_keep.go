@@ -175,11 +175,11 @@ func (h *historic) fleeting(e Entry, end *merge.Version, by ident.Writer) bool {
 	return age > 0 && age < fleeting
 }
 
-// since is from when e showed, as far as stamps tell, but not after now. A stamp from the future
-// tells nothing: then it is 0.
+// since is from when e showed, as far as stamps tell, but not after now. An automatic placement says
+// only what showed before. A stamp from the future tells nothing: then it is 0.
 func (t *tx) since(e Entry, now int64) int64 {
 	s := e.Stamp
-	if p := t.node(e.ID).P.Winner(); p != nil {
+	if p := t.node(e.ID).P.Winner(); p != nil && !p.Place.Auto {
 		s = max(s, p.T)
 	}
 	if at := s.Nanos(); at <= now {

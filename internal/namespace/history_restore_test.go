@@ -128,6 +128,14 @@ func TestRestoreFile(t *testing.T) {
 	if err != nil || must(r.Resolve("deep/down/f")).ID == f.ID || must(r.Resolve("deep/down/f")).Mode != 0o600 {
 		t.Error(out, err)
 	}
+	must(r.Commit(f.ID, nil, content(8), 0))
+	must(r.SetAttr(f.ID, AttrChange{Mode: ptr(uint32(0o644))}))
+	w.pass()
+	must(r.Remove(Root, "f", false))
+	must(restore(t, r, old, "", br)) // with the mode of then
+	if e := must(r.Lookup(Root, "f")); e.ID != f.ID || e.Mode != 0o600 || e.Size() != 5 {
+		t.Errorf("%+v", e)
+	}
 	// what is in the way stays
 	mkdir(t, r, Root, "d")
 	_, err = restore(t, r, old, "d", br)

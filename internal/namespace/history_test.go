@@ -358,3 +358,52 @@ func TestHistoryCostsCreatesNothing(t *testing.T) {
 		return nil
 	})
 }
+
+// A file that had to give its name to another is, before that one goes, where it was shown.
+func TestHistoryOfADisplacedFile(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	a, b := w.devices[0], w.devices[1]
+	mkfile(t, a.Replica, Root, "x", 1)
+	w.pass()
+	mkfile(t, b.Replica, Root, "x", 2)
+	w.heal()
+	then := w.pass()
+	show := func(es []Entry) (out []string) {
+		for _, e := range es {
+			out = append(out, fmt.Sprint(e.Name, ":", e.Size()))
+		}
+		return out
+	}
+	names := show(must(a.At(Root, then)))
+	if len(names) != 2 || !slices.Contains(names, "x:1") {
+		t.Fatal(names)
+	}
+	w.pass()
+	must(a.Remove(Root, "x", false))
+	w.heal()
+	for _, d := range w.devices {
+		want(t, show(must(d.At(Root, then))), names...)
+	}
+}
+
+// What another device had done by then, and this one had not heard of, did not show here.
+func TestHistoryIsWhatWasSeenHere(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	a, b := w.devices[0], w.devices[1]
+	f := mkfile(t, a.Replica, Root, "x", 1)
+	mkfile(t, a.Replica, Root, "y", 2)
+	w.heal()
+	w.pass()
+	must(b.Commit(f.ID, nil, content(3), 0))
+	must(0, onlyErr(b.Rename(Root, "y", Root, "z", 0)))
+	then := w.pass()
+	w.pass()
+	w.heal()
+	for d, list := range map[*device][]string{a: {"x:1", "y:2"}, b: {"x:3", "z:2"}} {
+		var got []string
+		for _, e := range must(d.At(Root, then)) {
+			got = append(got, fmt.Sprint(e.Name, ":", e.Size()))
+		}
+		want(t, got, list...)
+	}
+}

@@ -86,6 +86,11 @@ func TestThePastPromisesNothing(t *testing.T) {
 	if b.Grant(a.id, e.ID, []blocks.Digest{v.Digest})[0] {
 		t.Error("granted")
 	}
+	b.must(b.store.Own(cache.Owner{Kind: cache.Pin, Node: [16]byte{9}}, v.Digest)) // kept, but not for this file
+	if b.Grant(a.id, e.ID, []blocks.Digest{v.Digest})[0] {
+		t.Error("granted for another file's sake")
+	}
+	b.must(b.store.Disown(cache.Owner{Kind: cache.Pin, Node: [16]byte{9}}, v.Digest))
 	if c := b.Classes([]blocks.Digest{v.Digest})[0]; c != wireClass(cache.Fetched) {
 		t.Errorf("told as %v", c)
 	}
