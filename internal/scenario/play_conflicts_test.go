@@ -82,18 +82,6 @@ func calm(t *testing.T, d []actor) {
 	}
 }
 
-// beside is the name under which the version of a shows beside a file.
-func beside(t *testing.T, a actor, file string) string {
-	t.Helper()
-	for _, c := range conflictsOf(t, a).Conflicts {
-		if c.Path == file {
-			return c.Versions[1].Path
-		}
-	}
-	t.Fatalf("no conflict about %s", file)
-	return ""
-}
-
 // Each way out of a conflict, from each side, ends it on both.
 func TestPlayResolve(t *testing.T) {
 	play(t, 2, func(t *testing.T, d []actor) {
