@@ -58,14 +58,28 @@ func (c Claims) Without(w ident.Writer) Claims {
 
 // Covers reports whether everything that o claims is claimed by c.
 func (c Claims) Covers(o Claims) bool {
-	for _, list := range [][]Dot{o.Vector, o.Dots} {
-		for _, d := range list {
-			if !c.Has(d) {
-				return false
-			}
+	for _, d := range o.Vector {
+		if !c.hasUpto(d) {
+			return false
+		}
+	}
+	for _, d := range o.Dots {
+		if !c.Has(d) {
+			return false
 		}
 	}
 	return true
+}
+
+// hasUpto reports whether all writes of d.Writer up to d are claimed, be it one by one.
+func (c Claims) hasUpto(d Dot) bool {
+	n := c.Upto(d.Writer)
+	for _, x := range c.Dots { // sorted
+		if x.Writer == d.Writer && x.Seq == n+1 {
+			n++
+		}
+	}
+	return n >= d.Seq
 }
 
 func findWriter(v []Dot, w ident.Writer) (int, bool) {

@@ -329,3 +329,26 @@ func TestWinner(t *testing.T) {
 		}
 	}
 }
+
+// Single claimed writes are not all writes before them.
+func TestClaimsCover(t *testing.T) {
+	w := ident.Writer{Incarnation: 1}
+	upto := func(n uint64) Claims { return Claims{Vector: []Dot{{w, n}}} }
+	for name, c := range map[string]struct {
+		a, b Claims
+		want bool
+	}{
+		"nothing":          {Claims{}, Claims{}, true},
+		"more":             {upto(3), upto(2), true},
+		"less":             {upto(2), upto(3), false},
+		"a hole":           {Claims{Vector: []Dot{{w, 1}}, Dots: []Dot{{w, 3}}}, upto(3), false},
+		"one by one":       {Claims{Vector: []Dot{{w, 1}}, Dots: []Dot{{w, 2}, {w, 3}}}, upto(3), true},
+		"only single ones": {Claims{Dots: []Dot{{w, 3}}}, upto(3), false},
+		"a single one":     {upto(3), Claims{Dots: []Dot{{w, 3}}}, true},
+		"not that one":     {upto(3), Claims{Dots: []Dot{{w, 4}}}, false},
+	} {
+		if got := c.a.Covers(c.b); got != c.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
