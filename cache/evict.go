@@ -65,7 +65,7 @@ func (s *Store) admitStaged(ctx context.Context, op string, n int64) error {
 		if ok {
 			return nil
 		}
-		freed, err := s.evict(ctx, func() int64 { return n })
+		freed, err := s.evict(ctx, func() int64 { return s.lackingOnDisk(n) })
 		if err != nil {
 			return errs.E(op, errs.Other, "", err)
 		}
@@ -73,6 +73,16 @@ func (s *Store) admitStaged(ctx context.Context, op string, n int64) error {
 			return errs.E(op, errs.NoSpace, "disk", nil)
 		}
 	}
+}
+
+// lackingOnDisk is n, or 0 if the disk has room for n staged bytes by now.
+func (s *Store) lackingOnDisk(n int64) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.diskFree() >= s.o.DiskFloor+s.reserved+n {
+		return 0
+	}
+	return n
 }
 
 // lacking is how many bytes must go to admit n, with some slack; 0 if there is room.
@@ -104,6 +114,7 @@ func (s *Store) evict(ctx context.Context, lack func() int64) (freed bool, err e
 	if !freed {
 		freed = s.reclaim() > 0 // freed before, not given back yet
 		want = lack()
+		freed = freed || want <= 0 // somebody else gave it back while this one waited for that
 	}
 	for spared := 0; want > 0 && ctx.Err() == nil; {
 		var st evicted
