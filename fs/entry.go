@@ -35,7 +35,7 @@ func (fs *FS) attr(n *inode, e *namespace.Entry) Attr {
 		f.adopt(*e)
 		if a.Size = f.size; f.touched {
 			a.Mtime, a.Ctime = f.mtime, max(a.Ctime, f.ctime)
-			if f.atime != nil {
+			if a.Atime = f.mtime; f.atime != nil { // as it will be saved
 				a.Atime = *f.atime
 			}
 		}

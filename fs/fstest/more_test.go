@@ -270,6 +270,32 @@ func TestAnswersAcrossASave(t *testing.T) {
 	tt.ok(f.Close())
 }
 
+// A save in the background changes nothing that stat tells.
+func TestSaveChangesNoAttributes(t *testing.T) {
+	tt, d := one(t, setup{})
+	for name, change := range map[string]func(f File){
+		"written":   func(f File) { tt.pwrite(f, 0, []byte("bytes")) },
+		"truncated": func(f File) { tt.ok(tt.Truncate("/truncated", 7)) },
+		"timed": func(f File) {
+			tt.pwrite(f, 0, []byte("bytes"))
+			tt.ok(tt.Utimes("/timed", 1234567e9, 7654321e9))
+		},
+	} {
+		f := tt.open("/"+name, os.O_RDWR|os.O_CREATE)
+		change(f)
+		before := tt.stat("/" + name)
+		tt.ok(d.fs.Sync(bg))
+		after := tt.stat("/" + name)
+		if name == "timed" {
+			after.Ctime = before.Ctime // is when the record was made
+		}
+		if after != before {
+			t.Errorf("%s: stat told\n%+v, after the save\n%+v", name, before, after)
+		}
+		tt.ok(f.Close())
+	}
+}
+
 // A listing goes on with what it read before; what was done here since shows all the same.
 func TestListingAcrossOwnChanges(t *testing.T) {
 	tt, d := one(t, setup{})
