@@ -56,7 +56,7 @@ func (s *Store) compact(ctx context.Context) {
 	defer s.compacting.Unlock()
 	for ctx.Err() == nil {
 		no, ok := s.sparsest()
-		if !ok {
+		if !ok || s.tooTight() {
 			return
 		}
 		if err := s.empty(ctx, no); err != nil {
@@ -66,6 +66,12 @@ func (s *Store) compact(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// tooTight reports whether the copies might take the disk below its floor. Where holes cannot
+// be punched, copying is what makes room.
+func (s *Store) tooTight() bool {
+	return !s.noPunch.Load() && s.diskFree() < 2*s.o.DiskFloor+slackMax
 }
 
 // sparsest picks a segment worth copying.
