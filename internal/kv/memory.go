@@ -3,8 +3,6 @@ package kv
 import (
 	"hash"
 	"hash/fnv"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/shelffs/shelf/internal/errs"
@@ -17,14 +15,12 @@ import (
 // As with a real disk, commits become durable in their order: a crash loses those since the
 // last Sync from some point on.
 type Memory struct {
-	mu     sync.RWMutex
-	rows   rows
-	lent   int       // snapshots that read rows: it is copied before it changes
-	base   rows      // the state before log; never changed
-	log    []changes // all commits since base
-	synced int       // how many of them are durable
-	power  int       // commits and syncs until the power fails; < 0: never
-	open   bool
+	mu       sync.RWMutex
+	rows     rows
+	durable  rows   // the state at the last Sync
+	unsynced []rows // the states after each commit since
+	power    int    // commits and syncs until the power fails; < 0: never
+	open     bool
 }
 
 // NewMemory returns an empty disk.
@@ -45,7 +41,7 @@ func OpenMemory(m *Memory) (*DB, error) {
 func (m *Memory) Unsynced() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return len(m.log) - m.synced
+	return len(m.unsynced)
 }
 
 // Crash returns the disk as it is found after a crash: what was durable, and the first keep
@@ -55,11 +51,11 @@ func (m *Memory) Crash(keep int) *Memory {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	c := NewMemory()
-	c.rows = slices.Clone(m.base)
-	for _, b := range m.log[:min(m.synced+max(keep, 0), len(m.log))] {
-		c.rows = c.rows.with(b)
+	c.rows = m.durable
+	if n := min(keep, len(m.unsynced)); n > 0 {
+		c.rows = m.unsynced[n-1]
 	}
-	c.base = slices.Clone(c.rows)
+	c.durable = c.rows
 	return c
 }
 
@@ -85,169 +81,19 @@ func (m *Memory) work(op string) error {
 	return nil
 }
 
-// row is one row; rows are sorted by key. Keys and values are never changed.
-type row struct {
-	key   string
-	value []byte
-}
-
-type rows []row
-
-func (r rows) find(k Key) (int, bool) {
-	lo, hi := 0, len(r)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if r[mid].key < string(k) {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo, lo < len(r) && r[lo].key == string(k)
-}
-
-func (r rows) get(dst []byte, k Key) ([]byte, error) {
-	i, ok := r.find(k)
-	if !ok {
-		return nil, errs.E("kv.Get", errs.NotExist, tableName(k), nil)
-	}
-	if dst == nil {
-		return append(make([]byte, 0, len(r[i].value)), r[i].value...), nil
-	}
-	return append(dst, r[i].value...), nil
-}
-
-func (r rows) has(k Key) (bool, error) {
-	_, ok := r.find(k)
-	return ok, nil
-}
-
-// slice is the part of r within the range.
-func (r rows) slice(rg Range) rows {
-	lower, upper := rg.bounds()
-	from, _ := r.find(lower)
-	to := len(r)
-	if upper != nil {
-		to, _ = r.find(upper)
-	}
-	return r[from:max(from, to)]
-}
-
-func (r rows) scan(rg Range, fn func(Key, []byte) bool) error {
-	part := r.slice(rg)
-	key := make(Key, 0, 64)
-	for i := range part {
-		x := &part[i]
-		if rg.Reverse {
-			x = &part[len(part)-1-i]
-		}
-		value := x.value
-		if rg.KeysOnly {
-			value = nil
-		}
-		key = append(key[:0], x.key...)
-		if !fn(key, value) {
-			break
-		}
-	}
-	return nil
-}
-
-// change is one change of a batch: of a row, or the deletion of all from key to end.
-type change struct {
-	row
-	gone bool
-	end  string // not empty: a range
-}
-
-type changes []change
-
-// with applies changes in their order. It may change r in place.
-func (r rows) with(cs changes) rows {
-	for len(cs) > 0 {
-		n := slices.IndexFunc(cs, func(c change) bool { return c.end != "" })
-		if n == 0 {
-			from, _ := r.find(Key(cs[0].key))
-			to, _ := r.find(Key(cs[0].end))
-			r, cs = slices.Delete(r, from, max(from, to)), cs[1:]
-			continue
-		}
-		if n < 0 {
-			n = len(cs)
-		}
-		r, cs = r.merge(cs[:n]), cs[n:]
-	}
-	return r
-}
-
-// merge applies changes of single rows: first those of rows that are there, then, in one pass
-// from the end, new rows.
-func (r rows) merge(cs changes) rows {
-	last := make(changes, 0, len(cs)) // of each key the last change
-	sorted := slices.Clone(cs)
-	slices.SortStableFunc(sorted, func(a, b change) int { return strings.Compare(a.key, b.key) })
-	for i, c := range sorted {
-		if i+1 < len(sorted) && sorted[i+1].key == c.key {
-			continue
-		}
-		last = append(last, c)
-	}
-	fresh, gone := last[:0], false
-	for _, c := range last {
-		switch i, there := r.find(Key(c.key)); {
-		case there && c.gone:
-			r[i].value, gone = nil, true
-		case there:
-			r[i].value = c.value
-		case !c.gone:
-			fresh = append(fresh, c)
-		}
-	}
-	if gone {
-		r = slices.DeleteFunc(r, func(x row) bool { return x.value == nil })
-	}
-	i, j := len(r)-1, len(fresh)-1
-	r = slices.Grow(r, len(fresh))[:len(r)+len(fresh)]
-	for at := len(r) - 1; j >= 0; at-- {
-		if i >= 0 && r[i].key > fresh[j].key {
-			r[at] = r[i]
-			i--
-		} else {
-			r[at] = fresh[j].row
-			j--
-		}
-	}
-	return r
-}
-
 // memory is the engine over a Memory.
 type memory struct{ m *Memory }
 
-// present is the state now; it must not be used after the next commit.
+// present is the state now.
 func (e memory) present() rows {
 	e.m.mu.RLock()
 	defer e.m.mu.RUnlock()
 	return e.m.rows
 }
 
-func (e memory) get(dst []byte, k Key) ([]byte, error) {
-	e.m.mu.RLock()
-	defer e.m.mu.RUnlock()
-	return e.m.rows.get(dst, k)
-}
-
-func (e memory) has(k Key) (bool, error) {
-	e.m.mu.RLock()
-	defer e.m.mu.RUnlock()
-	return e.m.rows.has(k)
-}
-
-// scan holds a snapshot while fn runs: fn may write.
-func (e memory) scan(r Range, fn func(Key, []byte) bool) error {
-	s := e.snapshot()
-	defer func() { _ = s.close() }()
-	return s.scan(r, fn)
-}
+func (e memory) get(dst []byte, k Key) ([]byte, error)         { return e.present().get(dst, k) }
+func (e memory) has(k Key) (bool, error)                       { return e.present().has(k) }
+func (e memory) scan(r Range, fn func(Key, []byte) bool) error { return e.present().scan(r, fn) }
 
 func (e memory) sync(op string) error {
 	m := e.m
@@ -256,20 +102,14 @@ func (e memory) sync(op string) error {
 	return m.sync(op)
 }
 
-// maxLog is when commits are folded into the base.
-const maxLog = 4096
-
 func (m *Memory) sync(op string) error {
-	if m.synced == len(m.log) {
+	if len(m.unsynced) == 0 {
 		return nil
 	}
 	if err := m.work(op); err != nil {
 		return err
 	}
-	m.synced = len(m.log)
-	if m.synced > maxLog {
-		m.base, m.log, m.synced = slices.Clone(m.rows), nil, 0
-	}
+	m.durable, m.unsynced = m.rows, nil
 	return nil
 }
 
@@ -286,35 +126,21 @@ func (e memory) close() error {
 func (e memory) metrics() Metrics { return Metrics{} }
 
 func (e memory) size() (n int64) {
-	for _, x := range e.present() {
-		n += int64(len(x.key) + len(x.value))
+	for _, l := range e.present() {
+		for _, x := range l {
+			n += int64(len(x.key) + len(x.value))
+		}
 	}
 	return n
 }
 
 func (e memory) free() int64 { return 1 << 62 }
 
-type memorySnapshot struct {
-	rows
-	m *Memory
-}
+type memorySnapshot struct{ rows }
 
-func (e memory) snapshot() engineSnapshot {
-	e.m.mu.Lock()
-	defer e.m.mu.Unlock()
-	e.m.lent++
-	return &memorySnapshot{e.m.rows, e.m}
-}
+func (e memory) snapshot() engineSnapshot { return memorySnapshot{e.present()} }
 
-func (s *memorySnapshot) close() error {
-	s.m.mu.Lock()
-	defer s.m.mu.Unlock()
-	if len(s.rows) > 0 && len(s.m.rows) > 0 && &s.rows[0] == &s.m.rows[0] { // else it was copied since
-		s.m.lent--
-	}
-	s.rows = nil
-	return nil
-}
+func (memorySnapshot) close() error { return nil }
 
 type memoryBatch struct {
 	m       *Memory
@@ -346,13 +172,8 @@ func (b *memoryBatch) len() int     { return b.bytes }
 func (b *memoryBatch) empty() bool  { return len(b.changes) == 0 }
 func (b *memoryBatch) close() error { return nil }
 
-// over is the store with the changes over it: batches of this size are made anew for each
-// read, which are rare.
-func (b *memoryBatch) over() rows {
-	b.m.mu.RLock()
-	defer b.m.mu.RUnlock()
-	return slices.Clone(b.m.rows).with(b.changes)
-}
+// over is the store with the changes over it, made anew for each read: those are rare.
+func (b *memoryBatch) over() rows { return memory{b.m}.present().with(b.changes) }
 
 func (b *memoryBatch) get(dst []byte, k Key) ([]byte, error) { return b.over().get(dst, k) }
 func (b *memoryBatch) has(k Key) (bool, error)               { return b.over().has(k) }
@@ -368,11 +189,8 @@ func (b *memoryBatch) commit(op string, d Durability, _ bool) error {
 		if err := m.work(op); err != nil {
 			return err
 		}
-		if m.lent > 0 {
-			m.rows, m.lent = slices.Clone(m.rows), 0
-		}
 		m.rows = m.rows.with(b.changes)
-		m.log = append(m.log, b.changes)
+		m.unsynced = append(m.unsynced, m.rows)
 	}
 	if d == Sync {
 		return m.sync(op)

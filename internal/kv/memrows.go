@@ -1,0 +1,224 @@
+package kv
+
+import (
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// row is one row in memory. Keys and values are never changed.
+type row struct {
+	key   string
+	value []byte
+}
+
+// rows is a state of a store in memory: its rows by key, cut into leaves that are never
+// changed and never empty. A change copies the leaves that it touches, so that a snapshot, a
+// crash and the image of a disk cost nothing but the list of leaves.
+type rows []leaf
+
+type leaf []row
+
+// maxLeaf is how many rows a leaf has at most.
+const maxLeaf = 24
+
+// leafOf is the leaf in which k lies or would lie: the last that does not begin after it.
+func (r rows) leafOf(k string) int {
+	return max(sort.Search(len(r), func(i int) bool { return r[i][0].key > k })-1, 0)
+}
+
+// find returns where in the leaf k is, or would be.
+func (l leaf) find(k string) (int, bool) {
+	lo, hi := 0, len(l)
+	for lo < hi {
+		if mid := int(uint(lo+hi) >> 1); l[mid].key < k {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo, lo < len(l) && l[lo].key == k
+}
+
+// lookup returns the row of k, nil if there is none.
+func (r rows) lookup(k Key) *row {
+	if len(r) == 0 {
+		return nil
+	}
+	l := r[r.leafOf(string(k))]
+	if i, ok := l.find(string(k)); ok {
+		return &l[i]
+	}
+	return nil
+}
+
+func (r rows) get(dst []byte, k Key) ([]byte, error) {
+	x := r.lookup(k)
+	if x == nil {
+		return nil, errs.E("kv.Get", errs.NotExist, tableName(k), nil)
+	}
+	if dst == nil {
+		dst = make([]byte, 0, len(x.value))
+	}
+	return append(dst, x.value...), nil
+}
+
+func (r rows) has(k Key) (bool, error) { return r.lookup(k) != nil, nil }
+
+func (r rows) scan(rg Range, fn func(Key, []byte) bool) error {
+	if len(r) == 0 {
+		return nil
+	}
+	lower, upper := rg.bounds()
+	key := make(Key, 0, 64)
+	visit := func(x *row) bool {
+		value := x.value
+		if rg.KeysOnly {
+			value = nil
+		}
+		key = append(key[:0], x.key...)
+		return fn(key, value)
+	}
+	from, to := r.leafOf(string(lower)), len(r)-1
+	if upper != nil {
+		to = r.leafOf(string(upper))
+	}
+	for n := range to - from + 1 {
+		i := from + n
+		if rg.Reverse {
+			i = to - n
+		}
+		l := r[i].between(string(lower), upper)
+		for j := range l {
+			if rg.Reverse {
+				j = len(l) - 1 - j
+			}
+			if !visit(&l[j]) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// between is the part of l from lower on and before upper; nil: the end.
+func (l leaf) between(lower string, upper Key) leaf {
+	from, _ := l.find(lower)
+	to := len(l)
+	if upper != nil {
+		to, _ = l.find(string(upper))
+	}
+	return l[from:max(from, to)]
+}
+
+// change is one change of a batch: of a row, or the deletion of all from key to end.
+type change struct {
+	row
+	gone bool
+	end  string // not empty: a range
+}
+
+type changes []change
+
+// with returns the rows with changes applied in their order.
+func (r rows) with(cs changes) rows {
+	for len(cs) > 0 {
+		n := slices.IndexFunc(cs, func(c change) bool { return c.end != "" })
+		if n == 0 {
+			r, cs = r.without(cs[0].key, cs[0].end), cs[1:]
+			continue
+		}
+		if n < 0 {
+			n = len(cs)
+		}
+		r, cs = r.merge(cs[:n].last()), cs[n:]
+	}
+	return r
+}
+
+func (r rows) without(from, end string) (out rows) {
+	for _, l := range r {
+		part := l.between(from, Key(end))
+		if len(part) == 0 {
+			out = append(out, l)
+		} else if len(part) < len(l) {
+			i, _ := l.find(from)
+			out = append(out, slices.Concat(l[:i], l[i+len(part):]))
+		}
+	}
+	return out
+}
+
+// last keeps of each key the last change, in order of keys.
+func (cs changes) last() changes {
+	sorted := slices.Clone(cs)
+	slices.SortStableFunc(sorted, func(a, b change) int { return strings.Compare(a.key, b.key) })
+	n := 0
+	for i, c := range sorted {
+		if i+1 == len(sorted) || sorted[i+1].key != c.key {
+			sorted[n] = c
+			n++
+		}
+	}
+	return sorted[:n]
+}
+
+// merge applies changes of single rows, in order of keys and each key once.
+func (r rows) merge(cs changes) rows {
+	if len(r) == 0 {
+		r = rows{nil}
+	}
+	out := make(rows, 0, len(r)+2*len(cs)/maxLeaf+2)
+	for i, l := range r {
+		n := len(cs)
+		if i+1 < len(r) {
+			next := r[i+1][0].key
+			n = 0
+			for n < len(cs) && cs[n].key < next {
+				n++
+			}
+		}
+		if n == 0 {
+			if len(l) > 0 {
+				out = append(out, l)
+			}
+			continue
+		}
+		out = out.grow(l.merge(cs[:n]))
+		cs = cs[n:]
+	}
+	return out
+}
+
+func (l leaf) merge(cs changes) leaf {
+	out := make(leaf, 0, len(l)+len(cs))
+	for _, c := range cs {
+		n, there := l.find(c.key)
+		out = append(out, l[:n]...)
+		if l = l[n:]; there {
+			l = l[1:]
+		}
+		if !c.gone {
+			out = append(out, c.row)
+		}
+	}
+	return append(out, l...)
+}
+
+// grow appends rows as one leaf or several, or to the last leaf where both are small.
+func (r rows) grow(l leaf) rows {
+	if n := len(r) - 1; n >= 0 && len(r[n])+len(l) <= maxLeaf/2 {
+		r[n] = slices.Concat(r[n], l)
+		return r
+	}
+	for len(l) > maxLeaf {
+		half := min(len(l)/2, maxLeaf)
+		r, l = append(r, l[:half:half]), l[half:]
+	}
+	if len(l) > 0 {
+		r = append(r, l)
+	}
+	return r
+}
