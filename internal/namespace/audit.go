@@ -10,7 +10,6 @@ import (
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
-	"github.com/shelffs/shelf/internal/namespace/merge"
 	"github.com/shelffs/shelf/internal/wire"
 )
 
@@ -232,12 +231,7 @@ func (r *Replica) drop(op string, dots []Dot) error {
 	return r.transact(op, func(t *tx) error {
 		t.remote = true
 		for _, d := range dots {
-			id, ok := t.registerOf(d)
-			if !ok {
-				continue
-			}
-			reg := t.held(id)
-			t.replace(id, slices.DeleteFunc(slices.Clone(reg), func(v *merge.Version) bool { return v.Dot == d }))
+			t.drop(d)
 		}
 		return nil
 	})

@@ -1,6 +1,7 @@
 package namespace
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"maps"
@@ -19,6 +20,7 @@ import (
 // acknowledged. The device signs it. The first incarnation, number 1, needs no saying.
 type Incarnation struct {
 	Writer ident.Writer
+	Cuts   []Cut // of its older logs
 	Sig    []byte
 }
 
@@ -44,6 +46,7 @@ type (
 	incarnationWire struct {
 		_      struct{} `cbor:",toarray"`
 		Writer []byte   // device 32, u32be
+		Cuts   []byte   // appendCuts
 		Sig    []byte
 	}
 	factWire struct {
@@ -129,7 +132,7 @@ func (l *lineage) decode(row []byte) error {
 
 func incarnationsToWire(list []Incarnation) (out []incarnationWire) {
 	for _, x := range list {
-		out = append(out, incarnationWire{Writer: x.Writer.Append(nil), Sig: x.Sig})
+		out = append(out, incarnationWire{Writer: x.Writer.Append(nil), Cuts: appendCuts(nil, x.Cuts), Sig: x.Sig})
 	}
 	return out
 }
@@ -138,9 +141,11 @@ func incarnationsFromWire(list []incarnationWire) (out []Incarnation, ok bool) {
 	for _, w := range list {
 		d := decoder{b: w.Writer}
 		x := Incarnation{Writer: d.writer(), Sig: w.Sig}
-		if !d.end() || x.Writer.Incarnation < 2 || len(x.Sig) > 64 {
+		cuts, ok := parseCuts(w.Cuts)
+		if !ok || !d.end() || x.Writer.Incarnation < 2 || len(x.Sig) > 64 {
 			return nil, false
 		}
+		x.Cuts = cuts
 		out = append(out, x)
 	}
 	return out, slices.IsSortedFunc(out, func(a, b Incarnation) int { return merge.CompareWriters(a.Writer, b.Writer) })
@@ -167,17 +172,22 @@ func factsFromWire(list []factWire) (out []Fact, ok bool) {
 }
 
 // incarnationBytes is what the signature of an incarnation covers.
-func (r *Replica) incarnationBytes(w ident.Writer) []byte { return w.Append(r.cfg.Share[:]) }
+func (r *Replica) incarnationBytes(x Incarnation) []byte {
+	return appendCuts(x.Writer.Append(bytes.Clone(r.cfg.Share[:])), x.Cuts)
+}
 
-// newIncarnation draws the number of this device's next incarnation. It is partly random: two
-// stores restored from the same image must not choose the same.
-func (r *Replica) newIncarnation() (Incarnation, error) {
+// newIncarnation draws the number of this device's next incarnation, which disowns cut (nil:
+// nothing) and whatever the present one does. It is partly random: two stores restored from the
+// same image must not choose the same.
+func (r *Replica) newIncarnation(cut []Cut) (Incarnation, error) {
 	var b [4]byte
 	if _, err := r.cfg.Rand.Read(b[1:]); err != nil {
 		return Incarnation{}, errs.E("namespace.newIncarnation", errs.Other, "", err)
 	}
 	w := ident.Writer{Device: r.cfg.Self, Incarnation: r.line.current(r.cfg.Self) + 1 + binary.BigEndian.Uint32(b[:])}
-	return Incarnation{w, ident.Sign(r.cfg.Key, ident.SigIncarnation, r.incarnationBytes(w))}, nil
+	x := Incarnation{Writer: w, Cuts: slices.Concat(r.line.newest[r.cfg.Self].Cuts, cut)}
+	x.Sig = ident.Sign(r.cfg.Key, ident.SigIncarnation, r.incarnationBytes(x))
+	return x, nil
 }
 
 // Hear takes in what a peer says of restored devices; it comes before anything else of a
@@ -189,10 +199,11 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
 	if h.Share != r.shareName() {
 		return errs.E(op, errs.Refused, "another share", nil)
 	}
-	if err := r.learn(from, h); err != nil {
-		return err
-	}
 	r.applying.Lock()
+	if err := r.learn(from, h); err != nil {
+		r.applying.Unlock()
+		return errs.E(op, errs.Other, "", err)
+	}
 	s := r.session(from)
 	s.theirs = h.Claims
 	r.mu.RLock()
@@ -224,7 +235,7 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
 	return nil
 }
 
-// learn takes over what a peer knows of restored devices.
+// learn takes over what a peer knows of restored devices. Needs applying.
 func (r *Replica) learn(from ident.DeviceID, h Hello) error {
 	r.sealing.Lock()
 	defer r.sealing.Unlock()
@@ -234,7 +245,7 @@ func (r *Replica) learn(from ident.DeviceID, h Hello) error {
 		if x.Writer.Incarnation <= line.current(x.Writer.Device) {
 			continue
 		}
-		if !r.cfg.Known(x.Writer.Device) || !ident.Verify(x.Writer.Device[:], ident.SigIncarnation, r.incarnationBytes(x.Writer), x.Sig) {
+		if !r.cfg.Known(x.Writer.Device) || !ident.Verify(x.Writer.Device[:], ident.SigIncarnation, r.incarnationBytes(x), x.Sig) {
 			r.refuse(from, badItem{writer: x.Writer, err: badBatch("incarnation"), bytes: x.Sig})
 			continue
 		}
@@ -250,13 +261,20 @@ func (r *Replica) learn(from ident.DeviceID, h Hello) error {
 			line.facts[f], news = true, true
 		}
 	}
-	if news {
-		if err := r.saveLineage(line); err != nil {
-			return err
-		}
-	}
 	if heard {
 		r.news.Add(1)
+		voids, err := r.voids(&line)
+		if err != nil {
+			return err
+		}
+		if len(voids) > 0 {
+			r.writing.Lock()
+			defer r.writing.Unlock()
+			return r.disown(line, voids)
+		}
+	}
+	if news {
+		return r.saveLineage(line)
 	}
 	return nil
 }

@@ -111,11 +111,11 @@ func (r *Replica) reincarnate(common uint64) error {
 	defer r.sealing.Unlock()
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	end, drop, err := r.cutLog(common)
+	end, drop, cut, err := r.cutLog(common)
 	if err != nil {
 		return errs.E(op, errs.Other, "", err)
 	}
-	inc, err := r.newIncarnation()
+	inc, err := r.newIncarnation(cut)
 	if err != nil {
 		return err
 	}
@@ -196,9 +196,9 @@ func (r *Replica) knows(end LogEnd) (bool, error) {
 	return s.count > 0 && s.last() == end.Seq && s.hash() == end.Hash, nil
 }
 
-// cutLog finds the last batch of this device's log that ends at or before common, and the rows
-// of those behind it. Needs sealing.
-func (r *Replica) cutLog(common uint64) (end head, drop []kv.Key, err error) {
+// cutLog finds the last batch of this device's log that ends at or before common, the rows of
+// those behind it, and the first of them as a cut. Needs sealing.
+func (r *Replica) cutLog(common uint64) (end head, drop []kv.Key, cut []Cut, err error) {
 	var bad error
 	err = r.cfg.DB.Scan(r.keys.batches(r.selfNum), func(k kv.Key, row []byte) bool {
 		d := decoder{b: bytes.Clone(row)}
@@ -209,6 +209,9 @@ func (r *Replica) cutLog(common uint64) (end head, drop []kv.Key, err error) {
 		if s.last() <= common {
 			end = head{s.last(), s.hash()}
 		} else {
+			if len(drop) == 0 {
+				cut = []Cut{{r.self.Incarnation, s.first, s.hash()}}
+			}
 			drop = append(drop, k.Clone())
 		}
 		return true
@@ -216,7 +219,7 @@ func (r *Replica) cutLog(common uint64) (end head, drop []kv.Key, err error) {
 	if err == nil {
 		err = bad
 	}
-	return end, drop, err
+	return end, drop, cut, err
 }
 
 // ownLive is this device's live writes of a part of its log, by register, in order.

@@ -21,6 +21,9 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 	defer b.Close()
 	r.writing.Lock()
 	defer r.writing.Unlock()
+	r.mu.RLock()
+	line := r.line
+	r.mu.RUnlock()
 	heads := map[ident.Writer]head{}
 	for i := range batches {
 		x := &batches[i]
@@ -54,6 +57,9 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 			continue
 		case !signed[i]:
 			refuse("signature")
+			continue
+		case line.disowned(x):
+			refuse("written again under a newer incarnation")
 			continue
 		case h.last == 0 && len(r.numbers.list) >= maxWriters:
 			refuse("too many incarnations")

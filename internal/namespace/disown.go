@@ -1,0 +1,172 @@
+package namespace
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace/merge"
+)
+
+// Cut says that a batch of one of its writer's older logs is void, and whatever follows it there:
+// the writer has written it again under a newer incarnation. It is how a fork of a log ends: a
+// disk was put back unnoticed, and somebody was told what the device then wrote under numbers
+// that it had given away before. Who holds that side of the fork drops it and takes the other.
+type Cut struct {
+	Incarnation uint32
+	First       uint64   // the batch's first sequence number
+	Hash        [32]byte // the batch's
+}
+
+// maxCuts bounds what one incarnation disowns: each takes a restore.
+const maxCuts = 256
+
+// cutLen is the length of a cut in bytes: u32be incarnation, u64be first, hash.
+const cutLen = 4 + 8 + 32
+
+func appendCuts(b []byte, cuts []Cut) []byte {
+	for _, c := range cuts {
+		b = binary.BigEndian.AppendUint32(b, c.Incarnation)
+		b = binary.BigEndian.AppendUint64(b, c.First)
+		b = append(b, c.Hash[:]...)
+	}
+	return b
+}
+
+func parseCuts(b []byte) (cuts []Cut, ok bool) {
+	if len(b)%cutLen != 0 || len(b) > maxCuts*cutLen {
+		return nil, false
+	}
+	for ; len(b) > 0; b = b[cutLen:] {
+		c := Cut{Incarnation: binary.BigEndian.Uint32(b), First: binary.BigEndian.Uint64(b[4:]), Hash: [32]byte(b[12:cutLen])}
+		if c.Incarnation == 0 || c.First == 0 {
+			return nil, false
+		}
+		cuts = append(cuts, c)
+	}
+	return cuts, true
+}
+
+// disowned reports whether a batch is void by what its device has said since.
+func (l *lineage) disowned(x *signedBatch) bool {
+	for _, c := range l.newest[x.writer.Device].Cuts {
+		if c.Incarnation == x.writer.Incarnation && c.First == x.first && c.Hash == x.hash() {
+			return true
+		}
+	}
+	return false
+}
+
+// void is the part of a closed log that is held here and was disowned.
+type void struct {
+	writer ident.Writer
+	num    uint32
+	end    head // of what stays
+}
+
+// voids finds what is held of what line disowns.
+func (r *Replica) voids(line *lineage) (out []void, err error) {
+	for _, x := range line.incarnations() {
+		for _, c := range x.Cuts {
+			w := ident.Writer{Device: x.Writer.Device, Incarnation: c.Incarnation}
+			if r.heads[w].last < c.First {
+				continue // not held, or this device's own log, which the doubt takes care of
+			}
+			num := r.numbers.number(w)
+			row, err := get(r.cfg.DB, r.keys.batch(num, c.First))
+			if err != nil {
+				return nil, err
+			}
+			if row == nil {
+				continue
+			}
+			d := decoder{b: bytes.Clone(row)}
+			s, err := d.signedBatch()
+			if err != nil {
+				return nil, err
+			}
+			if s.hash() == c.Hash {
+				out = append(out, void{w, num, head{c.First - 1, s.prev}})
+			}
+		}
+	}
+	return out, nil
+}
+
+// disown takes over a lineage that makes part of what is held void, and drops that part. What
+// its writer said again comes in the session that begins with the lineage. Needs applying,
+// sealing and writing.
+func (r *Replica) disown(line lineage, voids []void) error {
+	const op = "namespace.disown"
+	t := r.reader()
+	t.changes = newChanges()
+	t.remote, t.next = true, r.next
+	claims := r.Claims()
+	var rows []kv.Key
+	for _, v := range voids {
+		after := func(prefix, from kv.Key, fn func(k kv.Key, seq uint64)) {
+			t.fail(r.cfg.DB.ScanRange(kv.Range{Prefix: prefix, From: from, After: true, KeysOnly: true}, func(k kv.Key, _ []byte) bool {
+				fn(k, binary.BigEndian.Uint64(k[len(prefix):]))
+				return true
+			}))
+		}
+		after(r.keys.batches(v.num), r.keys.batch(v.num, v.end.last), func(k kv.Key, _ uint64) { rows = append(rows, k.Clone()) })
+		for order := range 3 {
+			after(r.keys.dots(order, v.num), r.keys.dot(order, v.num, v.end.last), func(_ kv.Key, seq uint64) {
+				t.drop(Dot{Writer: v.writer, Seq: seq})
+			})
+		}
+		kept := claims.Upto(v.writer)
+		if claims = claims.Without(v.writer); min(kept, v.end.last) > 0 {
+			claims = claims.Raise(Dot{Writer: v.writer, Seq: min(kept, v.end.last)})
+		}
+	}
+	t.also = func(b *kv.Batch) {
+		for _, k := range rows {
+			_ = b.Delete(k)
+		}
+		for _, v := range voids {
+			if v.end.last > 0 {
+				_ = b.Set(r.keys.head(v.num), encodeHead(v.end))
+			} else {
+				_ = b.Delete(r.keys.head(v.num))
+			}
+		}
+		for from := range r.unfinished { // they begin anew
+			_ = b.Delete(r.keys.progress(from))
+		}
+		_ = b.Set(r.keys.state(stateClaims), EncodeClaims(claims))
+		_ = b.Set(r.keys.state(stateLineage), line.encode())
+	}
+	if err := r.commit(op, t); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.line, r.claims = line, claims
+	r.mu.Unlock()
+	clear(r.unfinished)
+	clear(r.sessions)
+	for _, v := range voids {
+		if r.heads[v.writer] = v.end; v.end.last == 0 {
+			delete(r.heads, v.writer)
+		}
+		r.log.Warn("namespace: a restored device has written part of its log again", "device", v.writer.Device.Short(), "after", v.end.last)
+	}
+	return r.cfg.DB.Sync()
+}
+
+// drop removes a version, if it is held.
+func (t *tx) drop(d Dot) {
+	id, ok := t.registerOf(d)
+	if !ok {
+		return
+	}
+	var rest merge.Register
+	for _, v := range t.held(id) {
+		if v.Dot != d {
+			rest = append(rest, v)
+		}
+	}
+	t.replace(id, rest)
+}
