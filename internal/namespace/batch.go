@@ -81,9 +81,23 @@ type signedBatch struct {
 	hashes []byte // count × 16 bytes, or empty
 }
 
-func signBatch(key ed25519.PrivateKey, b batch, hashes []byte) signedBatch {
+// Signer signs the batches of this device, and judges those of all.
+type Signer interface {
+	SignBatch(header []byte) (sig []byte) // of ed25519.SignatureSize bytes
+	VerifyBatch(by ident.DeviceID, header, sig []byte) bool
+}
+
+type edSigner struct{ key ed25519.PrivateKey }
+
+func (s edSigner) SignBatch(header []byte) []byte { return ident.Sign(s.key, ident.SigBatch, header) }
+
+func (edSigner) VerifyBatch(by ident.DeviceID, header, sig []byte) bool {
+	return ident.Verify(by[:], ident.SigBatch, header, sig)
+}
+
+func signBatch(s Signer, b batch, hashes []byte) signedBatch {
 	raw := b.encode()
-	return signedBatch{batch: b, raw: raw, sig: ident.Sign(key, ident.SigBatch, raw), hashes: hashes}
+	return signedBatch{batch: b, raw: raw, sig: s.SignBatch(raw), hashes: hashes}
 }
 
 // hash is what the next batch of the writer names as its predecessor.

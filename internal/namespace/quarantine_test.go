@@ -140,7 +140,7 @@ func forge(w *world, d *device, payloads ...func(v *merge.Version) regID) []byte
 		hashes = append(hashes, h[:]...)
 		recs = append(recs, rec)
 	}
-	s := signBatch(d.key, batch{share: w.share, writer: writer, epoch: epoch, first: 1, count: uint32(len(recs)), root: rootOf(hashes)}, hashes)
+	s := signBatch(edSigner{d.key}, batch{share: w.share, writer: writer, epoch: epoch, first: 1, count: uint32(len(recs)), root: rootOf(hashes)}, hashes)
 	fw.addBatch(&s, true)
 	for _, r := range recs {
 		fw.addRecord(writer, r)

@@ -31,6 +31,7 @@ type Config struct {
 	Share  ident.ShareID
 	Self   ident.DeviceID
 	Key    ed25519.PrivateKey          // signs batches; Self is its public half
+	Signer Signer                      // of batches; nil: Ed25519, with Key
 	Sealer Sealer                      // of epoch 1; nil: the replica is blind
 	Known  func(ident.DeviceID) bool   // was this device ever a writer of the share? nil: only Self
 	Names  func(ident.DeviceID) string // display names, the same on all devices, for conflict copies; nil: short ids
@@ -123,6 +124,9 @@ func Open(cfg Config) (*Replica, error) {
 	const op = "namespace.Open"
 	if cfg.DB == nil || len(cfg.Key) != ed25519.PrivateKeySize || ident.DeviceIDOf(cfg.Key) != cfg.Self {
 		return nil, errs.E(op, errs.Invalid, "config", nil)
+	}
+	if cfg.Signer == nil {
+		cfg.Signer = edSigner{cfg.Key}
 	}
 	if cfg.Known == nil {
 		cfg.Known = func(d ident.DeviceID) bool { return d == cfg.Self }

@@ -62,7 +62,7 @@ func (r *Replica) sealBatch(members []written) error {
 		}
 		hashes = append(hashes, h[:]...)
 	}
-	s := signBatch(r.cfg.Key, batch{share: r.cfg.Share, writer: r.self, epoch: epoch, first: r.own.last + 1,
+	s := signBatch(r.cfg.Signer, batch{share: r.cfg.Share, writer: r.self, epoch: epoch, first: r.own.last + 1,
 		count: uint32(len(members)), prev: r.own.hash, root: rootOf(hashes)}, hashes)
 	end := head{s.last(), s.hash()}
 	claims := r.Claims().Raise(Dot{Writer: r.self, Seq: end.last})

@@ -134,7 +134,7 @@ func (r *Replica) signatures(batches []signedBatch) []bool {
 	ok := make([]bool, len(batches))
 	parallel(len(batches), func(i int) {
 		x := &batches[i]
-		ok[i] = ident.Verify(x.writer.Device[:], ident.SigBatch, x.raw, x.sig)
+		ok[i] = r.cfg.Signer.VerifyBatch(x.writer.Device, x.raw, x.sig)
 	})
 	return ok
 }
