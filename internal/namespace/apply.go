@@ -26,8 +26,8 @@ type session struct {
 
 // Apply verifies one frame and merges its records; they show at once. A record or batch that
 // fails a check is quarantined and never applied, the others are: the result is then of kind
-// Corrupt, the session may go on, and Complete claims nothing from the bad one on. Protocol:
-// the frame cannot be read at all.
+// Corrupt, the session may go on, and Complete claims nothing from the bad one on. Who signed
+// something invalid is frozen (freeze.go). Protocol: the frame cannot be read at all.
 func (r *Replica) Apply(ctx context.Context, from ident.DeviceID, bytes []byte) error {
 	return r.apply(ctx, from, bytes, false)
 }
@@ -62,7 +62,13 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 		if _, known := r.heads[b.writer]; known && (!ok || b.from < old) { // of others nothing is claimed anyway
 			s.limits[b.writer] = b.from
 		}
+		if b.signed && errs.Is(b.err, errs.Corrupt) {
+			if err := r.freeze(b); err != nil {
+				return errs.E(op, errs.Other, "", err)
+			}
+		}
 	}
+	good = r.unfrozen(good)
 	for len(good) > 0 {
 		n := min(len(good), applyStep)
 		done, held, err := r.merge(op, good[:n], repair)
@@ -240,6 +246,9 @@ func (r *Replica) believe(s *session, c Claims) Claims {
 		known := r.heads[w].last
 		if limit, ok := s.limits[w]; ok {
 			known = min(known, max(limit, 1)-1)
+		}
+		if limit, ok := r.limit(w); ok {
+			known = min(known, limit-1)
 		}
 		return known
 	}

@@ -157,6 +157,13 @@ func (c *checker) dirs(d *derived) error {
 
 // subs takes in the registers that have rows of their own.
 func (c *checker) subs(d *derived) error {
+	if err := c.scan(tableBlind, func(_ kv.Key, row []byte) error {
+		id, reg, err := decodeSub(NodeID{}, regBlind, row, c.t.writers)
+		d.addLive(id, reg, false)
+		return err
+	}); err != nil {
+		return err
+	}
 	for table, kind := range map[byte]regKind{tableXattr: regXattr, tablePolicy: regPolicy} {
 		err := c.scan(table, func(k kv.Key, row []byte) error {
 			if len(k) < len(NodeID{}) {

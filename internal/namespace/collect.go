@@ -81,12 +81,12 @@ type knowledge struct {
 
 // knowledge returns nil while nothing may be collected: a member's present incarnation has
 // acknowledged nothing, or knew more than is here when it did, or a restored device has not
-// audited with every other yet. Needs writing.
+// audited with every other yet, or something is held that cannot be read. Needs writing.
 func (r *Replica) knowledge() *knowledge {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	members := r.members()
-	if len(members) == 0 || r.inDoubt.Load() {
+	if len(members) == 0 || r.inDoubt.Load() || r.holdsNewer() {
 		return nil
 	}
 	k := &knowledge{own: r.claims}

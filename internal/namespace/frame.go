@@ -35,6 +35,7 @@ type frameRecord struct {
 type badItem struct {
 	writer ident.Writer
 	from   uint64 // 0: unknown
+	signed bool   // by the writer itself, beyond doubt
 	bytes  []byte
 	err    error
 }

@@ -53,7 +53,7 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		id, v, err := r.open(s, w)
+		id, v, err := r.open(s, w, payloadVersion)
 		if err != nil {
 			return
 		}
@@ -83,7 +83,7 @@ func FuzzPayload(f *testing.F) {
 		if err != nil {
 			return
 		}
-		id, v, err := r.open(s, w)
+		id, v, err := r.open(s, w, payloadVersion)
 		if err != nil {
 			return
 		}

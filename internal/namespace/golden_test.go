@@ -35,14 +35,14 @@ func TestGoldenRecords(t *testing.T) {
 			t.Errorf("record %d is now written as\n%x", i, got)
 		}
 		r := must(parseRecord(want, w))
-		if id, v, err := r.open(s, w); err != nil || id != ids[i] || v.Dot != vs[i].Dot || v.T != vs[i].T {
+		if id, v, err := r.open(s, w, payloadVersion); err != nil || id != ids[i] || v.Dot != vs[i].Dot || v.T != vs[i].T {
 			t.Errorf("record %d is now read as %+v, %+v, %v", i, id, v, err)
 		}
 		for bit := range len(want) * 8 { // every bit counts
 			bad := bytes.Clone(want)
 			bad[bit/8] ^= 1 << (bit % 8)
 			if r, err := parseRecord(bad, w); err == nil {
-				if _, _, err := r.open(s, w); err == nil {
+				if _, _, err := r.open(s, w, payloadVersion); err == nil {
 					t.Fatalf("record %d is accepted with bit %d flipped", i, bit)
 				}
 			}

@@ -31,6 +31,7 @@ type Hello struct {
 	Log          LogEnd        // how far it knows the log of the device spoken to
 	Holds        bool          // it holds back changes of the device spoken to
 	Clock        int64         // ms since 1970
+	Refuses      uint64        // not 0: the device spoken to is frozen, from this number on
 }
 
 // LogEnd names the last batch that somebody knows of a device's log; Seq is 0 for none.
@@ -78,6 +79,7 @@ type (
 		Log          logWire           `cbor:"10,keyasint"`
 		Holds        bool              `cbor:"11,keyasint"`
 		Clock        int64             `cbor:"12,keyasint"`
+		Refuses      uint64            `cbor:"13,keyasint"`
 	}
 	logWire struct {
 		_           struct{} `cbor:",toarray"`
@@ -99,7 +101,7 @@ type (
 // Encode returns the bytes of h.
 func (h Hello) Encode() []byte {
 	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled,
-		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds, Clock: h.Clock,
+		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds, Clock: h.Clock, Refuses: h.Refuses,
 		Log: logWire{Incarnation: h.Log.Incarnation, Seq: h.Log.Seq, Hash: h.Log.Hash[:]}}
 	for i, list := range h.Progress {
 		w.Progress[i] = dotsToWire(list)
@@ -114,7 +116,7 @@ func ParseHello(b []byte) (Hello, error) {
 	if err := wire.Unmarshal(b, &w); err != nil {
 		return Hello{}, err
 	}
-	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds, Clock: w.Clock}
+	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds, Clock: w.Clock, Refuses: w.Refuses}
 	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 {
 		return Hello{}, errs.E(op, errs.Protocol, "bounds", nil)
 	}
@@ -276,6 +278,7 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 	}
 	h.Incarnations, h.Facts = r.line.incarnations(), r.line.factList()
 	_, h.Holds = r.brakes.held[w]
+	h.Refuses, _ = r.limit(w)
 	h.Claims = r.claims
 	if r.inDoubt.Load() {
 		h.Claims, h.Progress = h.Claims.Without(r.self), Progress{}
@@ -287,7 +290,7 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 	}
 	h.Fingerprint = r.state.print
 	// Who cannot tell what lives has no fingerprint.
-	h.Settled = !r.blind() && !r.inDoubt.Load() && r.written.Load() == r.durable.Load() && !r.holdsMore()
+	h.Settled = !r.blind() && !r.holdsNewer() && !r.inDoubt.Load() && r.written.Load() == r.durable.Load() && !r.holdsMore()
 	return h
 }
 

@@ -35,6 +35,8 @@ type device struct {
 	image []byte // what tells its disk from a copy
 	blind bool   // has no key
 	skew  time.Duration
+	seals Sealer // instead of the world's
+	reads uint8
 	world *world
 
 	frames func([]byte) // sees what was applied
@@ -51,6 +53,7 @@ type world struct {
 
 	brake    Brake
 	released func(ident.Writer) uint64
+	tolerant bool // sessions go on after bad records
 }
 
 func newWorld(t testing.TB, seed int64, n int) *world {
@@ -98,8 +101,11 @@ func (d *device) open() {
 	if !d.blind {
 		sealer = d.world.sealer
 	}
+	if d.seals != nil {
+		sealer = d.seals
+	}
 	r, err := Open(Config{DB: db, Share: d.world.share, Self: d.id(), Key: d.key, Sealer: sealer,
-		Known: d.world.known, Names: d.world.nameOf, Rand: d.world.rng, Group: -1, Members: d.world.members, Brake: d.world.brake, Released: d.world.released, Disk: d.image,
+		Known: d.world.known, Names: d.world.nameOf, Rand: d.world.rng, Group: -1, Members: d.world.members, Brake: d.world.brake, Released: d.world.released, Disk: d.image, reads: d.reads,
 		Clock: func() time.Time { return d.world.now.Add(d.skew) }})
 	if err != nil {
 		d.t.Fatal(err)
@@ -188,7 +194,7 @@ func pullPages(t testing.TB, dst, src *device, limit, page int) int {
 		if limit >= 0 && i >= limit {
 			return d.Records()
 		}
-		if err := dst.Apply(ctx, src.id(), f); err != nil {
+		if err := dst.Apply(ctx, src.id(), f); err != nil && !(dst.world.tolerant && errs.Is(err, errs.Corrupt)) {
 			t.Fatal(err)
 		}
 		if dst.frames != nil {

@@ -231,6 +231,7 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
 		delete(r.heldBy, from)
 	}
 	r.mu.Unlock()
+	r.hearFreeze(from, h)
 	r.compare(from, h)
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 const (
 	tableNode       = 'n' // node → its registers but xattrs and policies
 	tableXattr      = 'x' // node, hidden name → register
-	tableBlind      = 'y' // hidden name → register, in a blind replica
+	tableBlind      = 'y' // hidden name → register, in a blind replica or of a newer version
 	tablePolicy     = 's' // node, device → register
 	tableName       = 'd' // parent, hidden name → the nodes that live there under this name
 	tableDir        = 'i' // directory → how many live in it, when that last changed
@@ -25,7 +25,7 @@ const (
 	tableAcks       = 'a' // device → incarnation, claims
 	tableUnfinished = 'p' // device → how far its unfinished session came
 	tableDead       = 't' // nodes with removals, to be collected some time
-	tableBad        = 'q' // hash → what was refused
+	tableBad        = 'q' // number → what was refused
 	tableState      = 'v' // state, claims
 )
 
@@ -81,4 +81,5 @@ func (k keys) batch(writer uint32, first uint64) kv.Key {
 	return k.db.Extend(k.batches(writer), kv.U64(first))
 }
 func (k keys) writer(n uint32) kv.Key { return k.db.Key(tableWriters, u32(n)) }
+func (k keys) bad(n uint64) kv.Key    { return k.db.Key(tableBad, kv.U64(n)) }
 func (k keys) head(n uint32) kv.Key   { return k.db.Key(tableHeads, u32(n)) }

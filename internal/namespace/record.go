@@ -100,21 +100,25 @@ func (d *decoder) writer() (w ident.Writer) {
 }
 
 // parseRecord takes a record of the given writer apart. It accepts only what encodeRecord
-// could have written, as far as that can be seen without opening it. Corrupt.
+// could have written, as far as that can be seen without opening it. Corrupt, and then of the
+// result seq counts, 0 if that cannot be told; Unsupported: a newer form.
 func parseRecord(b []byte, w ident.Writer) (record, error) {
-	if len(b) > maxRecord {
-		return record{}, badRecord("too long")
-	}
 	d := decoder{b: b}
 	version := d.byte()
+	if version > recordVersion {
+		return record{}, newerRecord("form")
+	}
 	r := record{register: d.id(), class: merge.Class(d.byte()), seq: d.uvarint()}
+	if len(b) > maxRecord {
+		return record{seq: r.seq}, badRecord("too long")
+	}
 	vector := d.dots()
 	except := d.dots()
 	head := len(b) - len(d.b)
 	r.sealed = d.take(d.count(1))
 	own := Dot{Writer: w, Seq: r.seq}
 	if !d.end() || version != recordVersion || r.class > merge.Nothing || r.seq == 0 {
-		return record{}, badRecord("form")
+		return record{seq: r.seq}, badRecord("form")
 	}
 	r.past = merge.Past{Vector: vector}.Add(own)
 	if len(except) > 0 {
@@ -124,30 +128,34 @@ func parseRecord(b []byte, w ident.Writer) (record, error) {
 	// nobody can have seen what this writer had not yet written.
 	for _, x := range vector {
 		if x.Writer == w {
-			return record{}, badRecord("past")
+			return record{seq: r.seq}, badRecord("past")
 		}
 	}
 	if !(merge.Past{Vector: vector}).Valid() || !r.past.Valid() || !r.past.Has(own) {
-		return record{}, badRecord("past")
+		return record{seq: r.seq}, badRecord("past")
 	}
 	r.header = append(w.Append(make([]byte, 0, 36+head)), b[:head]...)
 	return r, nil
 }
 
 // open unseals a record and checks that the payload is what its header says. Corrupt.
-func (r *record) open(s Sealer, w ident.Writer) (regID, *merge.Version, error) {
+// Unsupported: it is of a newer version than reads.
+func (r *record) open(s Sealer, w ident.Writer, reads uint8) (regID, *merge.Version, error) {
 	p, err := s.OpenRecord(r.header, r.sealed)
 	if err != nil {
 		return regID{}, nil, err
 	}
 	d := decoder{b: p}
 	version := d.byte()
+	if version > reads {
+		return regID{}, nil, newerRecord("payload")
+	}
 	id := regID{node: d.id(), kind: regKind(d.byte()), sub: d.string()}
 	v := &merge.Version{Dot: Dot{Writer: w, Seq: r.seq}, Past: r.past, Class: r.class}
 	if t := d.take(8); t != nil {
 		v.T = merge.Stamp(binary.BigEndian.Uint64(t))
 	}
-	if d.bad || version != payloadVersion || id.kind < regPlace || id.kind > regPolicy || !validSub(id) {
+	if d.bad || version == 0 || id.kind < regPlace || id.kind > regPolicy || !validSub(id) {
 		return regID{}, nil, badRecord("payload")
 	}
 	d.value(id, v)
@@ -168,4 +176,8 @@ func hashRecord(b []byte) [16]byte {
 
 func badRecord(what string) error {
 	return errs.E("namespace.record", errs.Corrupt, what, nil)
+}
+
+func newerRecord(what string) error {
+	return errs.E("namespace.record", errs.Unsupported, what+" of a newer version", nil)
 }

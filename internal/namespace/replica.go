@@ -51,6 +51,8 @@ type Config struct {
 	History time.Duration
 	Log     *slog.Logger  // nil: silent
 	Group   time.Duration // longest wait of an operation for durability; 0: 5 ms; < 0: only Sync
+
+	reads uint8 // newest version of payloads that this program reads; 0: payloadVersion
 }
 
 // epoch is the key epoch that batches are written in. There is only the first one yet.
@@ -68,12 +70,13 @@ type Replica struct {
 	names   merge.Names
 	log     *slog.Logger
 
-	// applying orders the frames of peers. It guards heads, sessions and unfinished.
+	// applying orders the frames of peers. It guards heads, sessions, unfinished, brakes and frozen.
 	applying   sync.Mutex
 	heads      map[ident.Writer]head
 	sessions   map[ident.DeviceID]*session
 	unfinished map[ident.DeviceID]*progress
 	brakes     brakes
+	frozen     map[ident.Writer]Freeze
 
 	// sealing orders batches of this device and changes of claims. It guards own.
 	sealing sync.Mutex
@@ -91,16 +94,17 @@ type Replica struct {
 	closed  bool
 
 	// mu lets readers see the store between two transactions, never amid one.
-	mu      sync.RWMutex
-	state   state
-	writers []ident.Writer // numbers.list as of the last commit
-	caches  caches
-	claims  Claims
-	acks    map[ident.DeviceID]Ack
-	line    lineage                 // of restored devices
-	heldBy  map[ident.DeviceID]bool // devices that hold back changes of this one
-	skews   map[ident.DeviceID]time.Duration
-	differs map[ident.DeviceID]int // devices that claim the same and hold something else: how often that was looked into
+	mu       sync.RWMutex
+	state    state
+	writers  []ident.Writer // numbers.list as of the last commit
+	caches   caches
+	claims   Claims
+	acks     map[ident.DeviceID]Ack
+	line     lineage                   // of restored devices
+	heldBy   map[ident.DeviceID]bool   // devices that hold back changes of this one
+	frozenBy map[ident.DeviceID]uint64 // devices that refuse this one's records, and from where on
+	skews    map[ident.DeviceID]time.Duration
+	differs  map[ident.DeviceID]int // devices that claim the same and hold something else: how often that was looked into
 
 	inDoubt atomic.Bool   // a peer knows another log of this device: nothing is sent
 	reborn  atomic.Int32  // new incarnations since Open
@@ -146,13 +150,16 @@ func Open(cfg Config) (*Replica, error) {
 	if cfg.History == 0 {
 		cfg.History = DefaultHistory
 	}
+	if cfg.reads == 0 {
+		cfg.reads = payloadVersion
+	}
 	if cfg.Group == 0 {
 		cfg.Group = 5 * time.Millisecond
 	}
 	r := &Replica{
 		cfg: cfg, keys: keys{cfg.DB}, self: ident.Writer{Device: cfg.Self, Incarnation: 1}, names: cfg.Names, log: cfg.Log,
 		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, acks: map[ident.DeviceID]Ack{},
-		unfinished: map[ident.DeviceID]*progress{}, heldBy: map[ident.DeviceID]bool{}, skews: map[ident.DeviceID]time.Duration{},
+		unfinished: map[ident.DeviceID]*progress{}, heldBy: map[ident.DeviceID]bool{}, frozen: map[ident.Writer]Freeze{}, frozenBy: map[ident.DeviceID]uint64{}, skews: map[ident.DeviceID]time.Duration{},
 		brakes: brakes{held: map[ident.Writer]Hold{}, counts: map[ident.Writer]burst{}}, line: newLineage(), differs: map[ident.DeviceID]int{},
 		numbers: writerTable{num: map[ident.Writer]uint32{}},
 	}

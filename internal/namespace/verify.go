@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
 )
@@ -142,18 +143,17 @@ func (r *Replica) signatures(batches []signedBatch) []bool {
 // verify checks records against their batches and opens them. Needs applying.
 func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad []badItem, err error) {
 	type result struct {
-		rec   record
-		batch signedBatch
-		v     verified
-		err   error
+		rec    record
+		batch  signedBatch
+		v      verified
+		err    error
+		signed bool
 	}
 	all := make([]result, len(recs))
 	for i, x := range recs {
 		res := &all[i]
-		if res.rec, res.err = parseRecord(x.bytes, x.writer); res.err != nil {
-			continue
-		}
-		if x.writer == r.self { // known here, or the doubt's business
+		res.rec, res.err = parseRecord(x.bytes, x.writer)
+		if x.writer == r.self || res.rec.seq == 0 { // known here, or the doubt's business
 			continue
 		}
 		if res.batch, err = r.batchOf(s, x.writer, res.rec.seq); err != nil {
@@ -162,22 +162,26 @@ func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad [
 	}
 	parallel(len(recs), func(i int) {
 		res, x := &all[i], recs[i]
-		if res.err != nil || x.writer == r.self {
+		if x.writer == r.self {
 			return
 		}
-		if !res.batch.member(res.rec.seq, x.bytes) {
+		res.signed = res.batch.member(res.rec.seq, x.bytes)
+		if res.err == nil && !res.signed {
 			res.err = badRecord("not what its writer signed")
+		}
+		if res.err != nil {
 			return
 		}
-		if r.blind() {
-			res.v = res.rec.sealedVersion(Dot{Writer: x.writer, Seq: res.rec.seq}, x.bytes)
-			return
+		if !r.blind() {
+			res.v.id, res.v.v, res.err = res.rec.open(r.cfg.Sealer, x.writer, r.cfg.reads)
 		}
-		res.v.id, res.v.v, res.err = res.rec.open(r.cfg.Sealer, x.writer)
+		if r.blind() || errs.Is(res.err, errs.Unsupported) {
+			res.v, res.err = res.rec.sealedVersion(Dot{Writer: x.writer, Seq: res.rec.seq}, x.bytes), nil
+		}
 	})
 	for i := range all {
 		if all[i].err != nil {
-			bad = append(bad, badItem{writer: recs[i].writer, from: all[i].rec.seq, bytes: recs[i].bytes, err: all[i].err})
+			bad = append(bad, badItem{writer: recs[i].writer, from: all[i].rec.seq, signed: all[i].signed, bytes: recs[i].bytes, err: all[i].err})
 		} else if all[i].v.v != nil {
 			good = append(good, all[i].v)
 		}
