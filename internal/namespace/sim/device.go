@@ -59,7 +59,7 @@ func (d *device) start() {
 	w := d.w
 	var err error
 	if d.db, err = kv.OpenMemory(d.disk); err == nil {
-		d.names, err = namespace.Open(namespace.Config{DB: d.db, Share: ident.ShareID{1}, Self: d.id, Key: d.key, Sealer: w.sealer,
+		d.names, err = namespace.Open(namespace.Config{DB: d.db, Share: ident.ShareID{1}, Self: d.id, Key: d.key, Signer: signer{d.key, &w.signed}, Sealer: w.sealer,
 			Known: w.known, Names: w.name, Clock: d.clock, Rand: &w.dice, Group: -1,
 			Members: w.members, Disk: []byte{byte(d.i), d.serial}})
 	}

@@ -32,6 +32,7 @@ type world struct {
 	check    bool // every step
 	sealer   *sealer
 	sent     map[dot]uint64 // records that left their device, by checksum
+	signed   signatures
 	oracle   oracle
 	dice     dice
 	restored bool // some disk was put back: not all that was there need survive
