@@ -133,6 +133,10 @@ func (r *Replicator) Run(ctx context.Context, events <-chan Event) {
 // Completed is closed when some device has told everything that it knew, for the first time.
 func (r *Replicator) Completed() <-chan struct{} { return r.completed }
 
+// Renew has all sessions begin anew if the replica has news that every peer must hear first. It
+// is for news that came from no peer, but from this device's user.
+func (r *Replicator) Renew() { r.renew(nil) }
+
 // hear takes in what a peer said of itself. If that is news for all, every other stream ends:
 // their ends say anew where they stand.
 func (r *Replicator) hear(dev ident.DeviceID, s wire.Stream, h namespace.Hello) error {

@@ -92,9 +92,10 @@ type peer struct {
 
 // setup says how a peer is made; the zero value is a device with an empty disk.
 type setup struct {
-	disk  *kv.Memory
-	large bool // on a real disk: one in memory is for small stores
-	lossy bool // frames of records get lost without its knowing
+	disk   *kv.Memory
+	large  bool             // on a real disk: one in memory is for small stores
+	lossy  bool             // frames of records get lost without its knowing
+	sealer namespace.Sealer // instead of the share's
 }
 
 func key(i int) ed25519.PrivateKey { return ed25519.NewKeyFromSeed(fmt.Appendf(nil, "%032d", i)) }
@@ -121,8 +122,11 @@ func (s setup) peer(t *testing.T, net *simnet.Net, i int, known ...int) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if s.sealer == nil {
+		s.sealer = seal.New(ident.ShareID{1}, 1, [32]byte{7})
+	}
 	p.names, err = namespace.Open(namespace.Config{DB: db, Share: ident.ShareID{1}, Self: p.id, Key: key(i),
-		Sealer: seal.New(ident.ShareID{1}, 1, [32]byte{7}), Known: p.members.Member, Names: ident.DeviceID.Short, Members: p.members.list})
+		Sealer: s.sealer, Known: p.members.Member, Names: ident.DeviceID.Short, Members: p.members.list})
 	if err != nil {
 		t.Fatal(err)
 	}
