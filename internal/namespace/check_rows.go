@@ -24,7 +24,7 @@ type derived struct {
 func (c *checker) rows() error {
 	d := &derived{names: map[string][]NodeID{}, kids: map[NodeID]uint64{}, refs: map[NodeID]uint64{}, dead: map[NodeID]bool{}, live: map[Dot]regID{}, links: map[linkKey]bool{}}
 	c.derive(d)
-	for _, check := range []func(*derived) error{c.names, c.severals, c.dirs, c.removals, c.subs, c.dots, c.links, c.counters, c.history} {
+	for _, check := range []func(*derived) error{c.names, c.severals, c.alikes, c.dirs, c.removals, c.subs, c.dots, c.links, c.counters, c.history} {
 		if err := check(d); err != nil {
 			return err
 		}

@@ -121,6 +121,7 @@ func (t *tx) rows(b *kv.Batch) {
 			t.fail(b.Set(t.keys.name(k.parent, k.name), x.encode()))
 		}
 	}
+	t.alikes(b)
 	for id, d := range t.dirs {
 		switch {
 		case !d.dirty:

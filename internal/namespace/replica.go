@@ -47,6 +47,8 @@ type Config struct {
 	// Disk is what tells this store from a copy of it: as long as it stays, the store has
 	// neither been restored nor copied. Empty: unknown.
 	Disk []byte
+	// Spelling lets Alike find names that somebody spells otherwise. nil: it finds none.
+	Spelling Spelling
 	// History is how long old states are kept; 0: DefaultHistory, < 0: none are.
 	History time.Duration
 	Log     *slog.Logger  // nil: silent
