@@ -12,16 +12,17 @@ import (
 
 // device is one device: its disk, its clock, and the replica that runs on it.
 type device struct {
-	w    *world
-	i    int
-	key  ed25519.PrivateKey
-	id   ident.DeviceID
-	skew int64 // milliseconds
+	w     *world
+	i     int
+	key   ed25519.PrivateKey
+	id    ident.DeviceID
+	skew  int64 // milliseconds
+	blind bool  // has no keys
 
-	disk   *kv.Memory
-	blocks map[int]bool // contents whose blocks are durable here
-	db     *kv.DB
-	names  *namespace.Replica
+	disk  *kv.Memory
+	store store
+	db    *kv.DB
+	names *namespace.Replica
 
 	seen     *view // what is shown, nil if it may have changed
 	handles  map[string]handle
@@ -29,9 +30,10 @@ type device struct {
 	promised uint64       // of the own log so much was said to be durable,
 	by       ident.Writer // under this incarnation
 	image    *image
-	serial   byte // tells the disk from copies of it
-	dying    bool // the power is about to fail
-	keep     int  // and so much of what is not durable will survive
+	life     int    // how often its disk was put back
+	mark     []byte // tells the disk from copies of it
+	dying    bool   // the power is about to fail
+	keep     int    // and so much of what is not durable will survive
 }
 
 // handle is a file that somebody has open.
@@ -43,14 +45,14 @@ type handle struct {
 
 // frame is a message on its way, and who sent it.
 type frame struct {
-	from  int
+	from  ident.DeviceID
 	bytes []byte
 }
 
 func (w *world) add(i int) *device {
-	key := deviceKeys()[i]
-	d := &device{w: w, i: i, key: key, id: ident.DeviceIDOf(key), disk: kv.NewMemory(), blocks: map[int]bool{}, handles: map[string]handle{}}
+	d := &device{w: w, i: i, key: deviceKeys()[i], id: deviceID(i), disk: kv.NewMemory(), store: newStore(), mark: []byte{byte(i), 0}, handles: map[string]handle{}}
 	w.devices = append(w.devices, d)
+	w.stores = append(w.stores, &d.store)
 	return d
 }
 
@@ -59,15 +61,20 @@ func (d *device) start() {
 	w := d.w
 	var err error
 	if d.db, err = kv.OpenMemory(d.disk); err == nil {
-		d.names, err = namespace.Open(namespace.Config{DB: d.db, Share: ident.ShareID{1}, Self: d.id, Key: d.key, Signer: signer{d.key, &w.signed}, Sealer: w.sealer,
-			Known: w.known, Names: w.name, Clock: d.clock, Rand: &w.dice, Group: -1,
-			Members: w.members, Disk: []byte{byte(d.i), d.serial}})
+		cfg := namespace.Config{DB: d.db, Share: share, Self: d.id, Key: d.key, Signer: signer{d.id}, Sealer: w.sealer,
+			Known: known, Names: w.name, Clock: d.clock, Rand: &w.dice, Group: -1, Members: w.members, Disk: d.mark}
+		if d.blind {
+			cfg.Sealer = nil
+		}
+		d.names, err = namespace.Open(cfg)
 	}
 	if err != nil && !d.broke(err) {
 		w.fail("a store opens", "%v", err)
 	}
 	d.seen = nil
 }
+
+var share = ident.ShareID{1}
 
 // epoch is when scripts begin.
 const epoch = 1_700_000_000_000
@@ -91,6 +98,7 @@ func (d *device) restart() {
 // crash ends the program and what it had not made durable, but for the first keep commits.
 func (d *device) crash(keep int) {
 	d.disk = d.disk.Crash(keep)
+	d.store.crash()
 	d.handles, d.frames = map[string]handle{}, nil
 	d.dying = false
 	d.start()
@@ -104,11 +112,8 @@ func (d *device) survived() {
 		d.w.fail("durable is durable", "%d writes were durable, %d are there", d.promised, n)
 	}
 	d.w.oracle.forget(d)
-	if d.w.restored {
-		d.w.oracle.excuse()
-	}
 	d.checkView()
-	d.w.blocks(d)
+	d.w.saved(d)
 }
 
 // durable notes what the device has promised.

@@ -16,6 +16,7 @@ func (w *world) end() {
 	}
 	w.heal()
 	w.agree()
+	w.copies()
 	if w.dice.one(2) { // some forget removals, and everybody talks again (invariant 15)
 		for _, d := range w.devices {
 			if w.dice.one(2) {
@@ -25,22 +26,26 @@ func (w *world) end() {
 		w.heal()
 		w.agree()
 	}
-	w.oracle.judge(w.devices[0])
-	w.blocks(w.devices[0])
+	w.oracle.judge(w.sighted())
+	w.saved(w.sighted())
 	if w.cfg.Newcomer || w.check {
 		w.newcomer()
+		w.newFromBlind()
 	}
 }
 
 // agree: all show the same, and what they show is right.
 func (w *world) agree() {
-	first := w.devices[0]
+	first := w.sighted()
 	look := w.dice.n(len(w.devices))
 	for i, d := range w.devices {
 		if w.check || i == look {
 			d.checkView()
 		}
-		if d != first {
+		switch {
+		case d.blind:
+			w.holdsSame(first, d)
+		case d != first:
 			w.same(first, d)
 			w.alike(first, d)
 		}
@@ -52,7 +57,7 @@ func (w *world) agree() {
 func (w *world) heal() {
 	said := ""
 	talk := func(a, b *device) {
-		if a == b {
+		if a.id == b.id {
 			return
 		}
 		if moved, complete := w.session(a, b, 100, -1, nil); moved.frames > 0 || !complete {
@@ -80,35 +85,21 @@ func (w *world) heal() {
 	w.fail("quiescence", "after %d rounds there is still something to say:%s", maxRounds, said)
 }
 
-// blocks: whatever is shown, its bytes are on somebody's disk (invariant 21).
-func (w *world) blocks(d *device) {
-	for _, x := range d.view().items {
-		c := contentOf(&x.entry)
-		found := c == 0
-		for _, d := range w.devices {
-			found = found || d.blocks[c]
-		}
-		if !found {
-			w.fail("no record without its blocks", "%q %+v", x.path, x.entry)
-		}
-	}
-}
-
 // newcomer lets an empty device hear everything from several others, in pieces, some twice and
 // some late: it ends up with what all have (invariants 2, 3).
 func (w *world) newcomer() {
-	first := w.devices[0]
-	n := w.add(len(w.devices))
+	first, others := w.sighted(), w.devices
+	n := w.add(late)
 	n.start()
 	for range 6 + w.dice.n(6) {
-		src := w.devices[w.dice.n(n.i)]
+		src := pick(&w.dice, others)
 		w.session(n, src, 1+w.dice.n(6), w.dice.n(8), nil)
 		w.again(n, &Step{Args: []string{"7"}})
 		if w.check {
 			n.checkView()
 		}
 	}
-	for _, src := range w.devices[:n.i] {
+	for _, src := range others {
 		w.session(n, src, 100, -1, nil)
 	}
 	for range 2 { // frames that came late may have held claims back

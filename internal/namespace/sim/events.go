@@ -24,7 +24,7 @@ func (w *world) crash(d *device, s *Step) { d.crash(s.num(0)) }
 
 // power: it will fail amid something.
 func (w *world) power(d *device, s *Step) {
-	d.dying, d.keep = true, s.num(1)
+	d.dying, d.keep, d.store.fuse = true, s.num(1), s.num(2)
 	d.disk.FailAfter(s.num(0))
 }
 
@@ -41,6 +41,7 @@ func (w *world) collect(d *device, _ *Step) {
 		return
 	}
 	w.stats.Met["collections of something"]++
+	w.dropped = true
 	after := d.view()
 	for i := range min(len(before.items), len(after.items)) {
 		if x, y := &before.items[i], &after.items[i]; x.path != y.path || !equal(x.entry, y.entry) {
@@ -58,7 +59,7 @@ func (w *world) collect(d *device, _ *Step) {
 // image is a backup of a whole disk.
 type image struct {
 	disk  *kv.Memory
-	facts int
+	facts int // noted before
 }
 
 // image makes one. Raw: amid work, while operations wait to be made durable.
@@ -79,11 +80,14 @@ func (w *world) restore(d *device, s *Step) {
 	w.stats.Met["restored disks"]++
 	d.disk = im.disk.Clone() // bytes are not its matter: others may have fetched them
 	d.handles, d.frames = map[string]handle{}, nil
-	d.dying = false
+	d.dying, d.store.fuse = false, 0
 	if s.arg(0) != "unnoticed" {
-		d.serial++
+		d.mark = []byte{d.mark[0], d.mark[1] + 1}
 	}
 	d.start()
+	if s.arg(0) == "unnoticed" {
+		w.fork(d)
+	}
 	d.durable()
 	w.oracle.restored(d, im.facts)
 	d.checkView()

@@ -57,10 +57,16 @@ type profile struct {
 	restore bool // disks are put back
 	heavy   bool // much of the two before
 	slow    bool // the clocks hardly move: stamps are often equal
+	copies  bool // a disk is copied, and both are used for a while
+	lies    bool // some sign nonsense
 }
 
 func (g *generator) begin(cfg Config) *Script {
 	s := &Script{Devices: pick(&g.when, []int{2, 2, 3, 3, 3, 4, 4, 5, MaxDevices})}
+	s.Blind = -1
+	if s.Devices > 2 && g.when.one(4) {
+		s.Blind = s.Devices - 1
+	}
 	const year = 365 * 24 * 3600 * 1000
 	for range s.Devices {
 		s.Skew = append(s.Skew, pick(&g.when, []int64{0, 0, -50, 50, 3600_000, 20 * year, -20 * year}))
@@ -68,6 +74,7 @@ func (g *generator) begin(cfg Config) *Script {
 	g.profile = profile{dirs: g.what.one(3), hot: g.what.one(2), links: g.what.one(3), attrs: g.what.one(3), slow: g.what.one(3),
 		crashes: g.when.one(3), bad: g.when.one(8), collect: g.when.one(2), restore: g.when.one(3) && !cfg.NoRestore, heavy: g.when.one(2)}
 	g.raw, g.unnoticed = cfg.Raw, cfg.Unnoticed
+	g.copies, g.lies = g.when.one(8), g.when.one(6) && cfg.Lies
 	g.talk = 10 + g.when.n(40)
 	return s
 }
@@ -109,7 +116,7 @@ func (g *generator) next(w *world, n int) (Step, bool) {
 		g.talk = g.when.n(60)
 	}
 	if g.heavy && g.collect && len(g.queue) == 0 && g.when.one(20) {
-		g.gather(len(w.devices))
+		g.gather(w.devices)
 	}
 	if len(g.queue) > 0 {
 		s := g.queue[0]
@@ -117,8 +124,11 @@ func (g *generator) next(w *world, n int) (Step, bool) {
 		s.N, s.At = n, g.at
 		return s, true
 	}
-	d := w.devices[g.when.n(len(w.devices))]
+	d := pick(&g.when, w.devices)
 	s := Step{N: n, At: g.at, Dev: d.i}
+	if g.copies && g.copy(w, d, &s) || g.lies && g.lie(&s) {
+		return s, true
+	}
 	x := g.when.n(100)
 	switch {
 	case x < g.talk:
@@ -141,7 +151,7 @@ func (g *generator) next(w *world, n int) (Step, bool) {
 		if g.unnoticed && g.when.one(2) {
 			s.Args = []string{"unnoticed"}
 		}
-	default:
+	case !d.blind:
 		g.act(w, d, &s)
 	}
 	return s, s.Op != ""
@@ -149,33 +159,58 @@ func (g *generator) next(w *world, n int) (Step, bool) {
 
 // gather lets everybody hear of everything, and that everybody else has, and then forget what
 // is removed: it hardly ever comes to that by chance.
-func (g *generator) gather(devices int) {
-	hub := g.when.n(devices)
+func (g *generator) gather(devices []*device) {
+	hub := pick(&g.when, devices)
 	for range 2 {
-		for i := range devices {
-			if i != hub {
-				g.queue = append(g.queue, Step{Dev: hub, Op: "pull", Args: []string{deviceName(i), "100"}})
+		for _, d := range devices {
+			if d != hub {
+				g.queue = append(g.queue, Step{Dev: hub.i, Op: "pull", Args: []string{deviceName(d.i), "100"}})
 			}
 		}
-		for i := range devices {
-			if i != hub {
-				g.queue = append(g.queue, Step{Dev: i, Op: "pull", Args: []string{deviceName(hub), "100"}})
+		for _, d := range devices {
+			if d != hub {
+				g.queue = append(g.queue, Step{Dev: d.i, Op: "pull", Args: []string{deviceName(hub.i), "100"}})
 			}
 		}
 	}
-	for i := range devices {
+	for _, d := range devices {
 		if g.when.n(4) > 0 {
-			g.queue = append(g.queue, Step{Dev: i, Op: "collect"})
+			g.queue = append(g.queue, Step{Dev: d.i, Op: "collect"})
 		}
 	}
 }
 
+// copy copies a disk once, and some time later one of the two goes.
+func (g *generator) copy(w *world, d *device, s *Step) bool {
+	switch {
+	case w.dev(twin) == nil && !w.gone && !d.blind && g.when.one(15):
+		s.Op = "clone"
+		if g.unnoticed && g.when.one(2) {
+			s.Args = []string{"unnoticed"}
+		}
+	case w.dev(twin) != nil && w.other(d) != nil && g.when.one(15):
+		s.Op = "retire"
+		if g.when.one(2) {
+			s.Args = []string{"abruptly"}
+		}
+	}
+	return s.Op != ""
+}
+
+func (g *generator) lie(s *Step) bool {
+	if !g.when.one(12) {
+		return false
+	}
+	s.Op, s.Args = "lie", []string{strconv.Itoa(g.when.n(liars)), pick(&g.when, lieKinds())}
+	return true
+}
+
 func (g *generator) session(w *world, d *device, s *Step) {
-	from := g.when.n(len(w.devices))
-	if from == d.i {
+	from := pick(&g.when, w.devices)
+	if from == d {
 		return
 	}
-	peer, page := deviceName(from), strconv.Itoa(1+g.when.n(6))
+	peer, page := deviceName(from.i), strconv.Itoa(1+g.when.n(6))
 	switch x := g.when.n(10); {
 	case x < 5:
 		s.Op, s.Args = "pull", []string{peer, "100"}
@@ -192,7 +227,7 @@ func (g *generator) trouble(s *Step) {
 	if g.when.one(2) {
 		s.Op, s.Args = "crash", []string{strconv.Itoa(g.when.n(8))}
 	} else {
-		s.Op, s.Args = "power", []string{strconv.Itoa(g.when.n(6)), strconv.Itoa(g.when.n(8))}
+		s.Op, s.Args = "power", []string{strconv.Itoa(g.when.n(6)), strconv.Itoa(g.when.n(8)), strconv.Itoa(g.when.n(3))}
 	}
 }
 

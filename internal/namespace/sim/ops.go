@@ -48,6 +48,9 @@ var operations = map[string]func(*world, *device, *Step){
 	"collect": (*world).collect,
 	"image":   (*world).image,   // of its disk: [raw]
 	"restore": (*world).restore, // [unnoticed]
+	"clone":   (*world).clone,   // its disk, for another machine that calls itself this device: [unnoticed]
+	"retire":  (*world).retire,  // one of the two, for ever: [abruptly]
+	"lie":     (*world).lie,     // WHO KIND: hears from somebody who signs nonsense
 }
 
 // action is one operation of a user, and what it may change.
@@ -63,6 +66,9 @@ type action struct {
 // watches hears of all that does not.
 func user(do func(*action)) func(*world, *device, *Step) {
 	return func(w *world, d *device, s *Step) {
+		if d.blind {
+			return // nobody works there
+		}
 		a := &action{device: d, s: s}
 		if !w.check {
 			do(a)
@@ -127,15 +133,14 @@ func (a *action) shows(dir nodeID, name string, id nodeID, c int) {
 	}
 }
 
-// store makes the blocks of contents durable, as the filesystem does before it commits them.
-func (d *device) store(c int) { d.blocks[c] = true }
-
 func (a *action) make(spec namespace.Spec, c int) {
 	dir, name, ok := a.into(a.s.arg(0))
 	if !ok {
 		return
 	}
-	a.store(c)
+	if !a.put(c) {
+		return
+	}
 	e, err := a.names.Create(dir.ID, name, spec)
 	if !a.may(err, errs.Exist) {
 		return
@@ -172,7 +177,9 @@ func (a *action) write() {
 	}
 	c := a.s.num(1)
 	a.target(e.ID)
-	a.store(c)
+	if !a.put(c) {
+		return
+	}
 	n, err := a.names.Commit(e.ID, nil, content(c), 0)
 	if !a.may(err, errs.Stale) { // a hard link to nothing
 		return
@@ -210,7 +217,9 @@ func (a *action) commit() {
 		a.target(shown.ID) // a twin through which it is shown
 	}
 	c := a.s.num(1)
-	a.store(c)
+	if !a.put(c) {
+		return
+	}
 	n, err := a.names.Commit(h.id, h.base, content(c), 0)
 	if !a.may(err, errs.Stale) {
 		return
@@ -230,7 +239,9 @@ func (a *action) bringBack(h handle) {
 		return
 	}
 	c := a.s.num(1)
-	a.store(c)
+	if !a.put(c) {
+		return
+	}
 	n, err := a.names.Commit(h.id, h.base, content(c), 0)
 	if !a.may(err, errs.Stale) {
 		return
@@ -452,8 +463,8 @@ func (a *action) policy() {
 	}
 	a.target(e.ID)
 	dev := a.device.id
-	if i := a.s.num(1); i < len(a.w.devices) {
-		dev = a.w.devices[i].id
+	if i := a.s.num(1); i < MaxDevices && a.w.dev(i) != nil {
+		dev = a.w.dev(i).id
 	}
 	if !a.may(a.names.SetPlacement(e.ID, dev, namespace.Placement(how))) {
 		return

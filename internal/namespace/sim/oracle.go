@@ -3,11 +3,12 @@ package sim
 import (
 	"slices"
 
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
 // oracle is what the users know: what each wrote, and what each saw and removed. It knows no
-// rule. What only a disk held that was lost since is forgotten with it.
+// rule. What only a disk held that was lost since is forgotten with it (fate.go).
 type oracle struct {
 	w     *world
 	facts []fact
@@ -17,10 +18,11 @@ type oracle struct {
 type fact struct {
 	kind factKind
 	dev  int
-	n    int    // which of all
-	inc  uint32 // of the device's log,
-	seq  uint64 // when it had happened
-	what int    // contents
+	n    int          // which of all
+	life int          // of the device's disk
+	by   ident.Writer // of the device's log,
+	seq  uint64       // when it had happened
+	what int          // contents
 	dir  nodeID
 	dot  namespace.Dot
 	how  Step
@@ -36,7 +38,7 @@ const (
 
 func (o *oracle) note(d *device, f fact) {
 	o.n++
-	f.n, f.dev, f.inc, f.seq, f.how = o.n, d.i, d.names.Writer().Incarnation, d.names.Written(), o.w.step
+	f.n, f.dev, f.life, f.by, f.seq, f.how = o.n, d.i, d.life, d.names.Writer(), d.names.Written(), o.w.step
 	o.facts = append(o.facts, f)
 }
 
@@ -85,44 +87,10 @@ func (o *oracle) shownAs(d *device, id nodeID) (out []nodeID) {
 // forget drops what happened on a device and is not in its log any more: a crash has undone
 // it.
 func (o *oracle) forget(d *device) {
-	inc, seq := d.names.Writer().Incarnation, d.names.Written()
+	by, seq := d.names.Writer(), d.names.Written()
 	o.facts = slices.DeleteFunc(o.facts, func(f fact) bool {
-		return f.dev == d.i && (f.inc > inc || f.inc == inc && f.seq > seq)
+		return f.dev == d.i && f.life == d.life && (f.by.Incarnation > by.Incarnation || f.by == by && f.seq > seq)
 	})
-}
-
-// restored: a disk is as it was when so many facts had been noted. What the device removed
-// since may be back. What only that disk held is gone.
-func (o *oracle) restored(d *device, since int) {
-	o.facts = slices.DeleteFunc(o.facts, func(f fact) bool { return f.dev == d.i && f.n > since && f.kind == gone })
-	o.excuse()
-}
-
-// excuse: what nobody shows any more was only on a disk that was lost, or on its way from it
-// to one that crashed before it was durable there.
-func (o *oracle) excuse() {
-	contents := map[int]bool{}
-	for _, x := range o.w.devices {
-		for i := range x.view().items {
-			contents[contentOf(&x.view().items[i].entry)] = true
-		}
-	}
-	for _, f := range slices.Clone(o.facts) {
-		if f.kind != wrote || f.what > 0 && contents[f.what] || f.what == 0 && o.somebodyShows(f.dir) {
-			continue
-		}
-		f.kind = removed
-		o.facts = append(o.facts, f)
-	}
-}
-
-func (o *oracle) somebodyShows(dir nodeID) bool {
-	for _, d := range o.w.devices {
-		if _, err := d.names.Get(dir); err == nil {
-			return true
-		}
-	}
-	return false
 }
 
 // judge looks at what everybody shows in the end: nothing is lost that nobody removed, and

@@ -10,6 +10,7 @@ import (
 type Script struct {
 	Devices  int
 	Skew     []int64 // by device: milliseconds that its clock is off
+	Blind    int     // the device without keys; < 0: none
 	Steps    []Step
 	Thorough bool // every step is checked
 }
@@ -39,7 +40,8 @@ func (s Step) String() string {
 
 func deviceName(i int) string { return string(rune('a' + i)) }
 
-// String is the text form, which ParseScript reads: a line for each step, "N AT DEVICE OP ARGS".
+// String is the text form, which ParseScript reads: "devices N SKEW …", perhaps "blind DEVICE",
+// and a line for each step, "N AT DEVICE OP ARGS".
 func (s *Script) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "devices %d", s.Devices)
@@ -47,6 +49,9 @@ func (s *Script) String() string {
 		fmt.Fprintf(&b, " %d", k)
 	}
 	b.WriteByte('\n')
+	if s.Blind >= 0 {
+		fmt.Fprintf(&b, "blind %s\n", deviceName(s.Blind))
+	}
 	for _, x := range s.Steps {
 		b.WriteString(x.String())
 		b.WriteByte('\n')
@@ -56,7 +61,7 @@ func (s *Script) String() string {
 
 // ParseScript is the inverse of String; empty lines and those that begin with # are comments.
 func ParseScript(text string) (*Script, error) {
-	s := &Script{Thorough: true}
+	s := &Script{Thorough: true, Blind: -1}
 	for i, line := range strings.Split(text, "\n") {
 		words, err := split(line)
 		if err == nil && len(words) > 0 && !strings.HasPrefix(words[0], "#") {
@@ -87,13 +92,17 @@ func (s *Script) parse(w []string) error {
 		}
 		return nil
 	}
+	if w[0] == "blind" && len(w) == 2 && len(w[1]) == 1 {
+		s.Blind = int(w[1][0] - 'a')
+		return nil
+	}
 	if len(w) < 4 || len(w[2]) != 1 {
 		return fmt.Errorf("want: number, time, device, operation")
 	}
 	n, err1 := strconv.Atoi(w[0])
 	at, err2 := strconv.ParseInt(w[1], 10, 64)
 	x := Step{N: n, At: at, Dev: int(w[2][0] - 'a'), Op: w[3], Args: w[4:]}
-	if err1 != nil || err2 != nil || x.Dev < 0 || x.Dev >= s.Devices || operations[x.Op] == nil {
+	if err1 != nil || err2 != nil || x.Dev < 0 || x.Dev >= s.Devices && x.Dev != twin || operations[x.Op] == nil {
 		return fmt.Errorf("no such step")
 	}
 	s.Steps = append(s.Steps, x)

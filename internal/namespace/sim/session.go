@@ -44,13 +44,12 @@ func (w *world) session(dst, src *device, page, cut int, garble func([]byte) []b
 	d.Page(page)
 	size := 0
 	for i := 0; ; i++ {
-		w.sealer.sending = true
 		f, err := d.Next()
-		w.sealer.sending = false
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		src.ok(err)
+		w.sends(src, f)
 		size += len(f)
 		if cut >= 0 && i >= cut {
 			return moved, false
@@ -64,7 +63,7 @@ func (w *world) session(dst, src *device, page, cut int, garble func([]byte) []b
 		case dst.broke(err):
 			return moved, false
 		case errs.Is(err, errs.Corrupt) || errs.Is(err, errs.Protocol):
-			if garble == nil && !w.restored { // another log of a restored device is refused as well
+			if garble == nil && !w.foul() && !w.forked() { // a second log of a device is refused as well
 				dst.ok(err)
 			}
 			w.stats.Met["bad frames refused"]++
@@ -73,7 +72,7 @@ func (w *world) session(dst, src *device, page, cut int, garble func([]byte) []b
 			}
 		default:
 			dst.ok(err)
-			dst.remember(frame{src.i, f})
+			dst.remember(frame{src.id, f})
 		}
 	}
 	moved.records = d.Records()
@@ -147,6 +146,7 @@ func (w *world) audit(dst, src *device, d *namespace.Delta, moved *traffic) bool
 	dst.ok(err)
 	if n > 0 {
 		w.stats.Met["audits that dropped something"]++
+		w.dropped = true
 	}
 	moved.frames++ // not quiet yet
 	return true
@@ -181,15 +181,14 @@ func (w *world) alike(a, b *device) {
 func (w *world) pull(dst *device, s *Step) { w.link(dst, s, nil) }
 
 func (w *world) link(dst *device, s *Step, garble func([]byte) []byte) {
-	from := w.peer(s.arg(0))
-	if from < 0 || from == dst.i {
+	src := w.peer(s.arg(0))
+	if src == nil || src.id == dst.id {
 		return
 	}
 	page, cut := s.num(1), -1
 	if len(s.Args) > 2 {
 		cut = s.num(2)
 	}
-	src := w.devices[from]
 	if !w.check {
 		_, complete := w.session(dst, src, page, cut, garble)
 		w.stats.session(complete)
@@ -207,14 +206,12 @@ func (w *world) link(dst *device, s *Step, garble func([]byte) []byte) {
 	watcher.Close()
 }
 
-// peer is the number of a device by its name, -1 if there is none.
-func (w *world) peer(name string) int {
-	for i := range w.devices {
-		if deviceName(i) == name {
-			return i
-		}
+// peer is a device by its name, nil if there is none.
+func (w *world) peer(name string) *device {
+	if len(name) != 1 {
+		return nil
 	}
-	return -1
+	return w.dev(int(name[0] - 'a'))
 }
 
 // garbled is a session over a link, or from a device, that changes frames.
@@ -249,9 +246,9 @@ func (w *world) again(d *device, s *Step) {
 		return
 	}
 	f := d.frames[s.num(0)%len(d.frames)]
-	err := d.names.Apply(ctx, w.devices[f.from].id, f.bytes)
+	err := d.names.Apply(ctx, f.from, f.bytes)
 	d.seen = nil
-	if !d.broke(err) && !w.restored {
+	if !d.broke(err) && !w.foul() && !w.forked() {
 		d.ok(err)
 	}
 	if w.check {

@@ -52,6 +52,10 @@ func Shrink(s *Script, f *Failure, cfg Config) (*Script, *Failure) {
 			}
 		}
 	}
+	if c := s.clone(); c.Blind >= 0 {
+		c.Blind = -1
+		try(c)
+	}
 	for i := range s.Skew {
 		c := s.clone()
 		c.Skew[i] = 0
@@ -74,12 +78,18 @@ func (s *Script) without(dev int) *Script {
 	c := s.clone()
 	c.Devices--
 	c.Skew = slices.Delete(c.Skew, dev, dev+1)
+	switch {
+	case c.Blind == dev:
+		c.Blind = -1
+	case c.Blind > dev:
+		c.Blind--
+	}
 	for i := range c.Steps {
 		x := &c.Steps[i]
 		if x.Dev == dev {
 			return nil
 		}
-		if x.Dev > dev {
+		if x.Dev > dev && x.Dev < s.Devices {
 			x.Dev--
 		}
 		if (x.Op == "pull" || x.Op == "garbled") && x.arg(0) != "" {
@@ -87,7 +97,7 @@ func (s *Script) without(dev int) *Script {
 			if from == dev {
 				return nil
 			}
-			if from > dev {
+			if from > dev && from < s.Devices {
 				x.Args = append([]string{deviceName(from - 1)}, x.Args[1:]...)
 			}
 		}

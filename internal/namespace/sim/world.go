@@ -4,13 +4,24 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"github.com/shelffs/shelf/internal/ident"
 )
 
-// MaxDevices is how many devices a script may have; one more joins in the end.
+// MaxDevices is how many devices a script may have.
 const MaxDevices = 6
+
+// Letters of those that are not there from the beginning.
+const (
+	twin     = 't' - 'a' // a copy of a device
+	late     = 'n' - 'a' // joins at the end
+	later    = 'o' - 'a' // joins at the end, and hears only the device without keys
+	liar     = 'v' - 'a' // the first of those who sign nonsense
+	liars    = 3
+	stranger = 'z' - 'a' // signs, and nobody knows him
+)
 
 // Failure is an invariant that did not hold.
 type Failure struct {
@@ -28,14 +39,17 @@ type world struct {
 	cfg      Config
 	stats    *Stats
 	devices  []*device
+	stores   []*store // of all devices there ever were
 	step     Step
 	check    bool // every step
-	sealer   *sealer
-	sent     map[dot]uint64 // records that left their device, by checksum
-	signed   signatures
+	sealer   sealer
+	numbers  numbers
+	liars    [liars]*chain
 	oracle   oracle
 	dice     dice
-	restored bool // some disk was put back: not all that was there need survive
+	restored bool // some disk was put back or copied
+	dropped  bool // somebody forgot a removal, or what was dead
+	gone     bool // one of a device and its copy is there no more
 }
 
 // fail ends the play.
@@ -70,12 +84,12 @@ func (w *world) guarded(fn func()) (f *Failure) {
 }
 
 func newWorld(s *Script, cfg Config, stats *Stats) *world {
-	w := &world{cfg: cfg, stats: stats, check: s.Thorough, sent: map[dot]uint64{}}
-	w.sealer = &sealer{w: w}
+	w := &world{cfg: cfg, stats: stats, check: s.Thorough, numbers: newNumbers()}
 	w.oracle.w = w
 	for i := range s.Devices {
 		d := w.add(i)
 		d.skew = s.Skew[i]
+		d.blind = i == s.Blind
 		d.start()
 	}
 	return w
@@ -85,24 +99,38 @@ func newWorld(s *Script, cfg Config, stats *Stats) *world {
 func (w *world) play(s Step) {
 	w.step = s
 	w.dice = dice(mix(uint64(s.N)<<8 | uint64(s.Dev)))
-	if do := operations[s.Op]; do != nil && s.Dev < len(w.devices) {
+	if do, d := operations[s.Op], w.dev(s.Dev); do != nil && d != nil {
 		w.stats.Ops[s.Op]++
-		do(w, w.devices[s.Dev], &s)
+		do(w, d, &s)
 	}
 }
 
-func (w *world) known(id ident.DeviceID) bool {
+// dev is the device of a letter, nil if there is none, or none any more.
+func (w *world) dev(i int) *device {
 	for _, d := range w.devices {
-		if d.id == id {
-			return true
+		if d.i == i {
+			return d
 		}
 	}
-	return false
+	return nil
 }
+
+// known: members, and those who were.
+func known(id ident.DeviceID) bool { return knownIDs()[id] }
+
+var knownIDs = sync.OnceValue(func() map[ident.DeviceID]bool {
+	ids := map[ident.DeviceID]bool{}
+	for i := range deviceKeys() {
+		ids[deviceID(i)] = i != stranger
+	}
+	return ids
+})
 
 func (w *world) members() (out []ident.DeviceID) {
 	for _, d := range w.devices {
-		out = append(out, d.id)
+		if !slices.Contains(out, d.id) { // a copy counts once
+			out = append(out, d.id)
+		}
 	}
 	return out
 }
@@ -116,8 +144,8 @@ func (w *world) name(id ident.DeviceID) string {
 	return id.Short()
 }
 
-// deviceKeys are the same in every play.
-var deviceKeys = sync.OnceValue(func() (keys [MaxDevices + 1]ed25519.PrivateKey) {
+// deviceKeys are the same in every play, one for each letter.
+var deviceKeys = sync.OnceValue(func() (keys [26]ed25519.PrivateKey) {
 	for i := range keys {
 		seed := make([]byte, ed25519.SeedSize)
 		seed[0] = byte(i + 1)
@@ -125,6 +153,8 @@ var deviceKeys = sync.OnceValue(func() (keys [MaxDevices + 1]ed25519.PrivateKey)
 	}
 	return keys
 })
+
+func deviceID(i int) ident.DeviceID { return ident.DeviceIDOf(deviceKeys()[i]) }
 
 // dice is a source of random bytes and numbers that is the same everywhere (SplitMix64).
 type dice uint64

@@ -1,0 +1,86 @@
+package sim
+
+// A copied disk: for a while two machines call themselves the same device. They do not talk to
+// each other, for nobody connects to himself.
+
+// clone copies a device's disk for another machine. Unnoticed: the copy looks like the
+// original.
+func (w *world) clone(d *device, s *Step) {
+	if w.dev(twin) != nil || d.blind || w.retired() {
+		return
+	}
+	w.sync(d, s)
+	if w.dev(d.i) != d || d.dying {
+		return
+	}
+	w.restored = true
+	w.stats.Met["copied disks"]++
+	t := w.add(twin)
+	t.id, t.key, t.skew = d.id, d.key, d.skew
+	t.disk = d.disk.Clone()
+	if s.arg(0) == "unnoticed" {
+		t.mark = d.mark
+	}
+	t.start()
+	if s.arg(0) == "unnoticed" {
+		w.fork(t)
+	}
+	t.durable()
+	t.checkView()
+}
+
+// retired reports whether there was a copy that is no more.
+func (w *world) retired() bool { return w.gone }
+
+// retire ends one of the two for ever: somebody has found out. It brings its work to the
+// others before, unless that is done abruptly: then what nobody has heard of is lost.
+func (w *world) retire(d *device, s *Step) {
+	if w.other(d) == nil {
+		return
+	}
+	if s.arg(0) != "abruptly" {
+		for range 3 {
+			for _, x := range w.devices {
+				if x.id != d.id {
+					w.session(d, x, 100, -1, nil)
+					w.session(x, d, 100, -1, nil)
+				}
+			}
+		}
+	}
+	w.leave(d)
+	w.oracle.lost()
+}
+
+func (w *world) leave(d *device) {
+	w.gone = true
+	for i, x := range w.devices {
+		if x == d {
+			w.devices = append(w.devices[:i:i], w.devices[i+1:]...)
+			return
+		}
+	}
+}
+
+// other is the other machine of this device's name, nil if there is none.
+func (w *world) other(d *device) *device {
+	for _, x := range w.devices {
+		if x.id == d.id && x != d {
+			return x
+		}
+	}
+	return nil
+}
+
+// copies: two machines that both are used under one name are told, and do not chase each other
+// for ever.
+func (w *world) copies() {
+	t := w.dev(twin)
+	if t == nil {
+		return
+	}
+	o := w.other(t)
+	if !t.names.Restored() && !o.names.Restored() && t.names.Written() > 0 && o.names.Written() > 0 {
+		w.fail("a copied device is noticed", "%s and its copy both are %v", deviceName(o.i), t.names.Writer())
+	}
+}

@@ -1,0 +1,104 @@
+package sim
+
+import (
+	"slices"
+
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// What may be lost with a disk is only what nobody else can have: every other device that
+// claims a write includes its effect, durably.
+
+// fate is what became of a fact when a disk was put back or went for good.
+type fate int
+
+const (
+	kept  fate = iota // some device includes it
+	vague             // some device may hold it: a session that would have told was cut
+	lost              // nobody can know of it
+)
+
+// knowledge is what one device knows at a moment.
+type knowledge struct {
+	d      *device
+	claims namespace.Claims
+	ends   map[ident.DeviceID]namespace.LogEnd // of the logs of others, as far as seen
+}
+
+func (w *world) knowledge() (out []knowledge) {
+	for _, d := range w.devices {
+		k := knowledge{d, d.names.Claims(), map[ident.DeviceID]namespace.LogEnd{}}
+		for _, x := range w.members() {
+			if x != d.id {
+				k.ends[x] = d.names.Hello(x).Log
+			}
+		}
+		out = append(out, k)
+	}
+	return out
+}
+
+// fate of a fact, given what everybody knows.
+func (o *oracle) fate(f *fact, all []knowledge) fate {
+	worst := lost
+	for _, k := range all {
+		switch {
+		case k.d.i == f.dev && k.d.life == f.life: // its own disk
+			return kept
+		case o.w.numbers.forked[f.by]: // by its number it may be another write
+			if f.kind == wrote && o.shows(k.d, f) {
+				return kept
+			}
+			worst = vague
+		case f.seq == 0 || k.claims.Has(namespace.Dot{Writer: f.by, Seq: f.seq}):
+			return kept
+		case k.d.i == f.dev && k.d.life == f.life+1: // what its disk holds is older
+		case k.d.id != f.by.Device:
+			if end := k.ends[f.by.Device]; end.Incarnation > f.by.Incarnation || end.Incarnation == f.by.Incarnation && end.Seq >= f.seq {
+				worst = vague
+			}
+		default:
+			worst = vague // numbers of its own that it cannot tell apart
+		}
+	}
+	return worst
+}
+
+func (o *oracle) shows(d *device, f *fact) bool {
+	if f.what == 0 {
+		_, err := d.names.Get(f.dir)
+		return err == nil
+	}
+	return slices.ContainsFunc(d.view().items, func(x item) bool { return contentOf(&x.entry) == f.what })
+}
+
+// lost drops what was lost with a disk: what somebody wrote need not be there any more, and
+// what somebody removed may be back.
+func (o *oracle) lost() {
+	all := o.w.knowledge()
+	var rest []fact
+	for _, f := range o.facts {
+		switch how := o.fate(&f, all); {
+		case how == kept:
+			rest = append(rest, f)
+		case f.kind == wrote:
+			f.kind = removed
+			rest = append(rest, f)
+		case f.kind == removed && how == vague:
+			rest = append(rest, f)
+		}
+	}
+	o.facts = rest
+}
+
+// restored: a disk is as it was when so many facts had been noted.
+func (o *oracle) restored(d *device, since int) {
+	d.life++
+	for i := range o.facts {
+		if f := &o.facts[i]; f.dev == d.i && f.n <= since && f.life == d.life-1 {
+			f.life = d.life
+		}
+	}
+	o.lost()
+}
