@@ -72,37 +72,41 @@ func newKeyer(prf func() hash.Hash) *keyer {
 type prfState struct {
 	mac hash.Hash
 	sum [sha256.Size]byte
-	num [4]byte
+	in  []byte // length of the key before the part, that key, the part
 }
 
-// appendHidden appends the PRF of (dst as it stands, part).
-func (kr *keyer) appendHidden(dst []byte, p Part) []byte {
+// appendHidden appends the PRF of (dst as it stands, part). What goes into it is copied first,
+// so that keys and names can stay on their makers' stacks.
+func (kr *keyer) appendHidden(dst []byte, p *Part) []byte {
 	st := kr.pool.Get().(*prfState)
+	st.in = binary.BigEndian.AppendUint32(st.in[:0], uint32(len(dst)))
+	st.in = append(append(append(st.in, dst...), p.b...), p.s...)
 	st.mac.Reset()
-	binary.BigEndian.PutUint32(st.num[:], uint32(len(dst)))
-	st.mac.Write(st.num[:])
-	st.mac.Write(dst)
-	if p.s != "" {
-		// hash.Hash has no WriteString; names are short, so a stack buffer serves.
-		var buf [256]byte
-		for s := p.s; len(s) > 0; {
-			n := copy(buf[:], s)
-			st.mac.Write(buf[:n])
-			s = s[n:]
-		}
-	} else {
-		st.mac.Write(p.b)
-	}
-	sum := st.mac.Sum(st.sum[:0])
-	dst = append(dst, sum[:HiddenLen]...)
+	st.mac.Write(st.in)
+	dst = append(dst, st.mac.Sum(st.sum[:0])[:HiddenLen]...)
 	kr.pool.Put(st)
 	return dst
+}
+
+// size is how many bytes the part takes in a key.
+func (p *Part) size() int {
+	switch p.kind {
+	case partHidden:
+		return HiddenLen
+	case partU64:
+		return 8
+	}
+	return len(p.b)
 }
 
 // Key builds a key of the given table. Tables 0 and 255 are the store's
 // own: rows there are refused.
 func (db *DB) Key(table byte, parts ...Part) Key {
-	return db.AppendKey(make(Key, 0, 64), table, parts...)
+	n := 1
+	for i := range parts {
+		n += parts[i].size()
+	}
+	return db.AppendKey(make(Key, 0, n), table, parts...)
 }
 
 // AppendKey is Key into a buffer of the caller's. dst must be empty or it becomes the
@@ -119,7 +123,7 @@ func (db *DB) Extend(k Key, parts ...Part) Key {
 		case partPlain:
 			k = append(k, p.b...)
 		case partHidden:
-			k = db.keys.appendHidden(k, *p)
+			k = db.keys.appendHidden(k, p)
 		case partU64:
 			k = binary.BigEndian.AppendUint64(k, p.n)
 		}

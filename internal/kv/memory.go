@@ -151,18 +151,20 @@ type memoryBatch struct {
 func (e memory) batch() engineBatch { return &memoryBatch{m: e.m} }
 
 func (b *memoryBatch) set(k Key, value []byte) error {
-	own := make([]byte, len(value))
-	copy(own, value)
-	return b.add(change{row: row{string(k), own}})
+	own := append(append(make([]byte, 0, len(k)+len(value)), k...), value...)
+	return b.add(change{row: row{own[:len(k):len(k)], own[len(k):]}})
 }
 
-func (b *memoryBatch) delete(k Key) error { return b.add(change{row: row{key: string(k)}, gone: true}) }
+func (b *memoryBatch) delete(k Key) error { return b.add(change{row: row{key: k.Clone()}, gone: true}) }
 
 func (b *memoryBatch) deleteRange(from, to Key) error {
-	return b.add(change{row: row{key: string(from)}, end: string(to)})
+	return b.add(change{row: row{key: from.Clone()}, end: to.Clone()})
 }
 
 func (b *memoryBatch) add(c change) error {
+	if b.changes == nil {
+		b.changes = make(changes, 0, 16)
+	}
 	b.changes = append(b.changes, c)
 	b.bytes += len(c.key) + len(c.value) + len(c.end)
 	return nil

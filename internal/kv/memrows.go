@@ -1,16 +1,15 @@
 package kv
 
 import (
+	"bytes"
 	"slices"
-	"sort"
-	"strings"
 
 	"github.com/shelffs/shelf/internal/errs"
 )
 
 // row is one row in memory. Keys and values are never changed.
 type row struct {
-	key   string
+	key   Key
 	value []byte
 }
 
@@ -25,21 +24,33 @@ type leaf []row
 const maxLeaf = 24
 
 // leafOf is the leaf in which k lies or would lie: the last that does not begin after it.
-func (r rows) leafOf(k string) int {
-	return max(sort.Search(len(r), func(i int) bool { return r[i][0].key > k })-1, 0)
-}
-
-// find returns where in the leaf k is, or would be.
-func (l leaf) find(k string) (int, bool) {
-	lo, hi := 0, len(l)
+func (r rows) leafOf(k Key) int {
+	lo, hi := 0, len(r)
 	for lo < hi {
-		if mid := int(uint(lo+hi) >> 1); l[mid].key < k {
+		if mid := int(uint(lo+hi) >> 1); bytes.Compare(r[mid][0].key, k) <= 0 {
 			lo = mid + 1
 		} else {
 			hi = mid
 		}
 	}
-	return lo, lo < len(l) && l[lo].key == k
+	return max(lo-1, 0)
+}
+
+// find returns where in the leaf k is, or would be.
+func (l leaf) find(k Key) (int, bool) {
+	lo, hi := 0, len(l)
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		switch c := bytes.Compare(l[mid].key, k); {
+		case c == 0:
+			return mid, true
+		case c < 0:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return lo, false
 }
 
 // lookup returns the row of k, nil if there is none.
@@ -47,8 +58,8 @@ func (r rows) lookup(k Key) *row {
 	if len(r) == 0 {
 		return nil
 	}
-	l := r[r.leafOf(string(k))]
-	if i, ok := l.find(string(k)); ok {
+	l := r[r.leafOf(k)]
+	if i, ok := l.find(k); ok {
 		return &l[i]
 	}
 	return nil
@@ -72,43 +83,42 @@ func (r rows) scan(rg Range, fn func(Key, []byte) bool) error {
 		return nil
 	}
 	lower, upper := rg.bounds()
-	key := make(Key, 0, 64)
-	visit := func(x *row) bool {
-		value := x.value
-		if rg.KeysOnly {
-			value = nil
-		}
-		key = append(key[:0], x.key...)
-		return fn(key, value)
-	}
-	from, to := r.leafOf(string(lower)), len(r)-1
+	i, end, step := r.leafOf(lower), len(r)-1, 1
 	if upper != nil {
-		to = r.leafOf(string(upper))
+		end = r.leafOf(upper)
 	}
-	for n := range to - from + 1 {
-		i := from + n
-		if rg.Reverse {
-			i = to - n
-		}
-		l := r[i].between(string(lower), upper)
-		for j := range l {
+	if rg.Reverse {
+		i, end, step = end, i, -1
+	}
+	for ; ; i += step {
+		part := r[i].between(lower, upper)
+		for j := range part {
+			x := &part[j]
 			if rg.Reverse {
-				j = len(l) - 1 - j
+				x = &part[len(part)-1-j]
 			}
-			if !visit(&l[j]) {
+			value := x.value[:len(x.value):len(x.value)]
+			if rg.KeysOnly {
+				value = nil
+			}
+			if !fn(x.key[:len(x.key):len(x.key)], value) {
 				return nil
 			}
 		}
+		if i == end {
+			return nil
+		}
 	}
-	return nil
 }
 
 // between is the part of l from lower on and before upper; nil: the end.
-func (l leaf) between(lower string, upper Key) leaf {
-	from, _ := l.find(lower)
-	to := len(l)
-	if upper != nil {
-		to, _ = l.find(string(upper))
+func (l leaf) between(lower, upper Key) leaf {
+	from, to := 0, len(l)
+	if len(l) > 0 && bytes.Compare(l[0].key, lower) < 0 {
+		from, _ = l.find(lower)
+	}
+	if len(l) > 0 && upper != nil && bytes.Compare(l[to-1].key, upper) >= 0 {
+		to, _ = l.find(upper)
 	}
 	return l[from:max(from, to)]
 }
@@ -117,7 +127,7 @@ func (l leaf) between(lower string, upper Key) leaf {
 type change struct {
 	row
 	gone bool
-	end  string // not empty: a range
+	end  Key // not nil: a range
 }
 
 type changes []change
@@ -125,7 +135,7 @@ type changes []change
 // with returns the rows with changes applied in their order.
 func (r rows) with(cs changes) rows {
 	for len(cs) > 0 {
-		n := slices.IndexFunc(cs, func(c change) bool { return c.end != "" })
+		n := slices.IndexFunc(cs, func(c change) bool { return c.end != nil })
 		if n == 0 {
 			r, cs = r.without(cs[0].key, cs[0].end), cs[1:]
 			continue
@@ -138,9 +148,9 @@ func (r rows) with(cs changes) rows {
 	return r
 }
 
-func (r rows) without(from, end string) (out rows) {
+func (r rows) without(from, end Key) (out rows) {
 	for _, l := range r {
-		part := l.between(from, Key(end))
+		part := l.between(from, end)
 		if len(part) == 0 {
 			out = append(out, l)
 		} else if len(part) < len(l) {
@@ -154,10 +164,10 @@ func (r rows) without(from, end string) (out rows) {
 // last keeps of each key the last change, in order of keys.
 func (cs changes) last() changes {
 	sorted := slices.Clone(cs)
-	slices.SortStableFunc(sorted, func(a, b change) int { return strings.Compare(a.key, b.key) })
+	slices.SortStableFunc(sorted, func(a, b change) int { return bytes.Compare(a.key, b.key) })
 	n := 0
 	for i, c := range sorted {
-		if i+1 == len(sorted) || sorted[i+1].key != c.key {
+		if i+1 == len(sorted) || !bytes.Equal(sorted[i+1].key, c.key) {
 			sorted[n] = c
 			n++
 		}
@@ -176,7 +186,7 @@ func (r rows) merge(cs changes) rows {
 		if i+1 < len(r) {
 			next := r[i+1][0].key
 			n = 0
-			for n < len(cs) && cs[n].key < next {
+			for n < len(cs) && bytes.Compare(cs[n].key, next) < 0 {
 				n++
 			}
 		}

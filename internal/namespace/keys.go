@@ -74,11 +74,11 @@ func (k keys) dots(order int, writer uint32) kv.Key {
 	return k.db.Key(tableDots, kv.Plain([]byte{byte(order)}), u32(writer))
 }
 func (k keys) dot(order int, writer uint32, seq uint64) kv.Key {
-	return k.db.Extend(k.dots(order, writer), kv.U64(seq))
+	return k.db.Key(tableDots, kv.Plain([]byte{byte(order)}), u32(writer), kv.U64(seq))
 }
 func (k keys) batches(writer uint32) kv.Key { return k.db.Key(tableBatches, u32(writer)) }
 func (k keys) batch(writer uint32, first uint64) kv.Key {
-	return k.db.Extend(k.batches(writer), kv.U64(first))
+	return k.db.Key(tableBatches, u32(writer), kv.U64(first))
 }
 func (k keys) writer(n uint32) kv.Key { return k.db.Key(tableWriters, u32(n)) }
 func (k keys) bad(n uint64) kv.Key    { return k.db.Key(tableBad, kv.U64(n)) }

@@ -23,6 +23,7 @@ type tx struct {
 	writers []ident.Writer // for decoding
 	state   state
 	err     error
+	row     []byte // the last that was read
 
 	nodes map[NodeID]*node
 	names map[nameKey]*name
@@ -50,9 +51,14 @@ type node struct {
 
 	queued    bool   // waits for settle
 	rawParent NodeID // as settle last saw it
-	was       sum    // before the transaction
-	before    merge.Node
-	indexed   sum // as index last saw it
+	*prior           // nil: nothing is written
+}
+
+// prior is what a node was before the transaction.
+type prior struct {
+	was     sum
+	before  merge.Node
+	indexed sum // as index last saw it
 }
 
 type name struct {
@@ -84,15 +90,16 @@ func (t *tx) fail(err error) {
 	}
 }
 
-// get reads a row; nil if there is none.
+// get reads a row, valid until the next one is read; nil if there is none.
 func (t *tx) get(k kv.Key) []byte {
-	b, err := t.src.Get(k)
+	b, err := t.src.GetAppend(t.row[:0], k)
 	if err != nil {
 		if !errs.Is(err, errs.NotExist) {
 			t.fail(err)
 		}
 		return nil
 	}
+	t.row = b
 	return b
 }
 
@@ -121,6 +128,9 @@ func (t *tx) fresh(id NodeID) *node {
 		t.nodes = make(map[NodeID]*node)
 	}
 	n := &node{Node: merge.Node{ID: id}}
+	if t.changes != nil {
+		n.prior = &prior{}
+	}
 	t.nodes[id] = n
 	return n
 }
