@@ -40,6 +40,9 @@ func (a *app) showDevices(devices []controlapi.Device) {
 		if d.Self {
 			row[2], row[3], row[4] = "this device", "", ""
 		}
+		if d.Frozen {
+			row[2] += ", frozen"
+		}
 		since := ""
 		if !d.Admitted.IsZero() {
 			since = d.Admitted.Local().Format("2006-01-02")

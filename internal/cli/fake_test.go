@@ -244,6 +244,7 @@ func (d *fakeDaemon) Devices(ctx context.Context) ([]controlapi.Device, error) {
 		if !p.Connected {
 			d.ClockSkew = new(int64(-3 * 3600 * 1000))
 		}
+		d.Frozen = fakeWants("frozen") && p.Connected
 		list = append(list, d)
 	}
 	return list, nil
@@ -392,6 +393,29 @@ func (d *fakeDaemon) Brake(context.Context) (controlapi.Brake, error) {
 		b.Held = append(b.Held, controlapi.Hold{ID: "abcdefghij", Name: "laptop", Files: 512, Waiting: 1234, Since: fakeNow})
 	}
 	return b, nil
+}
+
+// Quarantine has refused something of the laptop, and frozen it if SHELF_FAKE says "frozen".
+func (d *fakeDaemon) Quarantine(context.Context) (controlapi.Quarantine, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	q := controlapi.Quarantine{Refused: []controlapi.RefusedItem{}, Frozen: []controlapi.Frozen{}, FrozenBy: []string{}}
+	if fakeWants("frozen") && !d.released {
+		q.Refused = append(q.Refused, controlapi.RefusedItem{When: fakeNow, From: "laptop", Writer: "laptop", Number: 7, Why: "record: value", Size: 300})
+		q.Frozen = append(q.Frozen, controlapi.Frozen{ID: "abcdefghij", Name: "laptop", Why: "record: value", Waiting: 5, Since: fakeNow})
+		q.FrozenBy, q.Newer = append(q.FrozenBy, "nas"), 3
+	}
+	return q, nil
+}
+
+func (d *fakeDaemon) Thaw(ctx context.Context, q controlapi.ReleaseRequest) (controlapi.ReleaseResult, error) {
+	if now, _ := d.Quarantine(ctx); len(now.Frozen) == 0 || q.Device != "" && q.Device != "laptop" {
+		return controlapi.ReleaseResult{}, controlapi.E(controlapi.SlugOf(errs.NotExist), "see: shelf quarantine", "no device is frozen")
+	}
+	d.mu.Lock()
+	d.released = true
+	d.mu.Unlock()
+	return controlapi.ReleaseResult{Released: []string{"laptop"}}, nil
 }
 
 func (d *fakeDaemon) Release(ctx context.Context, q controlapi.ReleaseRequest) (controlapi.ReleaseResult, error) {

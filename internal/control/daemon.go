@@ -18,6 +18,7 @@ type Daemon interface {
 	Syncer
 	Recoverer
 	Braker
+	Quarantiner
 	Resolver
 	Historian
 	Stopper
@@ -85,6 +86,13 @@ type Braker interface {
 	Brake(ctx context.Context) (controlapi.Brake, error)
 	// Release lets it pass, on all devices. NotExist when there is nothing.
 	Release(ctx context.Context, req controlapi.ReleaseRequest) (controlapi.ReleaseResult, error)
+}
+
+// Quarantiner knows what was refused of what other devices sent.
+type Quarantiner interface {
+	Quarantine(ctx context.Context) (controlapi.Quarantine, error)
+	// Thaw looks again at what a frozen device wrote. NotExist when none is frozen.
+	Thaw(ctx context.Context, req controlapi.ReleaseRequest) (controlapi.ReleaseResult, error)
 }
 
 // Resolver knows the names that several versions claim, and ends such conflicts. One path that

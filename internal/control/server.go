@@ -94,6 +94,10 @@ func Handler(d Daemon, log *slog.Logger) http.Handler {
 	mux.HandleFunc("POST /v1/brake/release", post(h, func(ctx context.Context, q controlapi.ReleaseRequest) (any, error) {
 		return d.Release(ctx, q)
 	}))
+	mux.HandleFunc("GET /v1/quarantine", get(h, func(r *http.Request) (any, error) { return d.Quarantine(r.Context()) }))
+	mux.HandleFunc("POST /v1/quarantine/release", post(h, func(ctx context.Context, q controlapi.ReleaseRequest) (any, error) {
+		return d.Thaw(ctx, q)
+	}))
 	mux.HandleFunc("GET /v1/versions", get(h, func(r *http.Request) (any, error) { return withPath(r, d.Versions) }))
 	mux.HandleFunc("GET /v1/removed", get(h, func(r *http.Request) (any, error) { return withPath(r, d.Removed) }))
 	mux.HandleFunc("POST /v1/restore", h.restore)

@@ -63,7 +63,9 @@ func (d *daemon) Release(_ context.Context, req controlapi.ReleaseRequest) (cont
 		}
 		return out, controlapi.E(controlapi.SlugOf(errs.NotExist), "see: shelf brake", "%s", what)
 	}
-	return out, d.names.ReleasesChanged()
+	err := d.names.ReleasesChanged()
+	d.replicator.Renew()
+	return out, err
 }
 
 // brakeWarnings says what is held back, and the way out.

@@ -158,6 +158,7 @@ func (p *parts) followMembers(ctx context.Context) {
 		if err := p.names.ReleasesChanged(); err != nil {
 			p.log.Warn("what was released could not be noted", "err", err)
 		}
+		p.replicator.Renew() // or it would come with the next change
 		select {
 		case <-ctx.Done():
 			return

@@ -92,10 +92,10 @@ func (d *daemon) Devices(context.Context) ([]controlapi.Device, error) {
 	for _, p := range d.peers() {
 		peers[p.ID] = p
 	}
-	out := []controlapi.Device{}
+	out, frozen := []controlapi.Device{}, d.frozen()
 	for _, dev := range d.living() {
 		id := dev.ID.String()
-		c := controlapi.Device{Peer: peers[id], Self: dev.ID == d.self(), Admitted: dev.Added}
+		c := controlapi.Device{Peer: peers[id], Self: dev.ID == d.self(), Admitted: dev.Added, Frozen: frozen(dev.ID)}
 		c.ID, c.Name = id, dev.Name
 		if skew, ok := d.names.Skew(dev.ID); ok && skew.Abs() >= leastSkew {
 			c.ClockSkew = new(skew.Milliseconds())
@@ -135,9 +135,7 @@ func (d *daemon) warningsNow() []string {
 	if d.meta.Metrics().Full || d.cache.Full() {
 		out = append(out, "The disk is full: what programs write is not saved until there is room.")
 	}
-	if n, last := d.names.Quarantined(); n > 0 {
-		out = append(out, count(n, "record from another device was refused", "records from other devices were refused")+": "+controlapi.Describe(last))
-	}
+	out = append(out, d.quarantineWarnings()...)
 	out = append(out, d.brakeWarnings()...)
 	for _, dev := range d.living() {
 		if skew, ok := d.names.Skew(dev.ID); ok && skew.Abs() >= time.Minute {

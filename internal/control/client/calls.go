@@ -48,6 +48,16 @@ func (c *Client) Release(ctx context.Context, q controlapi.ReleaseRequest) (cont
 	return call[controlapi.ReleaseResult](ctx, c, post, "/brake/release", nil, q)
 }
 
+// Quarantine asks what was refused of what other devices sent.
+func (c *Client) Quarantine(ctx context.Context) (controlapi.Quarantine, error) {
+	return call[controlapi.Quarantine](ctx, c, get, "/quarantine", nil, nil)
+}
+
+// Thaw has it looked at again what a frozen device wrote.
+func (c *Client) Thaw(ctx context.Context, q controlapi.ReleaseRequest) (controlapi.ReleaseResult, error) {
+	return call[controlapi.ReleaseResult](ctx, c, post, "/quarantine/release", nil, q)
+}
+
 // Conflicts asks for the conflicts at and below a path.
 func (c *Client) Conflicts(ctx context.Context, path string) (controlapi.Conflicts, error) {
 	return call[controlapi.Conflicts](ctx, c, get, "/conflicts", pathQuery(path), nil)

@@ -90,4 +90,7 @@ type Device struct {
 	// ClockSkew is how far its clock was ahead of this device's when it last connected, in
 	// milliseconds; null when not known, or too little to tell from the way between them.
 	ClockSkew *int64 `json:"clock_skew_ms"`
+	// Frozen: it signed invalid records, and nothing further is taken of it here; on the device
+	// itself, by some other.
+	Frozen bool `json:"frozen"`
 }
