@@ -24,7 +24,7 @@ type Spelling interface {
 const tableAlike = 'f'
 
 // stateAlike says by which Spelling the table was made; there is none without it.
-const stateAlike = 17
+const stateAlike = 19
 
 func (k keys) alike(dir NodeID, key string) kv.Key {
 	return k.db.Key(tableAlike, kv.Plain(dir[:]), kv.HiddenString(key))
@@ -237,10 +237,15 @@ func (r *Replica) indexAlike() error {
 	return b.Commit(kv.NoSync)
 }
 
-// alikes compares the index with the rows of names.
+// alikes compares the index with the rows of names, and what it finds with what shows.
 func (c *checker) alikes(*derived) error {
 	want := map[string][]string{}
 	if c.t.r.cfg.Spelling != nil {
+		for dir, kids := range c.tree.kids {
+			if err := c.alikeIn(dir, kids); err != nil {
+				return err
+			}
+		}
 		prefix := c.t.db.Key(tableName)
 		err := c.scan(tableName, func(k kv.Key, row []byte) error {
 			n, err := decodeName(row)
@@ -271,4 +276,22 @@ func (c *checker) alikes(*derived) error {
 		err = differs("the index of names by spelling has %d rows, and should have %d, or others", len(got), len(want))
 	}
 	return err
+}
+
+// alikeIn compares what is found by every key of a directory with what it shows.
+func (c *checker) alikeIn(dir NodeID, kids map[string]Entry) error {
+	want := map[string][]string{}
+	for name := range kids {
+		for _, key := range c.t.r.cfg.Spelling.Keys(name) {
+			want[key] = append(want[key], name)
+		}
+	}
+	f := c.t.folder(dir)
+	for key, names := range want {
+		slices.Sort(names)
+		if got := c.t.alike(f, key); !slices.Equal(got, names) {
+			return differs("in %v, %q finds %q, and should find %q", dir, key, got, names)
+		}
+	}
+	return c.t.err
 }

@@ -54,6 +54,7 @@ type world struct {
 	brake    Brake
 	released func(ident.Writer) uint64
 	tolerant bool // sessions go on after bad records
+	spelling Spelling
 }
 
 func newWorld(t testing.TB, seed int64, n int) *world {
@@ -105,7 +106,7 @@ func (d *device) open() {
 		sealer = d.seals
 	}
 	r, err := Open(Config{DB: db, Share: d.world.share, Self: d.id(), Key: d.key, Sealer: sealer,
-		Known: d.world.known, Names: d.world.nameOf, Rand: d.world.rng, Group: -1, Members: d.world.members, Brake: d.world.brake, Released: d.world.released, Disk: d.image, reads: d.reads,
+		Known: d.world.known, Names: d.world.nameOf, Rand: d.world.rng, Group: -1, Members: d.world.members, Brake: d.world.brake, Released: d.world.released, Disk: d.image, reads: d.reads, Spelling: d.world.spelling,
 		Clock: func() time.Time { return d.world.now.Add(d.skew) }})
 	if err != nil {
 		d.t.Fatal(err)
