@@ -21,6 +21,7 @@ type session struct {
 	common  uint64                  // … as its batches show, the same up to here
 	parted  bool                    // … and not further
 	limits  map[ident.Writer]uint64 // nothing of a writer is claimed from here on
+	spoiled bool                    // what was refused may have been any record: nothing is claimed
 	batches map[ident.Writer]signedBatch
 }
 
@@ -62,6 +63,7 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 		if _, known := r.heads[b.writer]; known && (!ok || b.from < old) { // of others nothing is claimed anyway
 			s.limits[b.writer] = b.from
 		}
+		s.spoiled = s.spoiled || !b.named && !b.signed
 		if b.signed && errs.Is(b.err, errs.Corrupt) {
 			if err := r.freeze(b); err != nil {
 				return errs.E(op, errs.Other, "", err)
@@ -236,9 +238,14 @@ func (r *Replica) withHeld(c Claims) (Claims, error) {
 }
 
 // believe cuts a peer's claims down to what its frames have shown: no further than each
-// writer's signed chain is known here, and nothing from a refused record on. Needs applying.
+// writer's signed chain is known here, and nothing from a refused record on; nothing at all if
+// what was refused does not prove to be what it says it is, for then it stands for some other
+// record, which is missing. Needs applying.
 func (r *Replica) believe(s *session, c Claims) Claims {
 	var out Claims
+	if s.spoiled {
+		return out
+	}
 	bound := func(w ident.Writer) uint64 {
 		if w == r.self {
 			return 0 // nobody knows better

@@ -218,6 +218,11 @@ func (a *Audit) End() (int, error) {
 		}
 		return n, nil
 	}
+	// Before the peer knows this device's present incarnation it may still collect by what another
+	// machine of the same name acknowledges: then there is one more audit to be made.
+	if r.self.Incarnation > 1 && r.knownTo[a.peer] < r.self.Incarnation {
+		return n, nil
+	}
 	line := r.line.clone()
 	delete(line.owed, a.peer)
 	if r.self.Incarnation > 1 {

@@ -36,6 +36,7 @@ type badItem struct {
 	writer ident.Writer
 	from   uint64 // 0: unknown
 	signed bool   // by the writer itself, beyond doubt
+	named  bool   // a batch signed by the writer, and yet not to be taken
 	bytes  []byte
 	err    error
 }

@@ -243,6 +243,11 @@ func (r *Replica) learn(from ident.DeviceID, h Hello) error {
 	line := r.line.clone()
 	news, heard := false, false
 	for _, x := range h.Incarnations {
+		if x.Writer.Device == r.cfg.Self {
+			r.mu.Lock()
+			r.knownTo[from] = x.Writer.Incarnation
+			r.mu.Unlock()
+		}
 		if x.Writer.Incarnation <= line.current(x.Writer.Device) {
 			continue
 		}

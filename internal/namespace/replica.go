@@ -105,6 +105,7 @@ type Replica struct {
 	line     lineage                   // of restored devices
 	heldBy   map[ident.DeviceID]bool   // devices that hold back changes of this one
 	frozenBy map[ident.DeviceID]uint64 // devices that refuse this one's records, and from where on
+	knownTo  map[ident.DeviceID]uint32 // which incarnation of this device, a later one than its first, others were heard to know
 	skews    map[ident.DeviceID]time.Duration
 	differs  map[ident.DeviceID]int // devices that claim the same and hold something else: how often that was looked into
 
@@ -161,7 +162,7 @@ func Open(cfg Config) (*Replica, error) {
 	r := &Replica{
 		cfg: cfg, keys: keys{cfg.DB}, self: ident.Writer{Device: cfg.Self, Incarnation: 1}, names: cfg.Names, log: cfg.Log,
 		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, acks: map[ident.DeviceID]Ack{},
-		unfinished: map[ident.DeviceID]*progress{}, heldBy: map[ident.DeviceID]bool{}, frozen: map[ident.Writer]Freeze{}, frozenBy: map[ident.DeviceID]uint64{}, skews: map[ident.DeviceID]time.Duration{},
+		unfinished: map[ident.DeviceID]*progress{}, heldBy: map[ident.DeviceID]bool{}, frozen: map[ident.Writer]Freeze{}, frozenBy: map[ident.DeviceID]uint64{}, skews: map[ident.DeviceID]time.Duration{}, knownTo: map[ident.DeviceID]uint32{},
 		brakes: brakes{held: map[ident.Writer]Hold{}, counts: map[ident.Writer]burst{}}, line: newLineage(), differs: map[ident.DeviceID]int{},
 		numbers: writerTable{num: map[ident.Writer]uint32{}},
 	}

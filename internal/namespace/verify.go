@@ -29,7 +29,7 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 	for i := range batches {
 		x := &batches[i]
 		refuse := func(why string) {
-			bad = append(bad, badItem{writer: x.writer, from: x.first, bytes: x.raw, err: badBatch(why)})
+			bad = append(bad, badItem{writer: x.writer, from: x.first, named: signed[i], bytes: x.raw, err: badBatch(why)})
 		}
 		h, ok := heads[x.writer]
 		if !ok {

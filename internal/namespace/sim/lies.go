@@ -58,8 +58,11 @@ func lieKinds() (out []string) {
 	return out
 }
 
-// foul reports whether somebody has lied: then frames of others may hold what is refused.
-func (w *world) foul() bool { return w.liars != [liars]*chain{} }
+// foul reports whether frames may hold what is refused: somebody has lied, or there are two logs
+// of one device.
+func (w *world) foul() bool {
+	return w.liars != [liars]*chain{} || len(w.numbers.forked) > 0 || w.dev(twin) != nil || w.gone
+}
 
 // lie lets a device hear the WHOth liar, whose KIND of lie is the one that he was first made to
 // tell.

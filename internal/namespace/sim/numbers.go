@@ -36,8 +36,5 @@ func (w *world) sends(src *device, frame []byte) {
 	}
 }
 
-// forked reports whether there may be two logs under the same numbers.
-func (w *world) forked() bool { return len(w.numbers.forked) > 0 }
-
 // fork notes that there may be two logs of what the device now writes as.
 func (w *world) fork(d *device) { w.numbers.forked[d.names.Writer()] = true }

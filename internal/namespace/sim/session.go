@@ -63,7 +63,7 @@ func (w *world) session(dst, src *device, page, cut int, garble func([]byte) []b
 		case dst.broke(err):
 			return moved, false
 		case errs.Is(err, errs.Corrupt) || errs.Is(err, errs.Protocol):
-			if garble == nil && !w.foul() && !w.forked() { // a second log of a device is refused as well
+			if garble == nil && !w.foul() { // a second log of a device is refused as well
 				dst.ok(err)
 			}
 			w.stats.Met["bad frames refused"]++
@@ -248,7 +248,7 @@ func (w *world) again(d *device, s *Step) {
 	f := d.frames[s.num(0)%len(d.frames)]
 	err := d.names.Apply(ctx, f.from, f.bytes)
 	d.seen = nil
-	if !d.broke(err) && !w.foul() && !w.forked() {
+	if !d.broke(err) && !w.foul() {
 		d.ok(err)
 	}
 	if w.check {
