@@ -96,8 +96,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // errors of foreign packages.
 func KindOf(err error) Kind {
 	for e := err; e != nil; {
-		var se *Error
-		if !errors.As(e, &se) {
+		se, ok := e.(*Error) // nearly always
+		if !ok && !errors.As(e, &se) {
 			break
 		}
 		if se.Kind != Other {

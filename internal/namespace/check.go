@@ -46,7 +46,8 @@ type tree struct {
 }
 
 func (r *Replica) check() (v tree, err error) {
-	err = r.read(func(t *tx) error {
+	err = r.read(func(*tx) error {
+		t := r.reader() // not one that has read before
 		c := checker{t: t, tree: tree{kids: map[NodeID]map[string]Entry{}, ids: map[NodeID]Entry{}}}
 		err := c.load()
 		if err == nil {

@@ -29,6 +29,7 @@ func (r *Replica) commit(op string, t *tx) error {
 	err := b.Commit(kv.NoSync)
 	if err == nil {
 		r.state = t.state
+		r.readers.drop()
 		r.writers = r.numbers.list
 		r.saved = len(r.numbers.list)
 		r.next = t.next

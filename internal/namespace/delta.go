@@ -167,6 +167,7 @@ func (d *Delta) items(yield func(item) bool) {
 	for i := range order {
 		order[i] = uint32(i)
 	}
+	order = slices.DeleteFunc(order, d.nothingFrom())
 	slices.SortFunc(order, func(a, b uint32) int { return merge.CompareWriters(d.t.writers[a], d.t.writers[b]) })
 	for _, num := range order {
 		if !d.batches(num, d.t.writers[num], yield) {
@@ -179,6 +180,23 @@ func (d *Delta) items(yield func(item) bool) {
 				return
 			}
 		}
+	}
+}
+
+// nothingFrom tells of which writers the peer claims all that there is.
+func (d *Delta) nothingFrom() func(num uint32) bool {
+	last := map[uint32]uint64{}
+	prefix := d.t.db.Key(tableHeads)
+	d.check(d.snap.Scan(prefix, func(k kv.Key, row []byte) bool {
+		h, err := decodeHead(row)
+		if err == nil && len(k) == len(prefix)+4 {
+			last[binary.BigEndian.Uint32(k[len(prefix):])] = h.last
+		}
+		return d.check(err)
+	}))
+	return func(num uint32) bool {
+		n := last[num]
+		return n > 0 && n <= d.theirs.Upto(d.t.writers[num])
 	}
 }
 

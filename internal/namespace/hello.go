@@ -295,10 +295,13 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 }
 
 // holdsMore reports whether a record is held that is not claimed: the session that brought it
-// was cut, or its sender did not claim it either. Needs mu.
+// was cut, or its sender did not claim it either. Needs applying and mu.
 func (r *Replica) holdsMore() (more bool) {
 	for num, w := range r.writers {
-		for order := 0; order < 3 && !more && w != r.self; order++ {
+		if h := r.heads[w]; w == r.self || h.last > 0 && h.last <= r.claims.Upto(w) {
+			continue
+		}
+		for order := 0; order < 3 && !more; order++ {
 			prefix := r.keys.dots(order, uint32(num))
 			rng := kv.Range{Prefix: prefix, From: r.keys.dot(order, uint32(num), r.claims.Upto(w)), After: true, KeysOnly: true}
 			err := r.cfg.DB.ScanRange(rng, func(k kv.Key, _ []byte) bool {

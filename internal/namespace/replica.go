@@ -100,6 +100,7 @@ type Replica struct {
 	state    state
 	writers  []ident.Writer // numbers.list as of the last commit
 	caches   caches
+	readers  readers
 	claims   Claims
 	acks     map[ident.DeviceID]Ack
 	line     lineage                   // of restored devices
@@ -197,11 +198,15 @@ func (r *Replica) Close() error {
 func (r *Replica) read(fn func(t *tx) error) error {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	t := r.reader()
+	t := r.readers.take()
+	if t == nil {
+		t = r.reader()
+	}
 	err := fn(t)
 	if t.err != nil {
 		return t.err
 	}
+	r.readers.put(t)
 	return err
 }
 
