@@ -17,9 +17,10 @@ const applyStep = 512
 // session is what is remembered of a peer between its frames and Complete.
 type session struct {
 	theirs  Claims                  // what the peer claimed when it was heard
-	doubts  bool                    // the peer knows another log of this device
+	doubts  bool                    // the peer knows another log of this device than the one here
 	common  uint64                  // … as its batches show, the same up to here
 	parted  bool                    // … and not further
+	skip    ident.Writer            // the log so compared: its records come in another session
 	limits  map[ident.Writer]uint64 // nothing of a writer is claimed from here on
 	spoiled bool                    // what was refused may have been any record: nothing is claimed
 	batches map[ident.Writer]signedBatch
@@ -55,6 +56,14 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 	good, more, err := r.verify(s, f.records)
 	if err != nil {
 		return errs.E(op, errs.Other, "", err)
+	}
+	if len(good) > 0 && r.inDoubt() {
+		if err := r.endDoubt(s, s.theirs); err != nil {
+			return err
+		}
+		if r.inDoubt() {
+			return errs.E(op, errs.Stale, "this device's log", nil)
+		}
 	}
 	bad = append(bad, more...)
 	for _, b := range bad {
@@ -159,17 +168,14 @@ func (r *Replica) Complete(ctx context.Context, from ident.DeviceID, end End) (C
 	defer r.applying.Unlock()
 	s := r.session(from)
 	theirs := r.believe(s, end.Claims)
-	settle := r.maySettle(s, end.Claims.Upto(r.self))
+	if err := r.endDoubt(s, end.Claims); err != nil {
+		return Claims{}, err
+	}
 	delete(r.sessions, from)
 	if err := r.adopt(from, theirs, end.Acks); err != nil {
 		return Claims{}, err
 	}
 	delete(r.unfinished, from)
-	if settle {
-		if err := r.reincarnate(s.common); err != nil {
-			return Claims{}, err
-		}
-	}
 	return r.Claims(), nil
 }
 
@@ -247,7 +253,7 @@ func (r *Replica) believe(s *session, c Claims) Claims {
 		return out
 	}
 	bound := func(w ident.Writer) uint64 {
-		if w == r.self {
+		if w == r.self || r.inDoubt() && w == r.logInDoubt() {
 			return 0 // nobody knows better
 		}
 		known := r.heads[w].last

@@ -269,15 +269,13 @@ type spanSum struct {
 
 // sumOf sums up the live records of a span that claims has; all if claims is nil.
 func sumOf(src kv.Reader, r *Replica, s span, claims *Claims) (out spanSum, err error) {
-	r.mu.RLock()
-	num := slices.Index(r.writers, s.writer)
-	r.mu.RUnlock()
-	if num < 0 {
+	num, ok := r.numberOf(s.writer)
+	if !ok {
 		return out, nil
 	}
 	var x state
-	prefix := r.keys.dots(s.order, uint32(num))
-	err = src.ScanRange(kv.Range{Prefix: prefix, From: r.keys.dot(s.order, uint32(num), s.first), KeysOnly: true}, func(k kv.Key, _ []byte) bool {
+	prefix := r.keys.dots(s.order, num)
+	err = src.ScanRange(kv.Range{Prefix: prefix, From: r.keys.dot(s.order, num, s.first), KeysOnly: true}, func(k kv.Key, _ []byte) bool {
 		d := Dot{Writer: s.writer, Seq: binary.BigEndian.Uint64(k[len(prefix):])}
 		if d.Seq > s.last {
 			return false

@@ -86,7 +86,7 @@ func (r *Replica) knowledge() *knowledge {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	members := r.members()
-	if len(members) == 0 || r.inDoubt.Load() || r.holdsNewer() {
+	if len(members) == 0 || r.inDoubt() || r.holdsNewer() {
 		return nil
 	}
 	k := &knowledge{own: r.claims}

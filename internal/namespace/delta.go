@@ -20,7 +20,7 @@ import (
 // log is in doubt, nothing may be sent yet.
 func (r *Replica) Since(ctx context.Context, theirs Hello) (*Delta, error) {
 	const op = "namespace.Since"
-	if r.inDoubt.Load() {
+	if r.inDoubt() {
 		return nil, errs.E(op, errs.Stale, "this device's log", nil)
 	}
 	if err := ctx.Err(); err != nil {

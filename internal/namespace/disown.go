@@ -73,7 +73,7 @@ func (r *Replica) voids(line *lineage) (out []void, err error) {
 			if r.heads[w].last < c.First {
 				continue // not held, or this device's own log, which the doubt takes care of
 			}
-			num := r.numbers.number(w)
+			num, _ := r.numberOf(w)
 			row, err := get(r.cfg.DB, r.keys.batch(num, c.First))
 			if err != nil {
 				return nil, err
@@ -127,11 +127,7 @@ func (r *Replica) disown(line lineage, voids []void) error {
 			_ = b.Delete(k)
 		}
 		for _, v := range voids {
-			if v.end.last > 0 {
-				_ = b.Set(r.keys.head(v.num), encodeHead(v.end))
-			} else {
-				_ = b.Delete(r.keys.head(v.num))
-			}
+			r.setHead(b, v.num, v.end)
 		}
 		for from := range r.unfinished { // they begin anew
 			_ = b.Delete(r.keys.progress(from))

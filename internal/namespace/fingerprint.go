@@ -66,9 +66,12 @@ func (s *state) each(reg merge.Register, change func(*state, Dot)) {
 
 // eachSub visits the registers of a node that have rows of their own, as the store has them.
 func (t *tx) eachSub(id NodeID, fn func(regID, merge.Register)) {
-	for kind, prefix := range map[regKind]kv.Key{regXattr: t.keys.xattrs(id), regPolicy: t.keys.policies(id)} {
-		t.fail(t.src.Scan(prefix, func(_ kv.Key, row []byte) bool {
-			sub, reg, err := decodeSub(id, kind, row, t.writers)
+	for _, of := range [...]struct {
+		kind   regKind
+		prefix kv.Key
+	}{{regXattr, t.keys.xattrs(id)}, {regPolicy, t.keys.policies(id)}} {
+		t.fail(t.src.Scan(of.prefix, func(_ kv.Key, row []byte) bool {
+			sub, reg, err := decodeSub(id, of.kind, row, t.writers)
 			if t.fail(err); err == nil {
 				fn(sub, reg)
 			}

@@ -178,10 +178,10 @@ func (r *Replica) thawSelf() error {
 	switch {
 	case first == 0:
 		return errs.E("namespace.Thaw", errs.NotExist, "this device", nil)
-	case r.inDoubt.Load(): // which ends in a new incarnation of its own
+	case r.inDoubt(): // which ends in a new incarnation of its own
 		return errs.E("namespace.Thaw", errs.Busy, "this device's log", nil)
 	}
-	if err := r.reincarnate(first - 1); err != nil {
+	if err := r.reincarnate(r.self, first-1); err != nil {
 		return err
 	}
 	r.reborn.Add(-1) // that counts those which nobody asked for

@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"slices"
 
@@ -28,7 +29,8 @@ type Hello struct {
 	Fingerprint  [16]byte      // sum of the hashes of all living nodes' dots …
 	Settled      bool          // … to be compared only where both are settled and claim the same
 	Audit        AuditKind     // what this device wants to compare after the next complete session
-	Log          LogEnd        // how far it knows the log of the device spoken to
+	Log          LogEnd        // how far it knows the log of the device spoken to,
+	Closed       []LogEnd      // and those of that device's closed incarnations, sorted
 	Holds        bool          // it holds back changes of the device spoken to
 	Clock        int64         // ms since 1970
 	Refuses      uint64        // not 0: the device spoken to is frozen, from this number on
@@ -80,6 +82,7 @@ type (
 		Holds        bool              `cbor:"11,keyasint"`
 		Clock        int64             `cbor:"12,keyasint"`
 		Refuses      uint64            `cbor:"13,keyasint"`
+		Closed       []logWire         `cbor:"14,keyasint"`
 	}
 	logWire struct {
 		_           struct{} `cbor:",toarray"`
@@ -102,7 +105,10 @@ type (
 func (h Hello) Encode() []byte {
 	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled,
 		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds, Clock: h.Clock, Refuses: h.Refuses,
-		Log: logWire{Incarnation: h.Log.Incarnation, Seq: h.Log.Seq, Hash: h.Log.Hash[:]}}
+		Log: logToWire(h.Log)}
+	for _, e := range h.Closed {
+		w.Closed = append(w.Closed, logToWire(e))
+	}
 	for i, list := range h.Progress {
 		w.Progress[i] = dotsToWire(list)
 	}
@@ -117,11 +123,20 @@ func ParseHello(b []byte) (Hello, error) {
 		return Hello{}, err
 	}
 	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds, Clock: w.Clock, Refuses: w.Refuses}
-	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 {
+	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Closed) > maxWriters {
 		return Hello{}, errs.E(op, errs.Protocol, "bounds", nil)
 	}
 	h.Share, h.Fingerprint = [16]byte(w.Share), [16]byte(w.Fingerprint)
-	h.Log = LogEnd{w.Log.Incarnation, w.Log.Seq, [32]byte(w.Log.Hash)}
+	for i, x := range append([]logWire{w.Log}, w.Closed...) {
+		if len(x.Hash) != 32 {
+			return Hello{}, errs.E(op, errs.Protocol, "log", nil)
+		}
+		if e := (LogEnd{x.Incarnation, x.Seq, [32]byte(x.Hash)}); i == 0 {
+			h.Log = e
+		} else {
+			h.Closed = append(h.Closed, e)
+		}
+	}
 	var ok1, ok2 bool
 	h.Incarnations, ok1 = incarnationsFromWire(w.Incarnations)
 	h.Facts, ok2 = factsFromWire(w.Facts)
@@ -139,6 +154,10 @@ func ParseHello(b []byte) (Hello, error) {
 		err = errs.E(op, errs.Protocol, "form", nil)
 	}
 	return h, err
+}
+
+func logToWire(e LogEnd) logWire {
+	return logWire{Incarnation: e.Incarnation, Seq: e.Seq, Hash: e.Hash[:]}
 }
 
 // EncodeDots is for messages that name single writes.
@@ -276,12 +295,18 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 	if known := r.heads[w]; known.last > 0 {
 		h.Log = LogEnd{w.Incarnation, known.last, known.hash}
 	}
+	for x, known := range r.heads {
+		if x.Device == peer && x.Incarnation < w.Incarnation {
+			h.Closed = append(h.Closed, LogEnd{x.Incarnation, known.last, known.hash})
+		}
+	}
+	slices.SortFunc(h.Closed, func(a, b LogEnd) int { return cmp.Compare(a.Incarnation, b.Incarnation) })
 	h.Incarnations, h.Facts = r.line.incarnations(), r.line.factList()
 	_, h.Holds = r.brakes.held[w]
 	h.Refuses, _ = r.limit(w)
 	h.Claims = r.claims
-	if r.inDoubt.Load() {
-		h.Claims, h.Progress = h.Claims.Without(r.self), Progress{}
+	if r.inDoubt() {
+		h.Claims, h.Progress = h.Claims.Without(r.logInDoubt()), Progress{}
 	}
 	if r.line.owed[peer] {
 		h.Audit = Restored
@@ -290,7 +315,7 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 	}
 	h.Fingerprint = r.state.print
 	// Who cannot tell what lives has no fingerprint.
-	h.Settled = !r.blind() && !r.holdsNewer() && !r.inDoubt.Load() && r.written.Load() == r.durable.Load() && !r.holdsMore()
+	h.Settled = !r.blind() && !r.holdsNewer() && !r.inDoubt() && r.written.Load() == r.durable.Load() && !r.holdsMore()
 	return h
 }
 

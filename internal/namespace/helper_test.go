@@ -160,7 +160,7 @@ func hear(t testing.TB, dst, src *device) bool {
 			t.Fatal(err)
 		}
 	}
-	return !src.inDoubt.Load()
+	return !src.inDoubt()
 }
 
 // pull brings all that src has to dst. limit < 0: a whole session; else the link breaks after

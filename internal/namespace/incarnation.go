@@ -193,7 +193,7 @@ func (r *Replica) newIncarnation(cut []Cut) (Incarnation, error) {
 // Hear takes in what a peer says of restored devices; it comes before anything else of a
 // session, both ways (S5). Stale: this device's own log is in doubt, because the peer knows
 // more of it than is here: its disk was restored or copied. Then nothing may be sent until a
-// session from a peer has shown what of the log others have (Complete ends the doubt).
+// session from a peer has shown what of the log others have (endDoubt).
 func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
 	const op = "namespace.Hear"
 	if h.Share != r.shareName() {
@@ -209,18 +209,16 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
 	r.mu.RLock()
 	newest := r.line.current(r.cfg.Self)
 	r.mu.RUnlock()
-	known, err := true, error(nil)
-	if h.Log.Seq > 0 {
-		known, err = r.knows(h.Log)
-	}
-	if err == nil && (newest > r.self.Incarnation || !known) {
-		err = r.raiseDoubt(from)
+	err := r.checkLogs(from, h, newest)
+	s.skip = ident.Writer{}
+	if r.inDoubt() {
+		s.skip = r.logInDoubt()
 	}
 	r.applying.Unlock()
 	if err != nil {
 		return errs.E(op, errs.Other, "", err)
 	}
-	if r.inDoubt.Load() {
+	if r.inDoubt() {
 		return errs.E(op, errs.Stale, "this device's log", nil)
 	}
 	r.mu.Lock()

@@ -110,7 +110,7 @@ type Replica struct {
 	skews    map[ident.DeviceID]time.Duration
 	differs  map[ident.DeviceID]int // devices that claim the same and hold something else: how often that was looked into
 
-	inDoubt atomic.Bool   // a peer knows another log of this device: nothing is sent
+	doubted atomic.Uint32 // the incarnation of this device of which a peer knows another log; 0: none. Meanwhile nothing is sent
 	reborn  atomic.Int32  // new incarnations since Open
 	news    atomic.Uint64 // counts what all peers have to be told anew
 	durable atomic.Uint64 // this device's log up to here is in batches and on the disk

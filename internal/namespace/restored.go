@@ -23,18 +23,61 @@ import (
 //     That is the doubt. What the peer has of the log is compared with what is here, and what
 //     was written since they parted is written again under the new incarnation.
 
-// raiseDoubt notes that a peer knows another log of this device than the one here. Needs
-// applying.
-func (r *Replica) raiseDoubt(from ident.DeviceID) error {
+// inDoubt reports whether a peer knows another log of this device than the one here.
+func (r *Replica) inDoubt() bool { return r.doubted.Load() != 0 }
+
+// logInDoubt is the one in question: of the present incarnation unless another is.
+func (r *Replica) logInDoubt() ident.Writer {
+	w := r.self
+	if n := r.doubted.Load(); n != 0 {
+		w.Incarnation = n
+	}
+	return w
+}
+
+// checkLogs looks whether a peer that says where the logs of this device end knows others than
+// the ones here. Needs applying.
+func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
+	known, err := newest <= r.self.Incarnation, error(nil)
+	if known && h.Log.Seq > 0 {
+		known, err = r.knows(h.Log)
+	}
+	if err == nil && !known {
+		err = r.raiseDoubt(from, r.self)
+	}
+	for _, end := range h.Closed {
+		w := ident.Writer{Device: r.cfg.Self, Incarnation: end.Incarnation}
+		if err != nil || w.Incarnation >= r.self.Incarnation || end.Seq > r.heads[w].last {
+			continue // what goes on beyond is sent here like any other's
+		}
+		if known, err = r.goesThrough(w, end); err == nil && !known {
+			err = r.raiseDoubt(from, w)
+		}
+	}
+	return err
+}
+
+// forked: a peer has sent a batch that does not go on where a log ends here. If it is a closed
+// log of this device, the doubt will show where they part. Needs applying.
+func (r *Replica) forked(from ident.DeviceID, w ident.Writer) error {
+	if w.Device != r.cfg.Self {
+		return nil
+	}
+	return r.raiseDoubt(from, w)
+}
+
+// raiseDoubt notes that a peer knows another log of this device than the one here; one after the
+// other, if there are several. Needs applying.
+func (r *Replica) raiseDoubt(from ident.DeviceID, log ident.Writer) error {
 	s := r.session(from)
-	if s.doubts {
+	if s.doubts || r.inDoubt() && r.logInDoubt() != log {
 		return nil
 	}
 	if r.Copied() { // it would never end: the other copy does the same
 		return nil
 	}
 	s.doubts = true
-	if r.inDoubt.Swap(true) {
+	if r.doubted.Swap(log.Incarnation) != 0 {
 		return nil
 	}
 	r.news.Add(1)
@@ -42,17 +85,42 @@ func (r *Replica) raiseDoubt(from ident.DeviceID) error {
 	return r.saveSelf()
 }
 
+// compareLogs goes on comparing the log in doubt with what a peer has of it. Needs applying.
+func (r *Replica) compareLogs(from ident.DeviceID, s *session, x *signedBatch, signed bool) error {
+	same, err := r.known(x)
+	switch next := x.first == s.common+1; {
+	case err != nil:
+	case same && next:
+		s.common = x.last()
+	case !same && signed:
+		s.parted = s.parted || next
+		err = r.raiseDoubt(from, x.writer)
+	}
+	return err
+}
+
 // Copied reports whether another store that calls itself this device is in use at the same
 // time: new incarnations of it keep coming that this one did not begin.
 func (r *Replica) Copied() bool { return r.reborn.Load() >= 3 }
 
-// maySettle reports whether a session from this peer ends the doubt: it must have raised it,
-// unless that was before a restart, and have shown where the logs part, or that all it knows
-// is here. Needs applying.
-func (r *Replica) maySettle(s *session, known uint64) bool {
-	if !r.inDoubt.Load() || !s.parted && known > s.common {
-		return false
+// endDoubt ends the doubt if the session has shown where the logs part, or that all the peer
+// claims is here: what was written since is written again. That comes before anything of the
+// peer is merged, which may cover other writes of the same numbers. Needs applying.
+func (r *Replica) endDoubt(s *session, theirs Claims) error {
+	log := r.logInDoubt()
+	if !r.inDoubt() || !s.parted && theirs.Upto(log) > s.common || !r.mayEnd(s) {
+		return nil
 	}
+	if log == r.self || s.parted {
+		return r.reincarnate(log, s.common)
+	}
+	r.doubted.Store(0) // of a closed log nothing else is known
+	r.news.Add(1)
+	return r.saveSelf()
+}
+
+// mayEnd reports whether this peer raised the doubt, or nobody has since the last restart.
+func (r *Replica) mayEnd(s *session) bool {
 	if s.doubts {
 		return true
 	}
@@ -73,11 +141,8 @@ func (r *Replica) saveSelf() error {
 
 func (r *Replica) encodeSelf(self ident.Writer) []byte {
 	b := binary.BigEndian.AppendUint32([]byte{rowVersion}, self.Incarnation)
-	doubt := byte(0)
-	if r.inDoubt.Load() {
-		doubt = 1
-	}
-	return append(append(b, doubt), r.cfg.Disk...)
+	b = binary.BigEndian.AppendUint32(b, r.doubted.Load())
+	return append(b, r.cfg.Disk...)
 }
 
 // loadSelf reads it. moved: the store lies on another disk than it remembers.
@@ -94,28 +159,38 @@ func (r *Replica) loadSelf() (moved bool, err error) {
 	if p := d.take(4); p != nil {
 		r.self.Incarnation = binary.BigEndian.Uint32(p)
 	}
-	r.inDoubt.Store(d.byte() == 1)
+	if p := d.take(4); p != nil {
+		r.doubted.Store(binary.BigEndian.Uint32(p))
+	}
 	if d.bad || version != rowVersion || r.self.Incarnation == 0 {
 		return false, corruptRow("self")
 	}
 	return len(d.b) > 0 && len(r.cfg.Disk) > 0 && !bytes.Equal(d.b, r.cfg.Disk), nil
 }
 
-// reincarnate goes on under a new incarnation. What was written after common, the end of that
-// part of the log here which others have too, is written again with unchanged stamps, so that
-// nothing done since the image is lost, and is no second log under the old numbers. Needs
-// applying.
-func (r *Replica) reincarnate(common uint64) error {
+// reincarnate goes on under a new incarnation. What was written in one of this device's logs
+// after common, the end of that part which others have too, is written again with unchanged
+// stamps, so that nothing done since the image is lost, and is no second log under the old
+// numbers. Needs applying.
+func (r *Replica) reincarnate(log ident.Writer, common uint64) error {
 	const op = "namespace.reincarnate"
 	r.sealing.Lock()
 	defer r.sealing.Unlock()
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	end, drop, cut, err := r.cutLog(common)
-	if err != nil {
-		return errs.E(op, errs.Other, "", err)
+	old := r.self
+	parts := []*logPart{{writer: log, common: common}}
+	if log != old {
+		parts = append(parts, &logPart{writer: old, common: r.own.last})
 	}
-	inc, err := r.newIncarnation(cut)
+	var cuts []Cut
+	for _, p := range parts {
+		if err := r.cutLog(p); err != nil {
+			return errs.E(op, errs.Other, "", err)
+		}
+		cuts = append(cuts, p.cut...)
+	}
+	inc, err := r.newIncarnation(cuts)
 	if err != nil {
 		return err
 	}
@@ -130,29 +205,28 @@ func (r *Replica) reincarnate(common uint64) error {
 	t := r.reader()
 	t.changes = newChanges()
 	t.next = 1
-	old := r.self
-	again, err := r.ownAfter(end.last)
-	if err != nil {
-		return errs.E(op, errs.Other, "", err)
-	}
 	t.author = inc.Writer
-	for _, id := range again.ids {
-		t.redot(id, again.dots[id], old, end.last)
-	}
-	claims := r.Claims().Without(old)
-	if end.last > 0 {
-		claims = claims.Raise(Dot{Writer: old, Seq: end.last})
+	claims := r.Claims()
+	for _, p := range parts {
+		again, err := r.ownAfter(p.num, p.end.last)
+		if err != nil {
+			return errs.E(op, errs.Other, "", err)
+		}
+		for _, id := range again.ids {
+			t.redot(id, again.dots[id], p.writer, p.end.last)
+		}
+		if claims = claims.Without(p.writer); p.end.last > 0 {
+			claims = claims.Raise(Dot{Writer: p.writer, Seq: p.end.last})
+		}
 	}
 	num := r.numbers.number(inc.Writer)
-	r.inDoubt.Store(false)
+	r.doubted.Store(0)
 	t.also = func(b *kv.Batch) {
-		for _, k := range drop {
-			_ = b.Delete(k)
-		}
-		if end.last > 0 {
-			_ = b.Set(r.keys.head(r.selfNum), encodeHead(end))
-		} else {
-			_ = b.Delete(r.keys.head(r.selfNum))
+		for _, p := range parts {
+			for _, k := range p.drop {
+				_ = b.Delete(k)
+			}
+			r.setHead(b, p.num, p.end)
 		}
 		_ = b.Set(r.keys.state(stateClaims), EncodeClaims(claims))
 		_ = b.Set(r.keys.state(stateLineage), line.encode())
@@ -164,8 +238,10 @@ func (r *Replica) reincarnate(common uint64) error {
 	r.mu.Lock()
 	r.self, r.selfNum, r.line, r.claims = inc.Writer, num, line, claims
 	r.mu.Unlock()
-	if end.last > 0 {
-		r.heads[old] = end
+	for _, p := range parts {
+		if r.heads[p.writer] = p.end; p.end.last == 0 {
+			delete(r.heads, p.writer)
+		}
 	}
 	r.own = head{}
 	r.pending = t.written
@@ -177,14 +253,43 @@ func (r *Replica) reincarnate(common uint64) error {
 	return r.cfg.DB.Sync()
 }
 
-// knows reports whether the log of this device passes through an end that a peer knows.
+// logPart is a log of this device up to where others have it too.
+type logPart struct {
+	writer ident.Writer
+	common uint64
+	num    uint32
+	end    head     // its last batch up to common
+	drop   []kv.Key // rows of those behind it,
+	cut    []Cut    // and the first of them
+}
+
+// setHead writes where a chain ends; 0: there is none.
+func (r *Replica) setHead(b *kv.Batch, num uint32, h head) {
+	if h.last > 0 {
+		_ = b.Set(r.keys.head(num), encodeHead(h))
+	} else {
+		_ = b.Delete(r.keys.head(num))
+	}
+}
+
+// knows reports whether the present log of this device, or one that is newer than what the peer
+// knows, passes through an end that a peer knows.
 func (r *Replica) knows(end LogEnd) (bool, error) {
 	if end.Incarnation != r.self.Incarnation {
 		return end.Incarnation < r.self.Incarnation, nil
 	}
+	return r.goesThrough(r.self, end)
+}
+
+// goesThrough reports whether a log that is held here has a batch.
+func (r *Replica) goesThrough(log ident.Writer, end LogEnd) (bool, error) {
 	s := signedBatch{}
 	var bad error
-	rng := kv.Range{Prefix: r.keys.batches(r.selfNum), From: r.keys.batch(r.selfNum, end.Seq), Reverse: true}
+	num, ok := r.numberOf(log)
+	if !ok {
+		return false, nil
+	}
+	rng := kv.Range{Prefix: r.keys.batches(num), From: r.keys.batch(num, end.Seq), Reverse: true}
 	err := r.cfg.DB.ScanRange(rng, func(_ kv.Key, row []byte) bool {
 		d := decoder{b: bytes.Clone(row)}
 		s, bad = d.signedBatch()
@@ -196,30 +301,28 @@ func (r *Replica) knows(end LogEnd) (bool, error) {
 	return s.count > 0 && s.last() == end.Seq && s.hash() == end.Hash, nil
 }
 
-// cutLog finds the last batch of this device's log that ends at or before common, the rows of
-// those behind it, and the first of them as a cut. Needs sealing.
-func (r *Replica) cutLog(common uint64) (end head, drop []kv.Key, cut []Cut, err error) {
+// cutLog finds the last batch of a log of this device that ends at or before common, the rows of
+// those behind it, and the first of them as a cut. Needs sealing and writing.
+func (r *Replica) cutLog(p *logPart) error {
+	p.num = r.numbers.number(p.writer)
 	var bad error
-	err = r.cfg.DB.Scan(r.keys.batches(r.selfNum), func(k kv.Key, row []byte) bool {
+	err := r.cfg.DB.Scan(r.keys.batches(p.num), func(k kv.Key, row []byte) bool {
 		d := decoder{b: bytes.Clone(row)}
 		s, err := d.signedBatch()
 		if bad = err; err != nil {
 			return false
 		}
-		if s.last() <= common {
-			end = head{s.last(), s.hash()}
+		if s.last() <= p.common {
+			p.end = head{s.last(), s.hash()}
 		} else {
-			if len(drop) == 0 {
-				cut = []Cut{{r.self.Incarnation, s.first, s.hash()}}
+			if len(p.drop) == 0 {
+				p.cut = []Cut{{p.writer.Incarnation, s.first, s.hash()}}
 			}
-			drop = append(drop, k.Clone())
+			p.drop = append(p.drop, k.Clone())
 		}
 		return true
 	})
-	if err == nil {
-		err = bad
-	}
-	return end, drop, cut, err
+	return errors.Join(err, bad)
 }
 
 // ownLive is this device's live writes of a part of its log, by register, in order.
@@ -228,14 +331,14 @@ type ownLive struct {
 	dots map[regID][]uint64
 }
 
-// ownAfter lists those after seq.
-func (r *Replica) ownAfter(seq uint64) (ownLive, error) {
+// ownAfter lists those of a log after seq.
+func (r *Replica) ownAfter(num uint32, seq uint64) (ownLive, error) {
 	out := ownLive{dots: map[regID][]uint64{}}
 	first := map[regID]uint64{}
 	var bad error
 	for order := range 3 {
-		prefix := r.keys.dots(order, r.selfNum)
-		rng := kv.Range{Prefix: prefix, From: r.keys.dot(order, r.selfNum, seq), After: true}
+		prefix := r.keys.dots(order, num)
+		rng := kv.Range{Prefix: prefix, From: r.keys.dot(order, num, seq), After: true}
 		if err := r.cfg.DB.ScanRange(rng, func(k kv.Key, row []byte) bool {
 			id, err := decodeReg(row)
 			if bad = err; err != nil {

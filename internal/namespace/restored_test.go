@@ -118,7 +118,7 @@ func TestRestoredDeviceKeepsItsWork(t *testing.T) {
 			if e := must(b.Lookup(Root, "edited")); e.Size() != 3 {
 				t.Errorf("the image's older bytes came back: %d", e.Size())
 			}
-			if !a.Restored() || a.inDoubt.Load() {
+			if !a.Restored() || a.inDoubt() {
 				t.Error("no new incarnation")
 			}
 			// From here on it is a device like any other, and removals are collected again.

@@ -43,7 +43,7 @@ func (t *tx) putAttr(id regID, value string, s merge.Stamp) {
 func (t *tx) reassert(n NodeID) {
 	x := t.node(n)
 	if !x.Alive() {
-		t.placeAgain(n)
+		t.sayAgain(n)
 	}
 	gs, rest := x.parts()
 	cover := slices.Clone(rest)
@@ -62,21 +62,28 @@ func (t *tx) reassert(n NodeID) {
 	t.write(regID{node: n, kind: regBytes}, v, cover)
 }
 
-// placeAgain says unchanged where a node lies that does not exist and is about to: others who
-// know of its removal may have forgotten the place (S7).
-func (t *tx) placeAgain(n NodeID) {
+// sayAgain says unchanged where a node lies that does not exist and is about to, and what its
+// attributes are: others who know of its removal may have forgotten all of it (S7).
+func (t *tx) sayAgain(n NodeID) {
 	if p := t.node(n).P.Winner(); p != nil {
 		id := regID{node: n, kind: regPlace}
 		t.write(id, &merge.Version{T: p.T, Class: merge.Placed, Place: p.Place}, t.held(id))
 	}
+	ids := []regID{{node: n, kind: regMode}, {node: n, kind: regOwner}, {node: n, kind: regTimes}}
+	t.eachSub(n, func(id regID, _ merge.Register) { ids = append(ids, id) })
+	for _, id := range ids {
+		if v := t.held(id).Newest(); v != nil {
+			t.putAttr(id, v.Value, v.T)
+		}
+	}
 }
 
-// comeBack says again where a removed file lies, and revives the directories above it.
+// comeBack says again what a removed file is but its bytes, and revives the directories above it.
 func (t *tx) comeBack(n NodeID) {
 	if x := t.node(n); x.Alive() {
 		return
 	}
-	t.placeAgain(n)
+	t.sayAgain(n)
 	for p := t.node(n).P.Winner(); p != nil && p.Place.Parent != Root; {
 		up := t.node(p.Place.Parent)
 		if up.Alive() {

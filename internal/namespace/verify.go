@@ -36,17 +36,8 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 			h = r.heads[x.writer]
 		}
 		switch {
-		case x.writer == r.self:
-			same, err := r.known(x)
-			switch next := x.first == s.common+1; {
-			case err != nil:
-			case same && next:
-				s.common = x.last()
-			case !same && signed[i]:
-				s.parted = s.parted || next
-				err = r.raiseDoubt(from)
-			}
-			if err != nil {
+		case x.writer == r.self || x.writer == s.skip:
+			if err := r.compareLogs(from, s, x, signed[i]); err != nil {
 				return bad, err
 			}
 			continue
@@ -71,6 +62,9 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 				return bad, err
 			}
 			if !same {
+				if err := r.forked(from, x.writer); err != nil {
+					return bad, err
+				}
 				refuse("fork")
 				continue
 			}
@@ -78,6 +72,9 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 			refuse("gap")
 			continue
 		case x.prev != h.hash:
+			if err := r.forked(from, x.writer); err != nil {
+				return bad, err
+			}
 			refuse("fork")
 			continue
 		default:
@@ -153,7 +150,7 @@ func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad [
 	for i, x := range recs {
 		res := &all[i]
 		res.rec, res.err = parseRecord(x.bytes, x.writer)
-		if x.writer == r.self || res.rec.seq == 0 { // known here, or the doubt's business
+		if x.writer == r.self || x.writer == s.skip || res.rec.seq == 0 { // known here, or the doubt's business
 			continue
 		}
 		if res.batch, err = r.batchOf(s, x.writer, res.rec.seq); err != nil {
@@ -162,7 +159,7 @@ func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad [
 	}
 	parallel(len(recs), func(i int) {
 		res, x := &all[i], recs[i]
-		if x.writer == r.self {
+		if x.writer == r.self || x.writer == s.skip {
 			return
 		}
 		res.signed = res.batch.member(res.rec.seq, x.bytes)
@@ -194,19 +191,12 @@ func (r *Replica) batchOf(s *session, w ident.Writer, seq uint64) (signedBatch, 
 	if b, ok := s.batches[w]; ok && b.first <= seq && seq <= b.last() {
 		return b, nil
 	}
-	r.mu.RLock()
-	num := -1
-	for i, x := range r.writers {
-		if x == w {
-			num = i
-		}
-	}
-	r.mu.RUnlock()
 	var out signedBatch
-	if num < 0 {
+	num, ok := r.numberOf(w)
+	if !ok {
 		return out, nil
 	}
-	rng := kv.Range{Prefix: r.keys.batches(uint32(num)), From: r.keys.batch(uint32(num), seq), Reverse: true}
+	rng := kv.Range{Prefix: r.keys.batches(num), From: r.keys.batch(num, seq), Reverse: true}
 	var bad error
 	err := r.cfg.DB.ScanRange(rng, func(_ kv.Key, row []byte) bool {
 		d := decoder{b: bytes.Clone(row)}

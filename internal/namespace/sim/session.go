@@ -62,6 +62,8 @@ func (w *world) session(dst, src *device, page, cut int, garble func([]byte) []b
 		switch {
 		case dst.broke(err):
 			return moved, false
+		case errs.Is(err, errs.Stale): // whose log is in doubt does not listen to everybody
+			return moved, false
 		case errs.Is(err, errs.Corrupt) || errs.Is(err, errs.Protocol):
 			if garble == nil && !w.foul() { // a second log of a device is refused as well
 				dst.ok(err)
