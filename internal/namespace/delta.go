@@ -211,7 +211,8 @@ func (d *Delta) check(err error) bool {
 	return d.err == nil
 }
 
-// batches yields the batches of a writer that the peer does not wholly claim.
+// batches yields the batches of a writer that the peer does not wholly claim, but none by which
+// it could claim no more: what follows a record that was refused, or a session that was cut.
 func (d *Delta) batches(num uint32, w ident.Writer, yield func(item) bool) bool {
 	known, after := d.progress.upto(3, w), d.theirs.Upto(w)
 	closed := d.closed(w) // nobody may be left who can claim all of it
@@ -228,6 +229,8 @@ func (d *Delta) batches(num uint32, w ident.Writer, yield func(item) bool) bool 
 		return false
 	}
 	more := true
+	gain := d.end.Claims.Upto(w) > d.theirs.Upto(w) // the peer may claim more by them
+	var idle []item                                 // only to be sent before one that is not
 	err := d.snap.ScanRange(kv.Range{Prefix: prefix, From: start}, func(_ kv.Key, row []byte) bool {
 		dec := decoder{b: append([]byte(nil), row...)}
 		s, err := dec.signedBatch()
@@ -238,8 +241,16 @@ func (d *Delta) batches(num uint32, w ident.Writer, yield func(item) bool) bool 
 			return more
 		}
 		lives, err := d.lives(num, w, max(s.first, d.theirs.Upto(w)+1), s.last())
-		if more = d.check(err); more && (lives || !closed || s.last() > known) {
-			more = yield(item{batch: &s, hashes: lives})
+		switch more = d.check(err); {
+		case !more || closed && !lives && s.last() <= known:
+		case !closed && !lives && (!gain || s.first > d.end.Claims.Upto(w)):
+			idle = append(idle, item{batch: &s})
+		default:
+			for _, it := range idle {
+				more = more && yield(it)
+			}
+			idle = nil
+			more = more && yield(item{batch: &s, hashes: lives})
 		}
 		return more
 	})

@@ -219,6 +219,8 @@ func (r *Replica) reincarnate(log ident.Writer, common uint64) error {
 			claims = claims.Raise(Dot{Writer: p.writer, Seq: p.end.last})
 		}
 	}
+	t.unaudited = true
+	t.repeatPlaces() // as if it had known when it wrote (S8)
 	num := r.numbers.number(inc.Writer)
 	r.doubted.Store(0)
 	t.also = func(b *kv.Batch) {

@@ -80,7 +80,7 @@ func (w *world) copies() {
 		return
 	}
 	o := w.other(t)
-	if !t.names.Restored() && !o.names.Restored() && t.names.Written() > 0 && o.names.Written() > 0 {
+	if o != nil && !t.names.Restored() && !o.names.Restored() && t.names.Written() > 0 && o.names.Written() > 0 {
 		w.fail("a copied device is noticed", "%s and its copy both are %v", deviceName(o.i), t.names.Writer())
 	}
 }

@@ -18,8 +18,13 @@ import (
 type chain struct {
 	who    int
 	kind   string
-	frames [][]byte
-	last   uint64
+	frames []lyingFrame
+}
+
+// lyingFrame is all of a session, and what is claimed at its end.
+type lyingFrame struct {
+	bytes []byte
+	upto  uint64
 }
 
 // lies are what comes after the liar's honest file: members of a record that are wrong, signed;
@@ -81,18 +86,20 @@ func (w *world) lie(d *device, s *Step) {
 	}
 	w.stats.Met["lies"]++
 	id := c.id()
-	for _, f := range c.frames {
-		err := d.names.Apply(ctx, id, f)
+	for _, f := range c.frames { // each a session
+		err := d.names.Apply(ctx, id, f.bytes)
 		if d.seen = nil; d.broke(err) {
 			return
 		}
 		if err != nil && !errs.Is(err, errs.Corrupt) {
 			w.fail("no lie in the way", "%v", err)
 		}
-	}
-	end := namespace.End{Claims: namespace.Claims{Vector: []namespace.Dot{{Writer: ident.Writer{Device: id, Incarnation: 1}, Seq: c.last}}}}
-	if _, err := d.names.Complete(ctx, id, end); !d.broke(err) {
-		d.ok(err)
+		end := namespace.End{Claims: namespace.Claims{Vector: []namespace.Dot{{Writer: ident.Writer{Device: id, Incarnation: 1}, Seq: f.upto}}}}
+		if _, err := d.names.Complete(ctx, id, end); d.broke(err) {
+			return
+		} else {
+			d.ok(err)
+		}
 	}
 	d.durable()
 	w.unfooled(d)
@@ -126,12 +133,12 @@ func newChain(who int, kind string) *chain {
 	f.content(fileBody(honestContent(who)))
 	honest := f.batch()
 	f.prev = sha256.Sum256(honest.batches[0].raw)
-	c.frames = append(c.frames, honest.encode())
+	c.frames = append(c.frames, lyingFrame{honest.encode(), f.first - 1})
 
 	f.node = nodeID{0: 0xee, 1: 1, 7: byte(who)}
 	lies[kind](f)
-	c.frames = append(c.frames, f.batch().encode())
-	c.last = f.first - 1
+	lie := f.batch()
+	c.frames = append(c.frames, lyingFrame{lie.encode(), f.first - 1})
 	return c
 }
 
