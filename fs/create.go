@@ -15,7 +15,7 @@ func (fs *FS) Mknod(_ context.Context, who Caller, dir Ino, name string, s names
 	if err != nil {
 		return Answer{}, err
 	}
-	return fs.mention(e, at), nil
+	return fs.mention(e, at, fs.keeps(&e, name)), nil
 }
 
 // make creates the node and returns the moment before.
@@ -87,7 +87,7 @@ func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl Op
 	defer n.mu.Unlock()
 	n.gone = &e
 	h := fs.newHandle(n, fs.attach(n, e), fl)
-	return Answer{Attr: fs.attr(n, &e), Cache: true}, h, nil
+	return Answer{Attr: fs.attr(n, &e), Cache: true, Name: true}, h, nil
 }
 
 // Link gives the file i a further name in dir and counts one mention.
@@ -113,7 +113,7 @@ func (fs *FS) Link(ctx context.Context, i Ino, dir Ino, name string) (Answer, er
 	if err != nil {
 		return Answer{}, err
 	}
-	return fs.mention(e, at), nil
+	return fs.mention(e, at, fs.keeps(&e, name)), nil
 }
 
 // linkNameless gives a file made by Tmpfile its name: a node is created, and the file's
@@ -147,7 +147,7 @@ func (fs *FS) linkNameless(ctx context.Context, n *inode, dir namespace.NodeID, 
 		fs.saver.enqueue(n, false)
 	}
 	fs.table.know(e.ID)
-	return Answer{Attr: fs.attr(n, &e), Cache: fs.foreign.Load() == at.foreign}, nil
+	return Answer{Attr: fs.attr(n, &e), Cache: fs.foreign.Load() == at.foreign, Name: fs.keeps(&e, name)}, nil
 }
 
 // restage moves what was sealed early for a nameless file to the node that it becomes.

@@ -14,9 +14,31 @@ type Dir struct {
 	n  *inode
 
 	mu    sync.Mutex
-	batch []namespace.DirEntry // read ahead, in order
-	after uint64               // namespace cookie after which batch begins
-	at    moment               // before batch was read
+	batch listing // read ahead, in order
+	after uint64  // namespace cookie after which batch begins
+	at    moment  // before batch was read
+}
+
+// listing is a part of a directory. shown are the names as they show; nil: as they are.
+type listing struct {
+	es    []namespace.DirEntry
+	shown []string
+}
+
+// from is the rest of it.
+func (l listing) from(i int) listing {
+	l.es = l.es[i:]
+	if l.shown != nil {
+		l.shown = l.shown[i:]
+	}
+	return l
+}
+
+func (l listing) name(i int) string {
+	if l.shown != nil {
+		return l.shown[i]
+	}
+	return l.es[i].Name
 }
 
 // Dirent is one entry of a directory. Offset is where to go on after it.
@@ -75,13 +97,13 @@ func (d *Dir) Read(_ context.Context, offset uint64, fn func(Dirent) bool) error
 	defer d.mu.Unlock()
 	for cookie := offset; ; {
 		batch, err := d.from(cookie)
-		if err != nil || len(batch) == 0 {
+		if err != nil || len(batch.es) == 0 {
 			return err
 		}
-		for i := range batch {
-			e := &batch[i]
+		for i := range batch.es {
+			e := &batch.es[i]
 			if !fn(Dirent{
-				Name: e.Name, Ino: d.numberOf(&e.Entry), Kind: e.Kind, Offset: e.Cookie,
+				Name: batch.name(i), Ino: d.numberOf(&e.Entry), Kind: e.Kind, Offset: e.Cookie,
 				Entry: &e.Entry, at: d.at,
 			}) {
 				return nil
@@ -93,33 +115,42 @@ func (d *Dir) Read(_ context.Context, offset uint64, fn func(Dirent) bool) error
 
 // from returns entries after cookie: what is left of the batch if nothing has changed
 // since, otherwise a new one. d.mu is held.
-func (d *Dir) from(cookie uint64) ([]namespace.DirEntry, error) {
+func (d *Dir) from(cookie uint64) (listing, error) {
 	at := d.fs.moment()
-	if len(d.batch) > 0 && d.n.past.Load() == nil && d.at.foreign == at.foreign {
+	if len(d.batch.es) > 0 && d.n.past.Load() == nil && d.at.foreign == at.foreign {
 		if d.after == cookie {
 			return d.batch, nil
 		}
-		for i := range d.batch {
-			if d.batch[i].Cookie == cookie && i+1 < len(d.batch) {
-				return d.batch[i+1:], nil
+		for i := range d.batch.es {
+			if d.batch.es[i].Cookie == cookie && i+1 < len(d.batch.es) {
+				return d.batch.from(i + 1), nil
 			}
 		}
 	}
 	if p := d.n.past.Load(); p != nil {
-		return d.readPast(p, cookie)
+		es, err := d.readPast(p, cookie)
+		return listing{es: es}, err
 	}
 	d.n.mu.Lock()
 	gone := d.n.gone != nil
 	d.n.mu.Unlock()
 	if gone { // removed while it was open: it is empty
-		return nil, nil
+		return listing{}, nil
 	}
-	batch, err := d.fs.cfg.Names.List(d.n.node(), cookie, dirBatch)
+	var batch listing
+	var err error
+	batch.es, err = d.fs.cfg.Names.List(d.n.node(), cookie, dirBatch)
+	if err == nil && d.fs.spelled != nil {
+		batch.shown, err = d.fs.spelled.show(d.n.node(), batch.es)
+	}
 	if errs.Is(err, errs.Stale) || errs.Is(err, errs.NotExist) {
-		return nil, nil
+		return listing{}, nil
+	}
+	if err != nil {
+		return listing{}, err
 	}
 	d.batch, d.after, d.at = batch, cookie, at
-	return batch, err
+	return batch, nil
 }
 
 // numberOf is the number of an entry.
@@ -151,14 +182,14 @@ func (d *Dir) Mention(e Dirent) (Answer, bool) {
 		return d.fs.mentionPast(d.fs.child(p, e.Entry)), true
 	}
 	if d.fs.done.Load() == e.at.done {
-		return d.fs.mention(*e.Entry, e.at), true
+		return d.fs.mention(*e.Entry, e.at, d.fs.keeps(e.Entry, e.Name)), true
 	}
 	at := d.fs.moment()
 	now, err := d.fs.cfg.Names.Lookup(d.n.node(), e.Name)
 	if err != nil || now.ID != e.Entry.ID {
 		return Answer{}, false
 	}
-	return d.fs.mention(now, at), true
+	return d.fs.mention(now, at, d.fs.keeps(&now, e.Name)), true
 }
 
 // Sync returns when what was done to the directory before is durable.

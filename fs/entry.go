@@ -14,6 +14,10 @@ type Answer struct {
 	// Cache is false when a change arrived while the answer was made: it may be old, and
 	// the kernel may not hear of the change. Then the answer must not be kept.
 	Cache bool
+	// Name is false when the name must not be kept, only the attributes: where spelling does not
+	// matter, a kernel that keeps two names of a file would not know that they come and go
+	// together. A directory it has under one name at a time, so that may be kept.
+	Name bool
 }
 
 // attr is what stat tells of n. n.mu is held; e is fresh.
@@ -108,11 +112,22 @@ func (fs *FS) Lookup(_ context.Context, dir Ino, name string) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	return fs.mention(e, at), nil
+	return fs.mention(e, at, fs.keeps(&e, name)), nil
+}
+
+// KeepsMissing reports whether a kernel may keep that a name does not exist: not where it would
+// not see that another, just made, counts as the same.
+func (fs *FS) KeepsMissing() bool { return fs.spelled == nil }
+
+// keeps reports whether a kernel may keep the name by which e was asked for. Where spelling
+// does not matter that is a directory's own one, which always means itself: an alias goes and
+// comes with the names beside it.
+func (fs *FS) keeps(e *namespace.Entry, as string) bool {
+	return fs.spelled == nil || e.Kind == namespace.Dir && e.Name == as
 }
 
 // mention answers with e, which was read at a moment, and counts it as known to the kernel.
-func (fs *FS) mention(e namespace.Entry, at moment) Answer {
+func (fs *FS) mention(e namespace.Entry, at moment, keep bool) Answer {
 	n := fs.table.know(e.ID)
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -121,7 +136,7 @@ func (fs *FS) mention(e namespace.Entry, at moment) Answer {
 			e = now
 		}
 	}
-	return Answer{Attr: fs.attr(n, &e), Cache: fs.foreign.Load() == at.foreign}
+	return Answer{Attr: fs.attr(n, &e), Cache: fs.foreign.Load() == at.foreign, Name: keep}
 }
 
 // Forget takes back count mentions of i.

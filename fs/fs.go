@@ -10,6 +10,7 @@ import (
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/seal"
+	"github.com/shelffs/shelf/fs/alias"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
 )
@@ -17,7 +18,10 @@ import (
 // Config is what an FS is made of. What has a comment of its own saying so, and Why,
 // StatFS, Clock and Log, may be left out.
 type Config struct {
-	Names   Namespace
+	Names Namespace
+	// Rules say which names count as the same on this mount, and which cannot be; unless they
+	// are Exact, Names must be a Speller.
+	Rules   alias.Rules
 	Past    Past    // nil: the root has no .shelf/history
 	Changes Changes // begun before New; FS reads it, the caller closes it after Close
 	Blocks  Blocks
@@ -67,14 +71,15 @@ func (l Limits) withDefaults() Limits {
 
 // FS is an open filesystem. Its methods may be called by any number of goroutines.
 type FS struct {
-	cfg   Config
-	log   *slog.Logger
-	table table
-	plain *plainCache
-	mem   memory
-	saver *saver
-	own   ownChanges
-	lanes lanes
+	cfg     Config
+	log     *slog.Logger
+	spelled *spelled // cfg.Names, if its names do not count exactly
+	table   table
+	plain   *plainCache
+	mem     memory
+	saver   *saver
+	own     ownChanges
+	lanes   lanes
 
 	foreign atomic.Uint64 // counts batches of changes that the kernel did not ask for
 	done    atomic.Uint64 // counts changes made here
@@ -102,6 +107,13 @@ func New(ctx context.Context, cfg Config) (*FS, error) {
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
 	fs := &FS{cfg: cfg, log: cfg.Log}
+	if cfg.Rules.Folds() {
+		var err error
+		if fs.spelled, err = spell(cfg.Names, cfg.Rules); err != nil {
+			return nil, err
+		}
+		fs.cfg.Names = fs.spelled
+	}
 	fs.ctx, fs.stop = context.WithCancel(context.Background())
 	fs.table.init(namespace.Root)
 	fs.plain = newPlainCache(fs.ctx, &cfg)

@@ -136,7 +136,7 @@ func (fs *FS) mentionPast(p *past) Answer {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	e := n.past.Load().entry
-	return Answer{Attr: fs.attr(n, &e), Cache: true}
+	return Answer{Attr: fs.attr(n, &e), Cache: true, Name: true}
 }
 
 // listPast lists a directory below .shelf; the cookies are those of one open directory.
@@ -208,15 +208,15 @@ func readOnly() error { return errs.E("fs", errs.ReadOnly, "", nil) }
 
 // readPast is from for a directory of the past, which is read once.
 func (d *Dir) readPast(p *past, cookie uint64) ([]namespace.DirEntry, error) {
-	if d.batch == nil {
+	if d.batch.es == nil {
 		batch, err := d.fs.listPast(p)
 		if err != nil {
 			return nil, err
 		}
-		d.batch = batch
+		d.batch.es = batch
 	}
 	if cookie < firstPast {
-		return d.batch, nil
+		return d.batch.es, nil
 	}
-	return d.batch[min(cookie-firstPast+1, uint64(len(d.batch))):], nil
+	return d.batch.es[min(cookie-firstPast+1, uint64(len(d.batch.es))):], nil
 }

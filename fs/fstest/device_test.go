@@ -16,6 +16,7 @@ import (
 	"github.com/shelffs/shelf/blocks/seal"
 	"github.com/shelffs/shelf/cache"
 	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/fs/alias"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
@@ -56,6 +57,7 @@ func deviceKey(n byte) ed25519.PrivateKey {
 
 type setup struct {
 	n      byte // number of the device
+	rules  alias.Rules
 	limits fs.Limits
 	wrap   func(*fs.Config) // changes the parts before they are put together
 	log    io.Writer
@@ -79,8 +81,12 @@ func start(dir string, s setup) (*device, error) {
 		return nil, err
 	}
 	sealer := seal.New(testShare, 1, testKey)
+	var spelling namespace.Spelling
+	if s.rules.Folds() {
+		spelling = s.rules
+	}
 	d.names, err = namespace.Open(namespace.Config{
-		DB: d.db, Share: testShare, Self: d.id, Key: key, Sealer: sealer, Log: log,
+		DB: d.db, Spelling: spelling, Share: testShare, Self: d.id, Key: key, Sealer: sealer, Log: log,
 		Known: func(ident.DeviceID) bool { return true }, Clock: d.clock,
 	})
 	if err != nil {
@@ -93,7 +99,7 @@ func start(dir string, s setup) (*device, error) {
 	d.blocks = &localBlocks{store: d.store}
 	d.watcher = d.names.Watch()
 	cfg := fs.Config{
-		Names: d.names, Past: d.names, Clock: d.clock, Changes: d.watcher, Blocks: d.blocks, Store: d.store, Sealer: sealer,
+		Names: d.names, Rules: s.rules, Past: d.names, Clock: d.clock, Changes: d.watcher, Blocks: d.blocks, Store: d.store, Sealer: sealer,
 		Interrupted: d.store.Owners(cache.Writing),
 		UID:         uint32(os.Getuid()), GID: uint32(os.Getgid()), Log: log, Limits: s.limits,
 		StatFS: func() fs.Usage { return fs.Usage{Total: 1 << 40, Free: 1 << 39, Avail: 1 << 39} },

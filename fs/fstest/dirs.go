@@ -53,22 +53,6 @@ var dirTests = []test{
 		t.lists("/d")
 		t.ok(t.Rmdir("/d"))
 	}},
-	{"NamesOfAllKinds", func(t *T) {
-		names := []string{"a b", "ü", "ü", "日本語", "tab\there", "back\\slash", "quo\"te", "-dash", "...", "\xff\xfe", "e\u0301", "é"}
-		seen := map[string]bool{}
-		for _, n := range names {
-			if !seen[n] {
-				t.write("/"+n, n)
-			}
-			seen[n] = true
-		}
-		var want []string
-		for n := range seen {
-			t.holds("/"+n, n)
-			want = append(want, n)
-		}
-		t.lists("/", want...)
-	}},
 	{"ParentTimesChange", func(t *T) {
 		t.mkdir("/d")
 		t.ok(t.Utimes("/d", 1e18, 1e18))
@@ -84,5 +68,25 @@ var dirTests = []test{
 		if got := t.stat("/d").Mtime; got == 1e18 {
 			t.Error("a removed entry left the directory's mtime")
 		}
+	}},
+}
+
+// exactTests hold where every name is one of its own.
+var exactTests = []test{
+	{"NamesOfAllKinds", func(t *T) {
+		names := []string{"a b", "ü", "ü", "日本語", "tab\there", "back\\slash", "quo\"te", "-dash", "...", "\xff\xfe", "e\u0301", "é"}
+		seen := map[string]bool{}
+		for _, n := range names {
+			if !seen[n] {
+				t.write("/"+n, n)
+			}
+			seen[n] = true
+		}
+		var want []string
+		for n := range seen {
+			t.holds("/"+n, n)
+			want = append(want, n)
+		}
+		t.lists("/", want...)
 	}},
 }

@@ -8,19 +8,31 @@ import (
 	"testing"
 
 	"github.com/hanwen/go-fuse/v2/posixtest"
+
+	"github.com/shelffs/shelf/fs/alias"
 )
 
-func TestMount(t *testing.T) {
-	c := mounted(t)
+func TestMount(t *testing.T) { Run(t, overAMount(mounted(t))) }
+
+func TestMountWithOtherNames(t *testing.T) {
+	for _, r := range []alias.Rules{alias.Windows, alias.Mac} {
+		t.Run(r.String(), func(t *testing.T) {
+			RunSpelled(t, r, false, overAMount(mountedWith(t, t.TempDir(), r)))
+		})
+	}
+}
+
+// overAMount makes directories of a mount the roots of tests.
+func overAMount(c *child) func(t *testing.T) Sys {
 	n := 0
-	Run(t, func(t *testing.T) Sys {
+	return func(t *testing.T) Sys {
 		n++
 		dir := filepath.Join(c.mnt, fmt.Sprint("test", n))
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 		return OS(dir)
-	})
+	}
 }
 
 // TestPosix runs the library's own suite, whole. FcntlFlockLocksFile alone is left out, as

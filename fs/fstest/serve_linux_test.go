@@ -9,10 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/shelffs/shelf/fs/alias"
 	"github.com/shelffs/shelf/fs/fusefs"
 	"github.com/shelffs/shelf/internal/namespace"
 	"github.com/shelffs/shelf/mounthelper"
@@ -21,7 +23,10 @@ import (
 // A process must not use a mount that it serves. So the tests run in one process and the
 // mounts in a child: this test binary again, told so by the environment. The child obeys
 // lines on its standard input, and answers each with one line.
-const serveEnv = "SHELF_FSTEST_SERVE"
+const (
+	serveEnv = "SHELF_FSTEST_SERVE"
+	rulesEnv = "SHELF_FSTEST_NAMES"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(serveEnv); dir != "" {
@@ -56,8 +61,11 @@ type server struct {
 // serve mounts the device in dir/state at dir/mnt, beside a second device.
 func serve(dir string) error {
 	s := &server{dir: dir}
-	var err error
-	if s.here, err = start(filepath.Join(dir, "state"), setup{n: 1}); err != nil {
+	rules, err := alias.Parse(os.Getenv(rulesEnv), "")
+	if err != nil {
+		return err
+	}
+	if s.here, err = start(filepath.Join(dir, "state"), setup{n: 1, rules: rules}); err != nil {
 		return err
 	}
 	if s.there, err = start(filepath.Join(dir, "other"), setup{n: 2}); err != nil {
@@ -138,6 +146,10 @@ func (s *server) do(args []string) (string, error) {
 		return "ok", other.Rename(args[1], args[2], Replace)
 	case "chmod":
 		return "ok", other.Chmod(args[1], 0o600)
+	case "ls":
+		ns, err := other.ReadDir(args[1])
+		slices.Sort(ns)
+		return fmt.Sprint(ns), err
 	case "read":
 		f, err := other.Open(args[1], os.O_RDONLY, 0)
 		if err != nil {
@@ -190,23 +202,30 @@ type child struct {
 // mounted starts a child with an empty tree.
 func mounted(t testing.TB) *child {
 	t.Helper()
+	return mountedAt(t, t.TempDir())
+}
+
+// mountedAt starts a child over what is in dir.
+func mountedAt(t testing.TB, dir string) *child {
+	t.Helper()
+	return mountedWith(t, dir, alias.Exact)
+}
+
+// mountedWith is mountedAt with rules for names.
+func mountedWith(t testing.TB, dir string, rules alias.Rules) *child {
+	t.Helper()
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("no /dev/fuse")
 		}
 		t.Skip("no /dev/fuse")
 	}
-	return mountedAt(t, t.TempDir())
-}
-
-func mountedAt(t testing.TB, dir string) *child {
-	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &child{t: t, dir: dir, mnt: filepath.Join(dir, "mnt"), cmd: exec.Command(self)}
-	c.cmd.Env = append(os.Environ(), serveEnv+"="+dir)
+	c.cmd.Env = append(os.Environ(), serveEnv+"="+dir, rulesEnv+"="+rules.String())
 	c.cmd.Stderr = os.Stderr
 	w, err := c.cmd.StdinPipe()
 	if err != nil {

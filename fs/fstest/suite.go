@@ -13,7 +13,11 @@ import (
 
 // Run puts every test to a tree. fresh returns an empty one for each test.
 func Run(t *testing.T, fresh func(t *testing.T) Sys) {
-	for _, group := range [][]test{fileTests, dirTests, renameTests, linkTests, attrTests, xattrTests, sparseTests, modelTests} {
+	run(t, fresh, fileTests, dirTests, exactTests, renameTests, linkTests, attrTests, xattrTests, sparseTests, modelTests)
+}
+
+func run(t *testing.T, fresh func(t *testing.T) Sys, groups ...[]test) {
+	for _, group := range groups {
 		for _, tc := range group {
 			t.Run(tc.name, func(t *testing.T) { tc.run(&T{T: t, Sys: fresh(t)}) })
 		}

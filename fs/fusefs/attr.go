@@ -62,12 +62,13 @@ func split(ns int64) (uint64, uint32) {
 func (r *raw) setEntry(out *fuse.EntryOut, a *fs.Answer) {
 	out.NodeId, out.Generation = uint64(a.Ino), 1
 	setAttr(&out.Attr, &a.Attr)
+	out.SetEntryTimeout(0)
+	out.SetAttrTimeout(0)
 	if a.Cache {
-		out.SetEntryTimeout(r.opts.Positive)
 		out.SetAttrTimeout(r.opts.Positive)
-	} else {
-		out.SetEntryTimeout(0)
-		out.SetAttrTimeout(0)
+		if a.Name {
+			out.SetEntryTimeout(r.opts.Positive)
+		}
 	}
 }
 

@@ -85,11 +85,15 @@ func TestFit(t *testing.T) {
 func TestAnswersThatMayBeOldAreNotKept(t *testing.T) {
 	r := newRaw(nil, Options{Positive: time.Hour})
 	var out fuse.EntryOut
-	a := fs.Answer{Attr: fs.Attr{Ino: 7, Kind: namespace.Dir, Mode: 0o755, Nlink: 1}, Cache: true}
+	a := fs.Answer{Attr: fs.Attr{Ino: 7, Kind: namespace.Dir, Mode: 0o755, Nlink: 1}, Cache: true, Name: true}
 	if r.setEntry(&out, &a); out.EntryTimeout() != time.Hour || out.AttrTimeout() != time.Hour || !out.Attr.IsDir() || out.NodeId != 7 {
 		t.Errorf("%+v", out)
 	}
-	a.Cache = false
+	a.Name = false
+	if r.setEntry(&out, &a); out.EntryTimeout() != 0 || out.AttrTimeout() != time.Hour {
+		t.Errorf("%+v", out)
+	}
+	a.Cache, a.Name = false, true
 	if r.setEntry(&out, &a); out.EntryTimeout() != 0 || out.AttrTimeout() != 0 {
 		t.Errorf("%+v", out)
 	}

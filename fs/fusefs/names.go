@@ -12,7 +12,7 @@ import (
 
 func (r *raw) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
 	a, err := r.core.Lookup(request{cancel}, fs.Ino(h.NodeId), name)
-	if errs.Is(err, errs.NotExist) && len(name) <= namespace.MaxName {
+	if errs.Is(err, errs.NotExist) && len(name) <= namespace.MaxName && r.core.KeepsMissing() {
 		out.NodeId = 0 // remembered not to exist
 		out.SetEntryTimeout(r.opts.Negative)
 		return fuse.OK

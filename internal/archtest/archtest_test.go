@@ -30,7 +30,7 @@ var rules = map[string]rule{
 	"internal/kdf":                       {"derivation labels", ""},
 	"internal/wire":                      {"frames and CBOR common to all protocols", "internal/errs"},
 	"internal/keystore":                  {"the home's master key", "internal/errs internal/kdf"},
-	"internal/config":                    {"the home's layout and settings", "internal/errs"},
+	"internal/config":                    {"the home's layout and settings", "fs/alias internal/errs"},
 	"blocks":                             {"what a block is", "internal/errs"},
 	"blocks/chunker":                     {"bytes to block boundaries", "blocks internal/errs"},
 	"blocks/seal":                        {"the only code that sees plaintext and ciphertext of a block", "blocks internal/kdf internal/ident internal/errs"},

@@ -19,12 +19,14 @@ type startFlags struct {
 	name      string
 	named     bool // name was given, if only as ""
 	listen    []string
+	names     string
 }
 
 func (f *startFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.cacheSize, "cache-size", "", "`size` limit of this device's cache for this run, as 20GiB (default 10GiB)")
 	cmd.Flags().StringVar(&f.name, "name", "", "`name` of this device when it is made (default the computer's)")
 	cmd.Flags().StringSliceVar(&f.listen, "listen", nil, "`address` to wait on for other devices, as :4001 (repeatable; default chosen once)")
+	cmd.Flags().StringVar(&f.names, "names", "", "which names count as the same in the mount, and which cannot be: exact, windows or mac, as `system` (default this one)")
 }
 
 // start joins flags, configuration and defaults.
@@ -38,7 +40,7 @@ func (a *app) start(f startFlags) (config.Start, error) {
 		return s, err
 	}
 	s.CacheSize, s.Name, s.Mountpoint, s.Listen, s.NoBrake = conf.CacheSize, conf.Name, conf.Mountpoint, conf.Listen, conf.NoBrake
-	s.OnConflict, s.History = conf.OnConflict, conf.History
+	s.OnConflict, s.History, s.Names = conf.OnConflict, conf.History, conf.Names
 	if s.CacheSize == 0 {
 		s.CacheSize = config.DefaultCacheSize
 	}
@@ -52,6 +54,11 @@ func (a *app) start(f startFlags) (config.Start, error) {
 	}
 	if f.named {
 		if s.Name, err = f.name, config.CheckName(f.name); err != nil {
+			return s, err
+		}
+	}
+	if f.names != "" {
+		if s.Names, err = f.names, config.CheckNames(f.names); err != nil {
 			return s, err
 		}
 	}
@@ -97,7 +104,7 @@ Harmless when it is up already; after a crash it mends what was left.`,
 			if foreground {
 				return a.foreground(cmd.Context(), s)
 			}
-			set := cmd.Flags().Changed("cache-size") || cmd.Flags().Changed("name") || cmd.Flags().Changed("listen")
+			set := cmd.Flags().Changed("cache-size") || cmd.Flags().Changed("name") || cmd.Flags().Changed("listen") || cmd.Flags().Changed("names")
 			return a.up(cmd.Context(), s, asked, set)
 		},
 	}
@@ -138,7 +145,7 @@ func (a *app) up(ctx context.Context, s config.Start, asked, set bool) error {
 		if err == nil {
 			defer c.Close()
 			if set {
-				a.note("Shelf is running already: --cache-size, --name and --listen are for a start and were not used.")
+				a.note("Shelf is running already: --cache-size, --name, --names and --listen are for a start and were not used.")
 			}
 			return a.upRunning(ctx, c, st, s, asked)
 		}

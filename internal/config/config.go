@@ -15,6 +15,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/shelffs/shelf/fs/alias"
 	"github.com/shelffs/shelf/internal/errs"
 )
 
@@ -30,6 +31,7 @@ type Config struct {
 	CacheSize  int64         // cache_size = "10GiB": limit of the cache on this device, in bytes
 	Mountpoint string        // mountpoint = "~/Shelf": where `shelf up` mounts; absolute once read
 	Name       string        // name = "laptop": name of this device when it is made
+	Names      string        // names = "windows": which names count as the same in the mount; see CheckNames
 	OnConflict string        // on_conflict = "notify-send …": command of the shell, told of new conflicts
 	History    time.Duration // history = "30d": how long old states of files are kept; < 0: not at all
 	NoBrake    bool          // brake = false: however much another device removes at once, follow it
@@ -61,6 +63,7 @@ func Parse(text string) (Config, error) {
 		Mountpoint string   `toml:"mountpoint"`
 		Name       string   `toml:"name"`
 		Brake      bool     `toml:"brake"`
+		Names      string   `toml:"names"`
 		OnConflict string   `toml:"on_conflict"`
 		History    string   `toml:"history"`
 		Listen     []string `toml:"listen"`
@@ -70,7 +73,7 @@ func Parse(text string) (Config, error) {
 		return Config{}, errs.E(op, errs.Invalid, "", err) // names the line
 	}
 	if odd := md.Undecoded(); len(odd) > 0 {
-		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are brake, cache_size, history, listen, mountpoint, name, on_conflict", odd[0].String()))
+		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are brake, cache_size, history, listen, mountpoint, name, names, on_conflict", odd[0].String()))
 	}
 	c := Config{Listen: f.Listen, OnConflict: f.OnConflict}
 	check := func(key string, set func() error) {
@@ -83,6 +86,7 @@ func Parse(text string) (Config, error) {
 	check("cache_size", func() (err error) { c.CacheSize, err = ParseCacheSize(fmt.Sprint(f.CacheSize)); return err })
 	check("mountpoint", func() (err error) { c.Mountpoint, err = ExpandPath(f.Mountpoint); return err })
 	check("name", func() error { c.Name = f.Name; return CheckName(f.Name) })
+	check("names", func() error { c.Names = f.Names; return CheckNames(f.Names) })
 	check("brake", func() error { c.NoBrake = !f.Brake; return nil })
 	check("history", func() (err error) { c.History, err = ParseHistory(f.History); return err })
 	check("listen", func() error {
@@ -131,6 +135,14 @@ func CheckName(s string) error {
 	if s == "" || len(s) > 64 || strings.ContainsFunc(s, bad) || strings.TrimSpace(s) != s {
 		return errs.E("config.CheckName", errs.Invalid, "device name "+strconv.Quote(s),
 			errors.New("1 to 64 bytes without slashes, control characters and outer spaces"))
+	}
+	return nil
+}
+
+// CheckNames accepts a word for the rules of names in a mount: exact, windows or mac.
+func CheckNames(s string) error {
+	if _, err := alias.Parse(s, ""); err != nil || s == "" {
+		return errs.E("config.CheckNames", errs.Invalid, "names "+strconv.Quote(s), errors.New("say exact, windows or mac"))
 	}
 	return nil
 }

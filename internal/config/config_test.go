@@ -19,10 +19,11 @@ cache_size = "20 GiB"    # another
 mountpoint = '~/My Shelf'
 name = "J\u00fcrgens # laptop"
 brake = false
+names = "windows"
 on_conflict = 'notify-send "$SHELF_SUMMARY"'
 listen = [ ":4001" , "/ip4/10.0.0.1/tcp/4001", ] # and one more
 `)
-	want := Config{CacheSize: 20 << 30, Mountpoint: "/home/me/My Shelf", Name: "Jürgens # laptop", NoBrake: true,
+	want := Config{CacheSize: 20 << 30, Mountpoint: "/home/me/My Shelf", Name: "Jürgens # laptop", NoBrake: true, Names: "windows",
 		OnConflict: `notify-send "$SHELF_SUMMARY"`, Listen: []string{":4001", "/ip4/10.0.0.1/tcp/4001"}}
 	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v %v", c, err)
@@ -49,6 +50,8 @@ listen = [ ":4001" , "/ip4/10.0.0.1/tcp/4001", ] # and one more
 		"cache_size = \"1MiB\"":      "at least 16 MiB",
 		"mountpoint = \"Shelf\"":     "absolute",
 		"mountpoint = \"~other/x\"":  "absolute",
+		"names = \"linux\"":          "say exact, windows or mac",
+		"names = \"\"":               "say exact, windows or mac",
 		"listen = [\"nonsense\"]":    "address",
 		"listen = [\":99999\"]":      "address",
 		"listen = [\":1\" \":2\"]":   "line 1 (last key \"listen\")",

@@ -24,6 +24,9 @@ type Start struct {
 	CacheSize int64 `json:"cache_size"`
 	// NoBrake follows other devices however much they remove or overwrite at once.
 	NoBrake bool `json:"no_brake"`
+	// Names is exact, windows or mac: which names count as the same in the mount; "" as this
+	// system has it.
+	Names string `json:"names"`
 	// OnConflict is a command of the shell that is told of new conflicts; "" for none.
 	OnConflict string `json:"on_conflict"`
 	// History is how long old states of files are kept; 0: 30 days, < 0: they are not.

@@ -152,6 +152,7 @@ func (d *daemon) Resolve(ctx context.Context, req controlapi.ResolveRequest) (co
 
 // resolveOne ends one conflict.
 func (d *daemon) resolveOne(name string, keep namespace.Keep) controlapi.ResolveItem {
+	name = d.fs.Spell(name)
 	item := controlapi.ResolveItem{Path: name, Kept: []string{}, Dropped: []controlapi.DroppedVersion{}}
 	dir, err := d.resolve(path.Dir(name))
 	var s namespace.Settled

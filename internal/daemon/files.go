@@ -42,7 +42,7 @@ func (p *parts) localFile(ctx context.Context, e namespace.Entry) localFile {
 
 // resolve finds a path of the share.
 func (p *parts) resolve(path string) (namespace.Entry, error) {
-	e, err := p.names.Resolve(strings.TrimPrefix(path, "/"))
+	e, err := p.names.Resolve(strings.TrimPrefix(p.fs.Spell(path), "/"))
 	if err != nil {
 		return e, errs.E("daemon.resolve", errs.KindOf(err), path, nil)
 	}

@@ -18,7 +18,7 @@ var endings = map[namespace.How]string{
 
 // known finds what a path shows and showed.
 func (d *daemon) known(path string) (*namespace.Entry, []namespace.Former, error) {
-	now, past, err := d.names.Versions(path)
+	now, past, err := d.names.Versions(d.fs.Spell(path))
 	if err != nil {
 		return nil, nil, errs.E("daemon.known", errs.KindOf(err), path, nil)
 	}

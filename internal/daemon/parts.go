@@ -101,7 +101,7 @@ func openParts(ctx context.Context, s config.Start, log *slog.Logger, emit func(
 	if err = p.openNetwork(ctx, s, via); err != nil {
 		return nil, m, err
 	}
-	if err = p.openFS(ctx); err != nil {
+	if err = p.openFS(ctx, s); err != nil {
 		return nil, m, err
 	}
 	return p, m, nil
@@ -173,7 +173,7 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 		DB: p.meta, Share: p.account.ShareID(), Self: p.account.Self().ID, Key: p.account.SigningKey(),
 		Sealer: p.sealer, Known: func(dev ident.DeviceID) bool { _, ok := p.account.Device(dev); return ok }, Names: p.account.Name, Log: p.log,
 		Members: p.memberIDs, Disk: config.DiskMark(s.Home.StoreDir()),
-		Brake: brakeOf(s), Released: p.account.Released, History: s.History,
+		Spelling: spelling(s), Brake: brakeOf(s), Released: p.account.Released, History: s.History,
 	})
 	if err != nil {
 		return err
@@ -250,11 +250,11 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 }
 
 // openFS opens the filesystem over all of it.
-func (p *parts) openFS(ctx context.Context) error {
+func (p *parts) openFS(ctx context.Context, s config.Start) error {
 	changes := p.names.Watch()
 	var err error
 	p.fs, err = fs.New(ctx, fs.Config{
-		Names: p.names, Past: p.names, Changes: changes, Blocks: p.fetcher, Store: p.cache, Interrupted: p.cache.Owners(cache.Writing), Damaged: p.cache.Damaged, Sealer: p.sealer,
+		Names: p.names, Rules: rules(s), Past: p.names, Changes: changes, Blocks: p.fetcher, Store: p.cache, Interrupted: p.cache.Owners(cache.Writing), Damaged: p.cache.Damaged, Sealer: p.sealer,
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Why: p.whyNode, StatFS: p.usage, Log: p.log,
 	})
 	if err != nil {
