@@ -20,6 +20,7 @@ var keeps = map[string]namespace.Keep{
 
 // Conflicts implements control.Resolver.
 func (d *daemon) Conflicts(ctx context.Context, at string) (controlapi.Conflicts, error) {
+	at = d.fs.Spell(at)
 	out := controlapi.Conflicts{Path: at, Conflicts: []controlapi.NameConflict{}, Folders: []controlapi.ConflictFolder{}}
 	if _, err := d.resolve(at); err != nil {
 		return out, err

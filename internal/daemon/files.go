@@ -240,6 +240,7 @@ func (d *daemon) List(ctx context.Context, path string, emit func(controlapi.Ent
 
 // PathStatus implements control.Reporter.
 func (d *daemon) PathStatus(ctx context.Context, path string) (controlapi.PathStatus, error) {
+	path = d.fs.Spell(path)
 	e, err := d.resolve(path)
 	if err != nil {
 		return controlapi.PathStatus{}, err

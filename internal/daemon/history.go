@@ -18,7 +18,7 @@ var endings = map[namespace.How]string{
 
 // known finds what a path shows and showed.
 func (d *daemon) known(path string) (*namespace.Entry, []namespace.Former, error) {
-	now, past, err := d.names.Versions(d.fs.Spell(path))
+	now, past, err := d.names.Versions(path)
 	if err != nil {
 		return nil, nil, errs.E("daemon.known", errs.KindOf(err), path, nil)
 	}
@@ -27,6 +27,7 @@ func (d *daemon) known(path string) (*namespace.Entry, []namespace.Former, error
 
 // Versions implements control.Historian.
 func (d *daemon) Versions(ctx context.Context, path string) (controlapi.Versions, error) {
+	path = d.fs.Spell(path)
 	out := controlapi.Versions{Path: path, Versions: []controlapi.Version{}}
 	now, past, err := d.known(path)
 	if err != nil {
@@ -50,6 +51,7 @@ func (d *daemon) Versions(ctx context.Context, path string) (controlapi.Versions
 
 // Removed implements control.Historian.
 func (d *daemon) Removed(ctx context.Context, path string) (controlapi.Versions, error) {
+	path = d.fs.Spell(path)
 	out := controlapi.Versions{Path: path, Versions: []controlapi.Version{}}
 	now, past, err := d.known(path)
 	if err != nil {
@@ -169,6 +171,7 @@ func (d *daemon) Restore(ctx context.Context, req controlapi.RestoreRequest, pro
 	if err := d.saved(ctx); err != nil {
 		return out, err
 	}
+	req.Path, req.To = d.fs.Spell(req.Path), d.fs.Spell(req.To)
 	f, err := d.pick(req.Path, req.Version)
 	if err != nil {
 		return out, err

@@ -11,6 +11,7 @@ import (
 
 // Why implements control.Reporter.
 func (d *daemon) Why(ctx context.Context, path string) (controlapi.Why, error) {
+	path = d.fs.Spell(path)
 	e, err := d.resolve(path)
 	if err != nil {
 		return controlapi.Why{}, err
