@@ -68,18 +68,17 @@ var rules = map[string]rule{
 
 // Each engine has exactly one importer, so that it can be replaced.
 var engines = map[string][]string{
-	"github.com/cockroachdb/pebble":    {"internal/kv"},
-	"github.com/libp2p/":               {"internal/p2p"},
-	"github.com/hanwen/go-fuse":        {"fs/fusefs", "fs/fstest"}, // fstest runs go-fuse's own posixtest
-	"github.com/ipfs/boxo":             {"cache", "fetch/exchange"},
-	"github.com/fxamacker/cbor":        {"internal/wire"},
-	"github.com/zalando/go-keyring":    {"internal/keystore"},
-	"github.com/tyler-smith/go-bip39":  {"internal/share"},
-	"github.com/spf13/cobra":           {"internal/cli"},
-	"github.com/BurntSushi/toml":       {"internal/config"},
-	"golang.org/x/text":                {"fs/alias"},
-	"crypto/hpke":                      {"internal/share"},
-	"golang.org/x/crypto/chacha20poly": {"internal/kv", "internal/share", "internal/keystore"},
+	"github.com/cockroachdb/pebble":   {"internal/kv"},
+	"github.com/libp2p/":              {"internal/p2p"},
+	"github.com/hanwen/go-fuse":       {"fs/fusefs", "fs/fstest"}, // fstest runs go-fuse's own posixtest
+	"github.com/ipfs/boxo":            {"cache", "fetch/exchange"},
+	"github.com/fxamacker/cbor":       {"internal/wire"},
+	"github.com/zalando/go-keyring":   {"internal/keystore"},
+	"github.com/tyler-smith/go-bip39": {"internal/share"},
+	"github.com/spf13/cobra":          {"internal/cli"},
+	"github.com/BurntSushi/toml":      {"internal/config"},
+	"golang.org/x/text":               {"fs/alias"},
+	"crypto/hpke":                     {"internal/share"},
 }
 
 // Whoever can only move blocks cannot decrypt them.

@@ -39,7 +39,8 @@ const (
 
 	// From the device's local master key.
 	RowPRF   Label = "shelf1/local/row-key"
-	RowSeal  Label = "shelf1/local/row-value"
+	RowSIV   Label = "shelf1/local/row-siv"
+	RowEnc   Label = "shelf1/local/row-enc"
 	CacheDB  Label = "shelf1/local/cache"
 	MetaDB   Label = "shelf1/local/meta"
 	LocalEnv Label = "shelf1/local/check" // proves that a master key is the right one
@@ -54,7 +55,7 @@ const (
 // Labels lists all of them, for the test and for reviewers.
 var Labels = []Label{
 	ShareRead, ShareBlind, ShareHello, BlockSIV, BlockEnc, BlockKey, RecordSIV, RecordEnc, RecordKey, RecordReg, Chunker,
-	PrevEpoch, ShareWrap, EpochCheck, RootSign, RootKEM, AccountKEM, AccountKeyring, RowPRF, RowSeal, CacheDB, MetaDB, LocalEnv,
+	PrevEpoch, ShareWrap, EpochCheck, RootSign, RootKEM, AccountKEM, AccountKeyring, RowPRF, RowSIV, RowEnc, CacheDB, MetaDB, LocalEnv,
 	InviteID, InviteAsk, InviteGive, InviteCode,
 }
 

@@ -47,6 +47,24 @@ func (b *Batch) Set(k Key, value []byte) error {
 	return nil
 }
 
+// Mark writes a row that is nothing but its key, whose presence is all that it says. It has no
+// value and no seal: reading the value, or scanning without KeysOnly, answers as for a row whose
+// seal does not hold. Whoever can write to the disk can make one, so what a mark leads to has to
+// be checked there.
+func (b *Batch) Mark(k Key) error {
+	const op = "kv.Mark"
+	if err := b.check(op, k); err != nil {
+		return err
+	}
+	if b.e.len() > maxBatch {
+		return b.refuse(errs.E(op, errs.TooLarge, tableName(k), nil))
+	}
+	if err := b.e.mark(k); err != nil {
+		return b.refuse(errs.E(op, errs.Other, tableName(k), err))
+	}
+	return nil
+}
+
 // Delete removes a row; that it does not exist is no error.
 func (b *Batch) Delete(k Key) error {
 	const op = "kv.Delete"

@@ -3,6 +3,7 @@ package kv
 import (
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -21,7 +22,8 @@ type Options struct {
 	FreeFloor  int64        // writes answer NoSpace while the disk has less free, in bytes; 0: 32 MiB, < 0: none
 	Ballast    int64        // bytes kept back for the moment when the disk is full; 0: 16 MiB, < 0: none
 
-	memTable int64 // bytes of rows in memory before they go to a table; less in tests
+	memTable  int64         // bytes of rows in memory before they go to a table; less in tests
+	restAfter time.Duration // without commits, a store comes to rest; less in tests
 }
 
 // DB is an open store. All methods may be called by any number of goroutines.

@@ -2,7 +2,7 @@
 //
 // It is the only importer of Pebble. A row's key is made of a table byte and parts that are
 // either plain (ordered as they are) or hidden (16 bytes of a keyed PRF), so that a prefix
-// scan lists a directory without naming it. A row's value is sealed with XChaCha20-Poly1305
+// scan lists a directory without naming it. A row's value is sealed with a synthetic iv
 // and bound to its key: a row that was changed, swapped with another or written by a store
 // with another master key is reported as Corrupt, never returned. Deletions and whole-file
 // rollbacks by somebody who can write to the disk are not detected.

@@ -31,6 +31,7 @@ type engineSnapshot interface {
 type engineBatch interface {
 	rowReader // the present state with the batch's changes over it
 	set(k Key, value []byte) error
+	mark(k Key) error
 	delete(k Key) error
 	deleteRange(from, to Key) error
 	len() int // bytes

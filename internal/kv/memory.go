@@ -155,6 +155,8 @@ func (b *memoryBatch) set(k Key, value []byte) error {
 	return b.add(change{row: row{own[:len(k):len(k)], own[len(k):]}})
 }
 
+func (b *memoryBatch) mark(k Key) error { return b.add(change{row: row{key: k.Clone()}}) }
+
 func (b *memoryBatch) delete(k Key) error { return b.add(change{row: row{key: k.Clone()}, gone: true}) }
 
 func (b *memoryBatch) deleteRange(from, to Key) error {

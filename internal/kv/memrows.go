@@ -10,7 +10,7 @@ import (
 // row is one row in memory. Keys and values are never changed.
 type row struct {
 	key   Key
-	value []byte
+	value []byte // nil: a mark
 }
 
 // rows is a state of a store in memory: its rows by key, cut into leaves that are never
@@ -70,6 +70,9 @@ func (r rows) get(dst []byte, k Key) ([]byte, error) {
 	if x == nil {
 		return nil, errs.E("kv.Get", errs.NotExist, tableName(k), nil)
 	}
+	if x.value == nil {
+		return nil, errs.E("kv.Get", errs.Corrupt, tableName(k), nil)
+	}
 	if dst == nil {
 		dst = make([]byte, 0, len(x.value))
 	}
@@ -82,6 +85,7 @@ func (r rows) scan(rg Range, fn func(Key, []byte) bool) error {
 	if len(r) == 0 {
 		return nil
 	}
+	bad := 0
 	lower, upper := rg.bounds()
 	i, end, step := r.leafOf(lower), len(r)-1, 1
 	if upper != nil {
@@ -98,15 +102,19 @@ func (r rows) scan(rg Range, fn func(Key, []byte) bool) error {
 				x = &part[len(part)-1-j]
 			}
 			value := x.value[:len(x.value):len(x.value)]
-			if rg.KeysOnly {
+			switch {
+			case rg.KeysOnly:
 				value = nil
+			case value == nil:
+				bad++
+				continue
 			}
 			if !fn(x.key[:len(x.key):len(x.key)], value) {
-				return nil
+				return badRows(rg, bad)
 			}
 		}
 		if i == end {
-			return nil
+			return badRows(rg, bad)
 		}
 	}
 }

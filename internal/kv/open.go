@@ -34,11 +34,11 @@ const checkLen = 1 + 16 + 16 + 4
 func Open(dir string, master [32]byte, o Options) (*DB, error) {
 	const op = "kv.Open"
 	o.setDefaults()
-	rows, err := newRowSealer(kdf.Derive(master[:], kdf.RowSeal))
+	rows, err := newRowSealer(master[:])
 	if err != nil {
 		return nil, err
 	}
-	d := &disk{log: o.Logger, rows: rows, readOnly: o.ReadOnly, guard: newGuard(o, dir)}
+	d := &disk{log: o.Logger, rows: rows, readOnly: o.ReadOnly, guard: newGuard(o, dir), rested: make(chan struct{})}
 	if !o.ReadOnly {
 		if err := mkdir(o.FS, dir); err != nil {
 			return nil, errs.FromOS(op, "", err)
@@ -60,6 +60,11 @@ func Open(dir string, master [32]byte, o Options) (*DB, error) {
 		return nil, errors.Join(err, d.p.Close(), d.lock.Close())
 	}
 	d.guard.begin(d.p)
+	if o.ReadOnly {
+		close(d.rested)
+	} else {
+		go d.rest(o.restAfter)
+	}
 	prf := kdf.Derive(master[:], kdf.RowPRF)
 	return &DB{engine: d, gate: newGate(), keys: newKeyer(func() hash.Hash { return hmac.New(sha256.New, prf[:]) })}, nil
 }
@@ -102,6 +107,9 @@ func (o *Options) setDefaults() {
 	if o.memTable == 0 {
 		o.memTable = 8 << 20
 	}
+	if o.restAfter == 0 {
+		o.restAfter = restAfter
+	}
 	if o.Ballast == 0 {
 		o.Ballast = 2 * o.memTable // what the log may still have in memory, and some
 	}
@@ -129,6 +137,7 @@ func openPebble(dir string, o Options, d *disk) (p *pebble.DB, err error) {
 		L0CompactionThreshold: 2,
 		LBaseMaxBytes:         32 << 20,
 		MaxOpenFiles:          512,
+		Cleaner:               noRecycling{},
 		BytesPerSync:          1 << 20,
 
 		// The guard holds writers back long before.

@@ -21,6 +21,7 @@ type disk struct {
 	rows  *rowSealer
 	guard *guard
 
+	rested   chan struct{} // closed when rest has ended
 	readOnly bool
 	commits  atomic.Uint64
 	synced   atomic.Uint64 // all commits up to this count are durable
@@ -62,6 +63,7 @@ func raise(a *atomic.Uint64, n uint64) {
 func (d *disk) stop() { close(d.guard.closing) }
 
 func (d *disk) close() error {
+	<-d.rested
 	var err error
 	if !d.readOnly && d.synced.Load() < d.commits.Load() && d.guard.failure() == nil {
 		err = d.p.LogData(nil, pebble.Sync)
@@ -134,10 +136,15 @@ func (r pebbleReader) scan(rg Range, fn func(Key, []byte) bool) error {
 	if err != nil {
 		return readError("kv.Scan", rg.Prefix, err)
 	}
-	if bad > 0 {
-		return errs.E("kv.Scan", errs.Corrupt, fmt.Sprintf("%s: %d rows", tableName(rg.Prefix), bad), nil)
+	return badRows(rg, bad)
+}
+
+// badRows is the error of a scan that left rows out.
+func badRows(rg Range, bad int) error {
+	if bad == 0 {
+		return nil
 	}
-	return nil
+	return errs.E("kv.Scan", errs.Corrupt, fmt.Sprintf("%s: %d rows", tableName(rg.Prefix), bad), nil)
 }
 
 // scanRows drives the iterator; bad counts rows left out.
@@ -214,6 +221,11 @@ func (b *pebbleBatch) set(k Key, value []byte) error {
 	b.d.rows.seal(s.Value, k, value)
 	b.sets++
 	return s.Finish()
+}
+
+func (b *pebbleBatch) mark(k Key) error {
+	b.sets++
+	return b.p.Set(k, nil, nil)
 }
 
 func (b *pebbleBatch) delete(k Key) error             { return b.p.Delete(k, nil) }
