@@ -30,6 +30,7 @@ type Audit struct {
 	theirs Claims
 	todo   []span
 	asked  []span
+	partly bool  // some logs cannot be compared: the two sides have different ones
 	lacks  []Dot // held here, not there
 	misses []Dot // held there, not here
 }
@@ -76,7 +77,7 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 	if own := min(end.Claims.Upto(r.self), r.durable.Load()); own > 0 { // of which believe says nothing
 		theirs = theirs.Raise(Dot{Writer: r.self, Seq: own})
 	}
-	a := &Audit{r: r, peer: peer, theirs: theirs}
+	a := &Audit{r: r, peer: peer, theirs: theirs, partly: len(r.apart[peer]) > 0}
 	n, differs := r.differs[peer]
 	switch {
 	case r.line.owed[peer]:
@@ -93,6 +94,9 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 		}
 	}
 	for w, n := range last {
+		if slices.Contains(r.apart[peer], w) {
+			continue
+		}
 		for order := range 3 {
 			a.todo = append(a.todo, span{order: order, writer: w, first: 1, last: n})
 		}
@@ -216,6 +220,9 @@ func (a *Audit) End() (int, error) {
 		} else if r.differs[a.peer]++; n > 0 {
 			r.news.Add(1) // the next hello tells whether it helped
 		}
+		return n, nil
+	}
+	if a.partly {
 		return n, nil
 	}
 	// Before the peer knows this device's present incarnation it may still collect by what another

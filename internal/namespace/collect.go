@@ -91,7 +91,7 @@ func (r *Replica) knowledge() *knowledge {
 	}
 	k := &knowledge{own: r.claims}
 	for _, d := range members {
-		if r.line.owed[d] {
+		if r.line.owed[d] || len(r.apart[d]) > 0 {
 			return nil
 		}
 		for _, x := range r.line.newest {

@@ -2,7 +2,6 @@ package namespace
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"slices"
 
@@ -30,7 +29,7 @@ type Hello struct {
 	Settled      bool          // … to be compared only where both are settled and claim the same
 	Audit        AuditKind     // what this device wants to compare after the next complete session
 	Log          LogEnd        // how far it knows the log of the device spoken to,
-	Closed       []LogEnd      // and those of that device's closed incarnations, sorted
+	Ends         []ChainEnd    // and all others, sorted
 	Holds        bool          // it holds back changes of the device spoken to
 	Clock        int64         // ms since 1970
 	Refuses      uint64        // not 0: the device spoken to is frozen, from this number on
@@ -41,6 +40,13 @@ type LogEnd struct {
 	Incarnation uint32
 	Seq         uint64
 	Hash        [32]byte // of the batch
+}
+
+// ChainEnd is how far a writer's log is known.
+type ChainEnd struct {
+	Writer ident.Writer
+	Seq    uint64
+	Hash   [32]byte // of the last batch
 }
 
 // AuditKind says why two devices compare all that they hold.
@@ -82,13 +88,19 @@ type (
 		Holds        bool              `cbor:"11,keyasint"`
 		Clock        int64             `cbor:"12,keyasint"`
 		Refuses      uint64            `cbor:"13,keyasint"`
-		Closed       []logWire         `cbor:"14,keyasint"`
+		Ends         []endOfLogWire    `cbor:"14,keyasint"`
 	}
 	logWire struct {
 		_           struct{} `cbor:",toarray"`
 		Incarnation uint32
 		Seq         uint64
 		Hash        []byte
+	}
+	endOfLogWire struct {
+		_      struct{} `cbor:",toarray"`
+		Writer []byte
+		Seq    uint64
+		Hash   []byte
 	}
 	claimWire struct {
 		Vector []dotWire `cbor:"1,keyasint"`
@@ -105,9 +117,9 @@ type (
 func (h Hello) Encode() []byte {
 	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled,
 		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds, Clock: h.Clock, Refuses: h.Refuses,
-		Log: logToWire(h.Log)}
-	for _, e := range h.Closed {
-		w.Closed = append(w.Closed, logToWire(e))
+		Log: logWire{Incarnation: h.Log.Incarnation, Seq: h.Log.Seq, Hash: h.Log.Hash[:]}}
+	for _, e := range h.Ends {
+		w.Ends = append(w.Ends, endOfLogWire{Writer: e.Writer.Append(nil), Seq: e.Seq, Hash: e.Hash[:]})
 	}
 	for i, list := range h.Progress {
 		w.Progress[i] = dotsToWire(list)
@@ -123,19 +135,18 @@ func ParseHello(b []byte) (Hello, error) {
 		return Hello{}, err
 	}
 	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds, Clock: w.Clock, Refuses: w.Refuses}
-	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Closed) > maxWriters {
+	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 || len(w.Ends) > maxWriters {
 		return Hello{}, errs.E(op, errs.Protocol, "bounds", nil)
 	}
 	h.Share, h.Fingerprint = [16]byte(w.Share), [16]byte(w.Fingerprint)
-	for i, x := range append([]logWire{w.Log}, w.Closed...) {
-		if len(x.Hash) != 32 {
-			return Hello{}, errs.E(op, errs.Protocol, "log", nil)
+	h.Log = LogEnd{w.Log.Incarnation, w.Log.Seq, [32]byte(w.Log.Hash)}
+	for _, x := range w.Ends {
+		d := decoder{b: x.Writer}
+		e := ChainEnd{Writer: d.writer(), Seq: x.Seq}
+		if !d.end() || copy(e.Hash[:], x.Hash) != len(x.Hash) || len(x.Hash) != len(e.Hash) {
+			return Hello{}, errs.E(op, errs.Protocol, "end of a log", nil)
 		}
-		if e := (LogEnd{x.Incarnation, x.Seq, [32]byte(x.Hash)}); i == 0 {
-			h.Log = e
-		} else {
-			h.Closed = append(h.Closed, e)
-		}
+		h.Ends = append(h.Ends, e)
 	}
 	var ok1, ok2 bool
 	h.Incarnations, ok1 = incarnationsFromWire(w.Incarnations)
@@ -154,10 +165,6 @@ func ParseHello(b []byte) (Hello, error) {
 		err = errs.E(op, errs.Protocol, "form", nil)
 	}
 	return h, err
-}
-
-func logToWire(e LogEnd) logWire {
-	return logWire{Incarnation: e.Incarnation, Seq: e.Seq, Hash: e.Hash[:]}
 }
 
 // EncodeDots is for messages that name single writes.
@@ -296,11 +303,11 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 		h.Log = LogEnd{w.Incarnation, known.last, known.hash}
 	}
 	for x, known := range r.heads {
-		if x.Device == peer && x.Incarnation < w.Incarnation {
-			h.Closed = append(h.Closed, LogEnd{x.Incarnation, known.last, known.hash})
+		if x != w && known.last > 0 {
+			h.Ends = append(h.Ends, ChainEnd{x, known.last, known.hash})
 		}
 	}
-	slices.SortFunc(h.Closed, func(a, b LogEnd) int { return cmp.Compare(a.Incarnation, b.Incarnation) })
+	slices.SortFunc(h.Ends, func(a, b ChainEnd) int { return merge.CompareWriters(a.Writer, b.Writer) })
 	h.Incarnations, h.Facts = r.line.incarnations(), r.line.factList()
 	_, h.Holds = r.brakes.held[w]
 	h.Refuses, _ = r.limit(w)

@@ -35,8 +35,8 @@ func (r *Replica) logInDoubt() ident.Writer {
 	return w
 }
 
-// checkLogs looks whether a peer that says where the logs of this device end knows others than
-// the ones here. Needs applying.
+// checkLogs looks whether a peer that says where it knows logs to end knows others than the ones
+// here. Needs applying.
 func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 	known, err := newest <= r.self.Incarnation, error(nil)
 	if known && h.Log.Seq > 0 {
@@ -45,25 +45,35 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 	if err == nil && !known {
 		err = r.raiseDoubt(from, r.self)
 	}
-	for _, end := range h.Closed {
-		w := ident.Writer{Device: r.cfg.Self, Incarnation: end.Incarnation}
-		if err != nil || w.Incarnation >= r.self.Incarnation || end.Seq > r.heads[w].last {
-			continue // what goes on beyond is sent here like any other's
+	r.mu.Lock()
+	delete(r.apart, from)
+	r.mu.Unlock()
+	for _, x := range h.Ends {
+		if err != nil || x.Seq > r.heads[x.Writer].last {
+			continue // what goes on beyond is sent
 		}
-		if known, err = r.goesThrough(w, end); err == nil && !known {
-			err = r.raiseDoubt(from, w)
+		known, err = r.goesThrough(x.Writer, LogEnd{x.Writer.Incarnation, x.Seq, x.Hash})
+		if err == nil && !known {
+			err = r.forked(from, x.Writer)
 		}
 	}
 	return err
 }
 
-// forked: a peer has sent a batch that does not go on where a log ends here. If it is a closed
-// log of this device, the doubt will show where they part. Needs applying.
+// forked: a peer holds another log of a writer than the one here. If it is a closed one of this
+// device, the doubt will show where they part; otherwise that device will have to say which holds
+// (disown). Until then nothing that the peer claims of it says anything about what is here. Needs
+// applying.
 func (r *Replica) forked(from ident.DeviceID, w ident.Writer) error {
-	if w.Device != r.cfg.Self {
-		return nil
+	if w.Device == r.cfg.Self {
+		return r.raiseDoubt(from, w)
 	}
-	return r.raiseDoubt(from, w)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.apart[from], w) {
+		r.apart[from] = append(r.apart[from], w)
+	}
+	return nil
 }
 
 // raiseDoubt notes that a peer knows another log of this device than the one here; one after the

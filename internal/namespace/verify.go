@@ -68,10 +68,10 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 				refuse("fork")
 				continue
 			}
-		case x.first != h.last+1:
+		case x.first > h.last+1:
 			refuse("gap")
 			continue
-		case x.prev != h.hash:
+		case x.first <= h.last || x.prev != h.hash:
 			if err := r.forked(from, x.writer); err != nil {
 				return bad, err
 			}
