@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"context"
+	"maps"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -41,6 +42,9 @@ const collectStep = 256
 // removed. It changes nothing that is shown. It returns how many registers lost something.
 func (r *Replica) Collect(ctx context.Context) (n int, err error) {
 	const op = "namespace.Collect"
+	r.applying.Lock()
+	frozen := maps.Clone(r.frozen)
+	r.applying.Unlock()
 	var after kv.Key
 	for {
 		if ctx.Err() != nil {
@@ -57,7 +61,7 @@ func (r *Replica) Collect(ctx context.Context) (n int, err error) {
 			return n, err
 		}
 		err = r.transact(op, func(t *tx) error {
-			k := r.knowledge()
+			k := r.knowledge(frozen)
 			if k == nil {
 				page = nil
 				return nil
@@ -81,8 +85,9 @@ type knowledge struct {
 
 // knowledge returns nil while nothing may be collected: a member's present incarnation has
 // acknowledged nothing, or knew more than is here when it did, or a restored device has not
-// audited with every other yet, or something is held that cannot be read. Needs writing.
-func (r *Replica) knowledge() *knowledge {
+// audited with every other yet, or something is held that cannot be read. What others know of a
+// frozen writer is not waited for. Needs writing.
+func (r *Replica) knowledge(frozen map[ident.Writer]Freeze) *knowledge {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	members := r.members()
@@ -103,12 +108,24 @@ func (r *Replica) knowledge() *knowledge {
 			continue
 		}
 		a, ok := r.acks[d]
-		if !ok || a.Incarnation < r.line.current(d) || !k.own.Covers(a.Claims) {
+		if !ok || a.Incarnation < r.line.current(d) || !k.own.Covers(believed(a.Claims, frozen)) {
 			return nil
 		}
 		k.theirs = append(k.theirs, a.Claims)
 	}
 	return k
+}
+
+// believed is c without what is refused of frozen writers.
+func believed(c Claims, frozen map[ident.Writer]Freeze) Claims {
+	for w, f := range frozen {
+		if n := min(c.Upto(w), f.From-1); n < c.Upto(w) {
+			if c = c.Without(w); n > 0 {
+				c = c.Raise(Dot{Writer: w, Seq: n})
+			}
+		}
+	}
+	return c
 }
 
 func (r *Replica) isMember(members []ident.DeviceID, d ident.DeviceID) bool {

@@ -3,6 +3,7 @@ package namespace
 import (
 	"encoding/binary"
 	"io"
+	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace/merge"
@@ -56,6 +57,9 @@ func (r *Replica) Link(id, dir NodeID, name string) (Entry, error) {
 		t.revive(f)
 		s = t.own(s)
 		target := t.node(s.it.ID)
+		if slices.Contains(s.it.Twins, id) { // hidden by its name, but not by a link to it
+			target = t.node(id)
+		}
 		if gs, _ := target.parts(); !gs[0].Bytes.Link.IsZero() {
 			return link, errs.E(op, errs.Forbidden, "", nil) // a link to nothing
 		}

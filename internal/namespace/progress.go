@@ -76,11 +76,19 @@ func decodeProgress(row []byte) (*progress, error) {
 }
 
 // progressOf is what the peer is told of its unfinished session, and which batches of closed
-// incarnations are here: those need not come again, though not all in them may be claimed.
+// incarnations are here: those need not come again, though not all in them may be claimed; nor
+// what is refused of a frozen writer.
 // Needs applying and mu.
 func (r *Replica) progressOf(peer ident.DeviceID) (out Progress) {
 	if p := r.unfinished[peer]; p != nil {
 		out = p.list()
+	}
+	for w, f := range r.frozen { // nothing of it needs to come once more
+		if h := r.heads[w]; h.last >= f.From && r.claims.Upto(w) == f.From-1 {
+			for i := range out {
+				out[i] = merge.Claims{Vector: out[i]}.Raise(Dot{Writer: w, Seq: h.last}).Vector
+			}
+		}
 	}
 	if len(r.line.newest) == 0 {
 		return out

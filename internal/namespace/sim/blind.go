@@ -1,6 +1,10 @@
 package sim
 
-import "maps"
+import (
+	"maps"
+
+	"github.com/shelffs/shelf/internal/namespace"
+)
 
 // A device without keys runs the causal register store alone. It takes part in all that
 // befalls devices, and nobody works there.
@@ -27,8 +31,9 @@ func (w *world) unseen() *device {
 
 // holdsSame: a device without keys holds what a member does, once both claim the same and
 // nothing is under way (invariant 23). What some have forgotten as dead others may still hold.
+// Who cannot open a record cannot refuse it for what is in it.
 func (w *world) holdsSame(member, blind *device) {
-	x, y := member.names.Claims(), blind.names.Claims()
+	x, y := honest(member.names.Claims()), honest(blind.names.Claims())
 	if !x.Covers(y) || !y.Covers(x) {
 		w.fail("a device without keys holds the same", "%s claims\n%v\nand %s\n%v", deviceName(member.i), x, deviceName(blind.i), y)
 	}
@@ -37,6 +42,9 @@ func (w *world) holdsSame(member, blind *device) {
 	}
 	w.stats.Met["devices without keys compared"]++
 	ours, theirs := member.dump(), blind.dump()
+	for _, all := range []map[namespace.Dot]string{ours, theirs} {
+		maps.DeleteFunc(all, func(d namespace.Dot, _ string) bool { return isLiar(d.Writer) })
+	}
 	if maps.Equal(ours, theirs) {
 		return
 	}

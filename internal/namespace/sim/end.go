@@ -14,6 +14,7 @@ func (w *world) end() {
 			d.crash(d.keep)
 		}
 	}
+	w.lieAgain()
 	w.heal()
 	w.agree()
 	w.copies()

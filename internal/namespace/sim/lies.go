@@ -19,6 +19,7 @@ type chain struct {
 	who    int
 	kind   string
 	frames []lyingFrame
+	heard  map[*device]bool // by whom
 }
 
 // lyingFrame is all of a session, and what is claimed at its end.
@@ -85,10 +86,26 @@ func (w *world) lie(d *device, s *Step) {
 		w.stores = append(w.stores, &his)
 	}
 	w.stats.Met["lies"]++
+	c.heard[d] = true
+	w.hear(d, c)
+}
+
+// lieAgain: who was cut short hears the whole of it, for what nobody can claim is sent for ever.
+func (w *world) lieAgain() {
+	for _, c := range w.liars {
+		for _, d := range w.devices {
+			if c != nil && c.heard[d] {
+				w.hear(d, c)
+			}
+		}
+	}
+}
+
+func (w *world) hear(d *device, c *chain) {
 	id := c.id()
 	for _, f := range c.frames { // each a session
 		err := d.names.Apply(ctx, id, f.bytes)
-		if d.seen = nil; d.broke(err) {
+		if d.seen = nil; d.broke(err) || errs.Is(err, errs.Stale) { // it listens to nobody now
 			return
 		}
 		if err != nil && !errs.Is(err, errs.Corrupt) {
@@ -106,6 +123,23 @@ func (w *world) lie(d *device, s *Step) {
 	if w.check {
 		d.checkView()
 	}
+}
+
+func isLiar(w ident.Writer) bool {
+	for i := range liars {
+		if w.Device == deviceID(liar+i) {
+			return true
+		}
+	}
+	return w.Device == deviceID(stranger)
+}
+
+// honest is c without what is claimed of liars.
+func honest(c namespace.Claims) namespace.Claims {
+	for i := range liars {
+		c = c.Without(ident.Writer{Device: deviceID(liar + i), Incarnation: 1})
+	}
+	return c
 }
 
 // unfooled: nothing of a lie is shown.
@@ -126,7 +160,7 @@ func (c *chain) id() ident.DeviceID {
 }
 
 func newChain(who int, kind string) *chain {
-	c := &chain{who: who, kind: kind}
+	c := &chain{who: who, kind: kind, heard: map[*device]bool{}}
 	f := &forger{by: ident.Writer{Device: c.id(), Incarnation: 1}, share: share, epoch: 1, version: 1, first: 1}
 	f.node = nodeID{0: 0xee, 7: byte(who)} // an honest file
 	f.place("honest "+deviceName(liar+who), namespace.Root)

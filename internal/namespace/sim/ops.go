@@ -310,7 +310,7 @@ func (a *action) link() {
 		return
 	}
 	if n.ID != e.ID || n.Nlink != e.Nlink+1 || n.Content != e.Content {
-		a.w.fail("read your writes", "linked %+v", n)
+		a.w.fail("read your writes", "%+v linked as %+v", e, n)
 	}
 	a.shows(dir.ID, name, e.ID, contentOf(&e))
 }

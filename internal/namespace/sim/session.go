@@ -168,6 +168,11 @@ func (w *world) missing(claims namespace.Claims) (n int) {
 	for _, d := range w.devices {
 		n += int(d.names.Written() - claims.Upto(d.names.Writer()))
 	}
+	for _, c := range w.liars {
+		if c != nil {
+			n += int(c.frames[len(c.frames)-1].upto)
+		}
+	}
 	return n
 }
 
