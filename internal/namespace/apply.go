@@ -2,7 +2,6 @@ package namespace
 
 import (
 	"context"
-	"encoding/binary"
 	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
@@ -229,10 +228,8 @@ func (r *Replica) withHeld(c Claims) (Claims, error) {
 			continue
 		}
 		for order := range 3 {
-			prefix := r.keys.dots(order, uint32(num))
-			rng := kv.Range{Prefix: prefix, From: r.keys.dot(order, uint32(num), c.Upto(w)), After: true, KeysOnly: true}
-			if err := r.cfg.DB.ScanRange(rng, func(k kv.Key, _ []byte) bool {
-				held = append(held, Dot{Writer: w, Seq: binary.BigEndian.Uint64(k[len(prefix):])})
+			if err := r.keys.eachDot(r.cfg.DB, order, uint32(num), w, c.Upto(w)+1, func(d Dot) bool {
+				held = append(held, d)
 				return true
 			}); err != nil {
 				return c, err

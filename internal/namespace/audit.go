@@ -2,7 +2,6 @@ package namespace
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"slices"
@@ -249,22 +248,6 @@ func (r *Replica) drop(op string, dots []Dot) error {
 	})
 }
 
-// registerOf finds the register that holds a dot.
-func (t *tx) registerOf(d Dot) (regID, bool) {
-	num := slices.Index(t.writers, d.Writer)
-	if num < 0 {
-		return regID{}, false
-	}
-	for order := range 3 {
-		if row := t.get(t.keys.dot(order, uint32(num), d.Seq)); row != nil {
-			id, err := decodeReg(row)
-			t.fail(err)
-			return id, err == nil
-		}
-	}
-	return regID{}, false
-}
-
 type sum128 = [16]byte
 
 // spanSum is what one side holds of a span.
@@ -281,9 +264,7 @@ func sumOf(src kv.Reader, r *Replica, s span, claims *Claims) (out spanSum, err 
 		return out, nil
 	}
 	var x state
-	prefix := r.keys.dots(s.order, num)
-	err = src.ScanRange(kv.Range{Prefix: prefix, From: r.keys.dot(s.order, num, s.first), KeysOnly: true}, func(k kv.Key, _ []byte) bool {
-		d := Dot{Writer: s.writer, Seq: binary.BigEndian.Uint64(k[len(prefix):])}
+	err = r.keys.eachDot(src, s.order, num, s.writer, s.first, func(d Dot) bool {
 		if d.Seq > s.last {
 			return false
 		}

@@ -89,6 +89,19 @@ func (c *checker) scan(table byte, fn func(k kv.Key, row []byte) error) error {
 	return err
 }
 
+// scanKeys is scan for rows of which the key is all; fn gets the whole of it.
+func (c *checker) scanKeys(table byte, fn func(k kv.Key) error) error {
+	var bad error
+	err := c.t.src.ScanKeys(c.t.db.Key(table), func(k kv.Key) bool {
+		bad = fn(k)
+		return bad == nil
+	})
+	if bad != nil {
+		return bad
+	}
+	return err
+}
+
 // load reads all registers that lie in nodes, past every cache.
 func (c *checker) load() error {
 	c.nodes = map[NodeID]*merge.Node{}

@@ -190,17 +190,17 @@ func (c *checker) subs(d *derived) error {
 // dots compares the index of live versions.
 func (c *checker) dots(d *derived) error {
 	n := 0
-	err := c.scan(tableDots, func(k kv.Key, row []byte) error {
+	err := c.scanKeys(tableDots, func(k kv.Key) error {
 		n++
-		if len(k) != 1+4+8 {
+		if len(k) < dotKindAt {
 			return corruptRow("dot")
 		}
-		order, writer, seq := int(k[0]), binary.BigEndian.Uint32(k[1:]), binary.BigEndian.Uint64(k[5:])
+		order, writer, seq := int(k[1]), binary.BigEndian.Uint32(k[2:]), dotSeq(k)
 		if int(writer) >= len(c.t.writers) {
 			return corruptRow("dot")
 		}
 		dot := Dot{Writer: c.t.writers[writer], Seq: seq}
-		got, err := decodeReg(row)
+		got, err := c.t.keys.register(c.t.src, k)
 		if err != nil {
 			return err
 		}

@@ -132,13 +132,11 @@ func (t *tx) rows(b *kv.Batch) {
 			t.fail(b.Set(t.keys.dir(id), d.encode()))
 		}
 	}
+	for _, x := range t.leftRows {
+		t.fail(t.keys.setDot(b, w.number(x.dot.Writer), x.dot.Seq, x.dotChange))
+	}
 	for d, c := range t.dotRows {
-		k := t.keys.dot(c.order, w.number(d.Writer), d.Seq)
-		if c.live {
-			t.fail(b.Set(k, encodeReg(c.id)))
-		} else {
-			t.fail(b.Delete(k))
-		}
+		t.fail(t.keys.setDot(b, w.number(d.Writer), d.Seq, c))
 	}
 	for id, of := range t.origins {
 		if of.IsZero() {

@@ -268,11 +268,9 @@ func (d *Delta) closed(w ident.Writer) bool {
 // the peer.
 func (d *Delta) lives(num uint32, w ident.Writer, first, last uint64) (found bool, err error) {
 	for order := 0; order < 3 && !found && err == nil; order++ {
-		prefix := d.t.keys.dots(order, num)
-		err = d.snap.ScanRange(kv.Range{Prefix: prefix, From: d.t.keys.dot(order, num, first), KeysOnly: true}, func(k kv.Key, _ []byte) bool {
-			seq := binary.BigEndian.Uint64(k[len(prefix):])
-			found = seq <= last && !d.theirs.Has(Dot{Writer: w, Seq: seq})
-			return seq < last && !found
+		err = d.t.keys.eachDot(d.snap, order, num, w, first, func(x Dot) bool {
+			found = x.Seq <= last && !d.theirs.Has(x)
+			return x.Seq < last && !found
 		})
 	}
 	return found, err
@@ -281,14 +279,13 @@ func (d *Delta) lives(num uint32, w ident.Writer, first, last uint64) (found boo
 // dots yields the live records of a writer, of one class, that the peer does not claim.
 func (d *Delta) dots(order int, num uint32, w ident.Writer, yield func(item) bool) bool {
 	after := max(d.theirs.Upto(w), d.progress.upto(order, w))
-	prefix := d.t.keys.dots(order, num)
 	more := true
-	err := d.snap.ScanRange(kv.Range{Prefix: prefix, From: d.t.keys.dot(order, num, after), After: true}, func(k kv.Key, row []byte) bool {
-		dot := Dot{Writer: w, Seq: binary.BigEndian.Uint64(k[len(prefix):])}
+	err := d.snap.ScanRange(d.t.keys.dotsFrom(order, num, after+1), func(k kv.Key, _ []byte) bool {
+		dot := Dot{Writer: w, Seq: dotSeq(k)}
 		if d.theirs.Has(dot) {
 			return true
 		}
-		id, err := decodeReg(row)
+		id, err := d.t.keys.register(d.snap, k)
 		if more = d.check(err); !more {
 			return false
 		}

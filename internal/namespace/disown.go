@@ -113,9 +113,10 @@ func (r *Replica) disown(line lineage, voids []void) error {
 		}
 		after(r.keys.batches(v.num), r.keys.batch(v.num, v.end.last), func(k kv.Key, _ uint64) { rows = append(rows, k.Clone()) })
 		for order := range 3 {
-			after(r.keys.dots(order, v.num), r.keys.dot(order, v.num, v.end.last), func(_ kv.Key, seq uint64) {
-				t.drop(Dot{Writer: v.writer, Seq: seq})
-			})
+			t.fail(r.keys.eachDot(r.cfg.DB, order, v.num, v.writer, v.end.last+1, func(d Dot) bool {
+				t.drop(d)
+				return true
+			}))
 		}
 		kept := claims.Upto(v.writer)
 		if claims = claims.Without(v.writer); min(kept, v.end.last) > 0 {

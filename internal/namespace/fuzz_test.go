@@ -176,7 +176,7 @@ func FuzzRow(f *testing.F) {
 		_, _, _ = decodeSub(e.ID, regXattr, p, r.writers)
 		_, _ = decodeName(p)
 		_, _ = decodeDir(p)
-		_, _ = decodeReg(p)
+		_, _ = r.keys.register(r.cfg.DB, p)
 		_, _ = decodeHead(p)
 		var s state
 		_ = s.decode(p)

@@ -2,12 +2,10 @@ package namespace
 
 import (
 	"bytes"
-	"encoding/binary"
 	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
-	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/namespace/merge"
 	"github.com/shelffs/shelf/internal/wire"
 )
@@ -334,10 +332,8 @@ func (r *Replica) holdsMore() (more bool) {
 			continue
 		}
 		for order := 0; order < 3 && !more; order++ {
-			prefix := r.keys.dots(order, uint32(num))
-			rng := kv.Range{Prefix: prefix, From: r.keys.dot(order, uint32(num), r.claims.Upto(w)), After: true, KeysOnly: true}
-			err := r.cfg.DB.ScanRange(rng, func(k kv.Key, _ []byte) bool {
-				more = !r.claims.Has(Dot{Writer: w, Seq: binary.BigEndian.Uint64(k[len(prefix):])})
+			err := r.keys.eachDot(r.cfg.DB, order, uint32(num), w, r.claims.Upto(w)+1, func(d Dot) bool {
+				more = !r.claims.Has(d)
 				return !more
 			})
 			more = more || err != nil

@@ -164,7 +164,7 @@ func (d *rowDecoder) device() (id ident.DeviceID) {
 }
 
 func decodeFormer(k FormerKey, row []byte, writers []ident.Writer) (Former, error) {
-	d := rowDecoder{decoder{b: row}, writers}
+	d := rowDecoder{decoder: decoder{b: row}, writers: writers}
 	version := d.byte()
 	f := Former{Key: k, Entry: Entry{ID: d.id(), Parent: d.id(), Name: d.string(), Nlink: 1}}
 	body := d.body(f.ID)

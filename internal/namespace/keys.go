@@ -18,7 +18,7 @@ const (
 	tableDir        = 'i' // directory → how many live in it, when that last changed
 	tableOrigin     = 'o' // id of a conflict copy → the file that holds its bytes
 	tableLinks      = 'k' // file, hard link node
-	tableDots       = 'l' // class order, writer number, sequence → register: the live versions
+	tableDots       = 'l' // the live versions: dots.go
 	tableBatches    = 'b' // writer number, first sequence → signed batch
 	tableWriters    = 'w' // writer number → writer
 	tableHeads      = 'c' // writer number → last sequence and hash of its newest batch
@@ -70,12 +70,6 @@ func (k keys) sub(id regID) kv.Key {
 
 func u32(n uint32) kv.Part { return kv.Plain(binary.BigEndian.AppendUint32(nil, n)) }
 
-func (k keys) dots(order int, writer uint32) kv.Key {
-	return k.db.Key(tableDots, kv.Plain([]byte{byte(order)}), u32(writer))
-}
-func (k keys) dot(order int, writer uint32, seq uint64) kv.Key {
-	return k.db.Key(tableDots, kv.Plain([]byte{byte(order)}), u32(writer), kv.U64(seq))
-}
 func (k keys) batches(writer uint32) kv.Key { return k.db.Key(tableBatches, u32(writer)) }
 func (k keys) batch(writer uint32, first uint64) kv.Key {
 	return k.db.Key(tableBatches, u32(writer), kv.U64(first))

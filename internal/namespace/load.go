@@ -113,14 +113,12 @@ func (r *Replica) loadPending() error {
 	top := r.own.last
 	t := r.reader()
 	for order := range 3 {
-		prefix := r.keys.dots(order, r.selfNum)
-		rng := kv.Range{Prefix: prefix, From: r.keys.dot(order, r.selfNum, r.own.last), After: true}
-		t.fail(r.cfg.DB.ScanRange(rng, func(k kv.Key, row []byte) bool {
-			id, err := decodeReg(row)
+		t.fail(r.cfg.DB.ScanRange(r.keys.dotsFrom(order, r.selfNum, r.own.last+1), func(k kv.Key, _ []byte) bool {
+			id, err := r.keys.register(r.cfg.DB, k)
 			if t.fail(err); err != nil {
 				return false
 			}
-			seq := binary.BigEndian.Uint64(k[len(prefix):])
+			seq := dotSeq(k)
 			top = max(top, seq)
 			live[seq] = written{id: id}
 			return true

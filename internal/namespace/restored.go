@@ -349,14 +349,12 @@ func (r *Replica) ownAfter(num uint32, seq uint64) (ownLive, error) {
 	first := map[regID]uint64{}
 	var bad error
 	for order := range 3 {
-		prefix := r.keys.dots(order, num)
-		rng := kv.Range{Prefix: prefix, From: r.keys.dot(order, num, seq), After: true}
-		if err := r.cfg.DB.ScanRange(rng, func(k kv.Key, row []byte) bool {
-			id, err := decodeReg(row)
+		if err := r.cfg.DB.ScanRange(r.keys.dotsFrom(order, num, seq+1), func(k kv.Key, _ []byte) bool {
+			id, err := r.keys.register(r.cfg.DB, k)
 			if bad = err; err != nil {
 				return false
 			}
-			n := binary.BigEndian.Uint64(k[len(prefix):])
+			n := dotSeq(k)
 			out.dots[id] = append(out.dots[id], n)
 			if f, ok := first[id]; !ok || n < f {
 				first[id] = n

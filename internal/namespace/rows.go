@@ -14,17 +14,27 @@ func corruptRow(table string) error {
 	return errs.E("namespace.row", errs.Corrupt, table, nil)
 }
 
-// appendVersion appends the local form of a version: writers by number, the past short if it
-// is only the version itself.
-func (t *writerTable) appendVersion(b []byte, n NodeID, v *merge.Version) []byte {
-	alone := len(v.Past.Vector) == 1 && len(v.Past.Except) == 0
+// The flags of a version in a row, above its class.
+const (
+	flagAlone = 0x80 // the past is only the version itself
+	flagNext  = 0x40 // of the same writer and stamp as the version before in the row, the next in sequence
+	classMask = 0x3f
+)
+
+// appendVersion appends the local form of a version: writers by number, what most versions have in
+// common by a flag. before is the version before it in the row.
+func (t *writerTable) appendVersion(b []byte, n NodeID, v, before *merge.Version) []byte {
 	flags := byte(v.Class)
+	alone := len(v.Past.Vector) == 1 && len(v.Past.Except) == 0
 	if alone {
-		flags |= 0x80
+		flags |= flagAlone
 	}
-	b = append(b, flags)
-	b = t.appendDot(b, v.Dot)
-	b = binary.BigEndian.AppendUint64(b, uint64(v.T))
+	if before != nil && v.T == before.T && v.Dot == after(before.Dot) {
+		b = append(b, flags|flagNext)
+	} else {
+		b = t.appendDot(append(b, flags), v.Dot)
+		b = appendStamp(b, v.T)
+	}
 	if !alone {
 		for _, list := range [][]Dot{v.Past.Vector, v.Past.Except} {
 			b = appendUvarint(b, uint64(len(list)))
@@ -36,6 +46,22 @@ func (t *writerTable) appendVersion(b []byte, n NodeID, v *merge.Version) []byte
 	return appendValue(b, n, v)
 }
 
+// after is the dot of the next write of its writer.
+func after(d Dot) Dot { return Dot{Writer: d.Writer, Seq: d.Seq + 1} }
+
+// appendStamp appends milliseconds and counter, of which the latter is nearly always small.
+func appendStamp(b []byte, s merge.Stamp) []byte {
+	return appendUvarint(appendUvarint(b, uint64(s>>16)), uint64(s&0xffff))
+}
+
+func (d *decoder) stamp() merge.Stamp {
+	ms, n := d.uvarint(), d.uvarint()
+	if ms >= 1<<48 || n > 0xffff {
+		d.fail()
+	}
+	return merge.Stamp(ms<<16 | n)
+}
+
 func (t *writerTable) appendDot(b []byte, d Dot) []byte {
 	return appendUvarint(appendUvarint(b, uint64(t.number(d.Writer))), d.Seq)
 }
@@ -44,6 +70,7 @@ func (t *writerTable) appendDot(b []byte, d Dot) []byte {
 type rowDecoder struct {
 	decoder
 	writers []ident.Writer
+	before  *merge.Version // the last that was read
 }
 
 func (d *rowDecoder) dot() Dot {
@@ -69,72 +96,108 @@ func (d *rowDecoder) dotList() []Dot {
 
 func (d *rowDecoder) version(id regID) *merge.Version {
 	flags := d.byte()
-	v := &merge.Version{Class: merge.Class(flags & 0x7f), Dot: d.dot()}
-	if t := d.take(8); t != nil {
-		v.T = merge.Stamp(binary.BigEndian.Uint64(t))
+	v := &merge.Version{Class: merge.Class(flags & classMask)}
+	switch {
+	case flags&flagNext == 0:
+		v.Dot, v.T = d.dot(), d.stamp()
+	case d.before == nil:
+		d.fail()
+	default:
+		v.Dot, v.T = after(d.before.Dot), d.before.T
 	}
-	if flags&0x80 != 0 {
+	if flags&flagAlone != 0 {
 		v.Past.Vector = []Dot{v.Dot}
 	} else {
 		v.Past.Vector, v.Past.Except = d.dotList(), d.dotList()
 	}
 	d.value(id, v)
+	d.before = v
 	return v
 }
 
-func (d *rowDecoder) register(id regID) merge.Register {
-	n := d.count(12)
+// register reads n versions.
+func (d *rowDecoder) register(id regID, n int) merge.Register {
 	if n == 0 {
 		return nil
 	}
-	r := make(merge.Register, 0, n)
-	for range n {
-		r = append(r, d.version(id))
+	r := make(merge.Register, n)
+	for i := range r {
+		r[i] = d.version(id)
 	}
 	return r
 }
 
-func (t *writerTable) appendRegister(b []byte, n NodeID, r merge.Register) []byte {
-	b = appendUvarint(b, uint64(len(r)))
-	for _, v := range r {
-		b = t.appendVersion(b, n, v)
-	}
-	return b
-}
-
 var nodeRegs = [...]regKind{regPlace, regBytes, regMode, regOwner, regTimes}
 
+// A node's row: u8 version=2 | u8 which registers hold versions, by bits in the order of nodeRegs |
+// for each its versions. If any holds more than one, bit 7 is set and their number stands before
+// the versions of each.
+const (
+	nodeVersion = 2
+	nodeSeveral = 0x80
+)
+
 func (t *writerTable) encodeNode(n *merge.Node) []byte {
-	b := append(make([]byte, 0, 256), rowVersion)
+	b := append(make([]byte, 0, 256), nodeVersion, 0)
+	for i, k := range nodeRegs {
+		switch r := *register(n, k); {
+		case len(r) > 1:
+			b[1] |= nodeSeveral | 1<<i
+		case len(r) > 0:
+			b[1] |= 1 << i
+		}
+	}
+	several := b[1]&nodeSeveral != 0
+	var before *merge.Version
 	for _, k := range nodeRegs {
-		b = t.appendRegister(b, n.ID, *register(n, k))
+		r := *register(n, k)
+		if several && len(r) > 0 {
+			b = appendUvarint(b, uint64(len(r)))
+		}
+		for _, v := range r {
+			b = t.appendVersion(b, n.ID, v, before)
+			before = v
+		}
 	}
 	return b
 }
 
 func decodeNode(id NodeID, row []byte, writers []ident.Writer, n *merge.Node) error {
 	n.ID = id
-	d := rowDecoder{decoder{b: row}, writers}
-	version := d.byte()
-	for _, k := range nodeRegs {
-		*register(n, k) = d.register(regID{node: id, kind: k})
+	d := rowDecoder{decoder: decoder{b: row}, writers: writers}
+	version, bits := d.byte(), d.byte()
+	for i, k := range nodeRegs {
+		count := int(bits >> i & 1)
+		if bits&nodeSeveral != 0 && count > 0 {
+			count = d.count(minVersion)
+		}
+		*register(n, k) = d.register(regID{node: id, kind: k}, count)
 	}
-	if !d.end() || version != rowVersion {
+	if !d.end() || version != nodeVersion || bits&^nodeSeveral >= 1<<len(nodeRegs) {
 		return corruptRow("node")
 	}
 	return nil
 }
 
+// minVersion is how many bytes a version takes at least.
+const minVersion = 1
+
 // encodeSub and decodeSub are for rows of one register with a name of its own.
 func (t *writerTable) encodeSub(id regID, r merge.Register) []byte {
-	return t.appendRegister(appendString([]byte{rowVersion}, id.sub), id.node, r)
+	b := appendUvarint(appendString([]byte{rowVersion}, id.sub), uint64(len(r)))
+	var before *merge.Version
+	for _, v := range r {
+		b = t.appendVersion(b, id.node, v, before)
+		before = v
+	}
+	return b
 }
 
 func decodeSub(node NodeID, kind regKind, row []byte, writers []ident.Writer) (regID, merge.Register, error) {
-	d := rowDecoder{decoder{b: row}, writers}
+	d := rowDecoder{decoder: decoder{b: row}, writers: writers}
 	version := d.byte()
 	id := regID{node: node, kind: kind, sub: d.string()}
-	r := d.register(id)
+	r := d.register(id, d.count(minVersion))
 	if !d.end() || version != rowVersion || !validSub(id) {
 		return regID{}, nil, corruptRow("register")
 	}
@@ -201,20 +264,4 @@ func decodeDir(row []byte) (dirRow, error) {
 		return dirRow{}, corruptRow("directory")
 	}
 	return r, nil
-}
-
-// regName is how the rows of tableDots name a register.
-func encodeReg(id regID) []byte {
-	b := append([]byte{rowVersion}, id.node[:]...)
-	return appendString(append(b, byte(id.kind)), id.sub)
-}
-
-func decodeReg(row []byte) (regID, error) {
-	d := decoder{b: row}
-	version := d.byte()
-	id := regID{node: d.id(), kind: regKind(d.byte()), sub: d.string()}
-	if !d.end() || version != rowVersion {
-		return regID{}, corruptRow("dot")
-	}
-	return id, nil
 }

@@ -18,6 +18,7 @@ type changes struct {
 	written   []written
 	also      func(*kv.Batch) // adds rows of its own to the commit
 	dotRows   map[Dot]dotChange
+	leftRows  []leftRow         // of versions that go from one register to another
 	origins   map[NodeID]NodeID // rows of tableOrigin to write; zero: to delete
 	linkRows  map[linkKey]bool  // rows of tableLinks to write or delete
 	queue     []*node           // touched since the last settle
@@ -39,6 +40,11 @@ type dotChange struct {
 	id    regID
 	order int
 	live  bool
+}
+
+type leftRow struct {
+	dot Dot
+	dotChange
 }
 
 func newChanges() *changes {
@@ -70,6 +76,9 @@ func (t *tx) replace(id regID, now merge.Register) {
 	for _, v := range now {
 		if !slices.Contains(old, v) {
 			t.refer(v.Place, 1)
+			if c, ok := t.dotRows[v.Dot]; ok && c.id != id { // it has left another register
+				t.leftRows = append(t.leftRows, leftRow{v.Dot, c})
+			}
 			t.dotRows[v.Dot] = dotChange{id, v.Class.Order(), true}
 		}
 	}
