@@ -12,6 +12,7 @@ import (
 
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -25,39 +26,31 @@ const (
 	conflictNamed    = 50 // conflicts that one notice lists
 )
 
-// conflicts knows how many conflicts there are, and which have been told.
+// conflicts knows how many conflicts there are, and which have been told. What was not told when
+// the process ended, however it ended, is told by the next.
 type conflicts struct {
 	names   *namespace.Replica
 	watcher *namespace.Watcher
-	known   map[conflictID]bool // of the goroutine that watches
+	told    toldConflicts // of the goroutine that watches
+	missed  bool          // there was something to tell in the beginning
 
 	stale atomic.Bool // count may be another one now
 	mu    sync.Mutex
 	count int
 }
 
-// conflictID is one version that shows beside its name.
-type conflictID struct{ dir, id namespace.NodeID }
-
-// begin takes what is there for known. It comes before the first change from elsewhere.
-func (c *conflicts) begin(ctx context.Context, names *namespace.Replica) error {
+// begin finds out what is there and was told. It comes before the first change from elsewhere.
+func (c *conflicts) begin(ctx context.Context, names *namespace.Replica, db *kv.DB) error {
 	c.names, c.watcher = names, names.Watch()
 	all, err := names.Clashes(ctx)
+	if err == nil {
+		err = c.told.load(db)
+	}
 	if err != nil {
 		return err
 	}
-	c.known, c.count = conflictIDs(all), len(all)
+	c.count, c.missed = len(all), len(c.told.fresh(all)) > 0
 	return nil
-}
-
-func conflictIDs(all []namespace.Clash) map[conflictID]bool {
-	ids := map[conflictID]bool{}
-	for _, c := range all {
-		for _, v := range c.Versions[1:] {
-			ids[conflictID{c.Dir, v.ID}] = true
-		}
-	}
-	return ids
 }
 
 func (c *conflicts) changed() { c.stale.Store(true) }
@@ -76,36 +69,40 @@ func (c *conflicts) Count(ctx context.Context) int {
 	return c.count
 }
 
-// watch calls tell with the conflicts that are new, after each burst, until ctx ends.
-func (c *conflicts) watch(ctx context.Context, log *slog.Logger, tell func([]namespace.Clash)) {
-	for {
-		news, err := c.watcher.Next(ctx)
-		if err != nil {
-			return
+// watch calls tell with the conflicts that are new, after each burst, until ctx ends. tell says
+// of each, by done, that it has been told.
+func (c *conflicts) watch(ctx context.Context, log *slog.Logger, tell func(fresh []namespace.Clash, done func([]namespace.Clash))) {
+	done := func(cs []namespace.Clash) {
+		if err := c.told.add(cs); err != nil {
+			log.Warn("it could not be noted which conflicts were told", "err", err)
 		}
-		if !concernsConflicts(news) {
-			continue
+	}
+	for due := c.missed; ; due = false {
+		if !due {
+			news, err := c.watcher.Next(ctx)
+			if err != nil {
+				return
+			}
+			if !concernsConflicts(news) {
+				continue
+			}
 		}
 		c.changed()
 		if !c.settle(ctx) {
 			return
 		}
 		all, err := c.names.Clashes(ctx)
+		if err == nil {
+			err = c.told.keep(all)
+		}
 		if err != nil {
 			if !errs.Is(err, errs.Interrupted) {
 				log.Warn("conflicts could not be listed", "err", err)
 			}
 			continue
 		}
-		var fresh []namespace.Clash
-		for _, x := range all {
-			if slices.ContainsFunc(x.Versions[1:], func(v namespace.ClashVersion) bool { return !c.known[conflictID{x.Dir, v.ID}] }) {
-				fresh = append(fresh, x)
-			}
-		}
-		c.known = conflictIDs(all)
-		if len(fresh) > 0 {
-			tell(fresh)
+		if fresh := c.told.fresh(all); len(fresh) > 0 {
+			tell(fresh, done)
 		}
 	}
 }
@@ -146,22 +143,30 @@ func concernsConflicts(news []namespace.Change) bool {
 // settings.
 func (d *daemon) watchConflicts(ctx context.Context) {
 	hook := hook{command: d.start.OnConflict, home: d.home.Dir(), limit: hookTime, log: d.log}
-	d.conflicts.watch(ctx, d.log, func(fresh []namespace.Clash) {
+	d.conflicts.watch(ctx, d.log, func(fresh []namespace.Clash, done func([]namespace.Clash)) {
 		d.log.Info("new conflicts: see shelf conflicts", "count", len(fresh))
 		if hook.command == "" {
+			done(fresh)
 			return
 		}
-		for _, e := range d.notices(ctx, fresh) {
-			if ctx.Err() == nil {
-				hook.run(ctx, e)
+		for _, n := range d.notices(ctx, fresh) {
+			if hook.run(ctx, n.ConflictEvent); ctx.Err() != nil { // perhaps it heard nothing of it
+				return
 			}
+			done(n.about)
 		}
 	})
 }
 
+// notice is an event and what it tells.
+type notice struct {
+	controlapi.ConflictEvent
+	about []namespace.Clash
+}
+
 // notices folds conflicts by folder; those of too many folders become one notice about what the
 // folders have in common.
-func (d *daemon) notices(ctx context.Context, fresh []namespace.Clash) []controlapi.ConflictEvent {
+func (d *daemon) notices(ctx context.Context, fresh []namespace.Clash) []notice {
 	groups := map[string][]namespace.Clash{}
 	for _, c := range fresh {
 		dir := path.Dir("/" + c.Path)
@@ -170,7 +175,7 @@ func (d *daemon) notices(ctx context.Context, fresh []namespace.Clash) []control
 	if len(groups) > conflictNotices {
 		groups = map[string][]namespace.Clash{commonFolder(fresh): fresh}
 	}
-	var out []controlapi.ConflictEvent
+	var out []notice
 	for dir, cs := range groups {
 		e := controlapi.ConflictEvent{Event: "conflict", Folder: dir, Count: len(cs), Mount: d.mounts.where().Path, Devices: []string{}}
 		for i, c := range cs {
@@ -185,9 +190,9 @@ func (d *daemon) notices(ctx context.Context, fresh []namespace.Clash) []control
 		}
 		slices.Sort(e.Devices)
 		e.Summary = count(len(cs), "conflict", "conflicts") + " in " + dir + ", from " + strings.Join(e.Devices, ", ")
-		out = append(out, e)
+		out = append(out, notice{e, cs})
 	}
-	slices.SortFunc(out, func(a, b controlapi.ConflictEvent) int { return strings.Compare(a.Folder, b.Folder) })
+	slices.SortFunc(out, func(a, b notice) int { return strings.Compare(a.Folder, b.Folder) })
 	return out
 }
 

@@ -179,7 +179,7 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 		return err
 	}
 	p.onClose(func(context.Context) error { return p.names.Close() })
-	if err := p.conflicts.begin(context.Background(), p.names); err != nil {
+	if err := p.conflicts.begin(context.Background(), p.names, p.meta); err != nil {
 		return err
 	}
 	p.background(p.collect)

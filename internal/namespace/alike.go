@@ -157,10 +157,14 @@ func (t *tx) alike(f folder, key string) []string {
 
 // storedAlike lists the stored names of f that have a key, sorted.
 func (t *tx) storedAlike(f folder, key string) (names []string) {
+	itself := false
 	for _, m := range f.members {
 		names = append(names, t.alikeRow(m, key)...)
+		there, err := t.src.Has(t.keys.name(m, key))
+		t.fail(err)
+		itself = itself || there
 	}
-	if validName(key) && t.stored(f, key) && slices.Contains(t.r.cfg.Spelling.Keys(key), key) {
+	if itself && slices.Contains(t.r.cfg.Spelling.Keys(key), key) {
 		names = append(names, key)
 	}
 	if len(names) > 1 {
