@@ -8,7 +8,18 @@
 // drawn and everything else come from the steps themselves. So a script that failed can be
 // shortened step by step (Shrink), printed, read, and kept as a case (testdata).
 //
+// A share has two to six devices, sometimes one without keys (blind.go). Besides what any network
+// and any machine does, a disk may be put back from an image (events.go) or copied, so that two
+// machines call themselves one device for a while (clone.go), and some who were members sign
+// nonsense (lies.go).
+//
 // What is right is said in two ways. Most invariants look at the replicas alone: all show the
 // same, nobody sees two entries of one name. Whether work was lost is asked of the oracle,
-// which knows nothing of the rules: only what the users did and saw, device by device.
+// which knows nothing of the rules: only what the users did and saw, device by device. With a
+// disk that is put back only that may be lost which nobody else can have (fate.go).
+//
+//	make sim                                       until stopped
+//	make sim N=15000 ARGS='-seed 1'                these schedules, the same each time
+//	make sim N=100000 ARGS='-seed 200001 -tally F' a piece of a million: F adds them up
+//	make sim-mutants                               each rule switched off is noticed: by what, how soon
 package sim

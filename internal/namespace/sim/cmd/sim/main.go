@@ -30,6 +30,7 @@ func main() {
 	flag.BoolVar(&o.cfg.Unnoticed, "unnoticed", false, "disks are put back that look like those that were there")
 	flag.BoolVar(&o.quiet, "quiet", false, "print only a failure, in one line")
 	flag.BoolVar(&o.expect, "expect", false, "fail if something that is to occur never did")
+	flag.StringVar(&o.tally, "tally", "", "note what has passed in this file, and print the sum of all runs noted there")
 	script := flag.String("script", "", "play this file instead")
 	cases := flag.String("cases", "", "first play all scripts in this folder")
 	flag.Parse()
@@ -50,6 +51,7 @@ type options struct {
 	cfg     sim.Config
 	quiet   bool
 	expect  bool
+	tally   string
 }
 
 // playAll plays scripts until one fails.
@@ -164,7 +166,15 @@ func (o *options) run(out io.Writer) int {
 		return 1
 	}
 	if !o.quiet {
-		report(out, total, time.Since(begun))
+		report(out, o.seed, total, time.Since(begun))
+	}
+	if o.tally != "" {
+		n, err := count(o.tally, run{o.seed, uint64(total.Schedules), o.kind()})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "tally:", err)
+			return 2
+		}
+		fmt.Fprintf(out, "%s: %d schedules have passed\n", o.tally, n)
 	}
 	if missing := total.Missing(); o.expect && len(missing) > 0 {
 		fmt.Fprintf(out, "never met: %q\n", missing)

@@ -27,9 +27,9 @@ func (x *failure) print(out io.Writer, o *options, schedules int, took time.Dura
 	fmt.Fprintf(out, "%v\n\n# shortened from %d steps; to play it again: -script FILE, or -seed %d -n 1\n%v", f, n, x.seed, s)
 }
 
-func report(out io.Writer, s *sim.Stats, took time.Duration) {
-	fmt.Fprintf(out, "%d schedules passed in %.0f s (%.0f a second): %d steps, %d sessions, of which %d were cut\n",
-		s.Schedules, took.Seconds(), float64(s.Schedules)/took.Seconds(), s.Steps, s.Sessions, s.Cut)
+func report(out io.Writer, seed uint64, s *sim.Stats, took time.Duration) {
+	fmt.Fprintf(out, "%d schedules passed, seeds %d to %d, in %.0f s (%.0f a second): %d steps, %d sessions, of which %d were cut\n",
+		s.Schedules, seed, seed+uint64(s.Schedules)-1, took.Seconds(), float64(s.Schedules)/took.Seconds(), s.Steps, s.Sessions, s.Cut)
 	table(out, "operations", s.Ops)
 	table(out, "met, while every step was checked", s.Met)
 	if m := s.Missing(); len(m) > 0 {
