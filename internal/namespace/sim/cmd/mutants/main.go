@@ -96,7 +96,7 @@ func (m *mutant) run(root, dir string, budget time.Duration, workers int, seed u
 	if err := os.WriteFile(overlay, list, 0o600); err != nil {
 		return result{}, err
 	}
-	build := exec.Command("go", "build", "-overlay", overlay, "-o", program, "./internal/namespace/sim/cmd/sim")
+	build := exec.Command("go", "build", "-ldflags=-s -w", "-overlay", overlay, "-o", program, "./internal/namespace/sim/cmd/sim")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return result{}, fmt.Errorf("does not build: %s", out)
