@@ -76,12 +76,27 @@ func (h *historic) name(c *Change) {
 
 // content is for a file that shows other bytes.
 func (h *historic) content(id NodeID) {
-	if n := h.now.nodes[id]; n != nil && n.was.bytes.Kind == File && n.was.size == 0 {
+	empty := func(was *sum) bool { return was.bytes.Kind == File && was.size == 0 }
+	if n := h.now.nodes[id]; n != nil && empty(&n.was) && len(n.was.copies) == 0 {
 		return
 	}
-	if e, ok := h.old.entryOf(id); ok && (e.Kind != File || e.Content.Size > 0) {
+	if e, ok := h.old.entryOf(id); ok && (e.Kind != File || e.Content.Size > 0 || h.contested(e)) {
 		h.keep(e, Overwritten, id)
 	}
+}
+
+// contested reports whether a state was one version of a conflict: what a decision drops is kept,
+// however young.
+func (h *historic) contested(e Entry) bool {
+	if e.Conflict != nil {
+		return true
+	}
+	f := h.old.folder(e.Parent)
+	if _, alone := h.old.fast(f, e.Name, h.old.name(f.id, e.Name).nodes); alone {
+		return false
+	}
+	g := h.old.group(f, e.Name)
+	return len(g.Derived) > 0
 }
 
 // keep writes one row, unless the state is not worth one.
@@ -102,7 +117,7 @@ func (h *historic) keep(e Entry, how How, to NodeID) {
 	case f.Local:
 		by = h.now.author
 	}
-	if h.fleeting(e, end, by) {
+	if h.fleeting(e, end, by) && !h.contested(e) {
 		return
 	}
 	if h.done == nil {

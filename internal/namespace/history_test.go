@@ -6,6 +6,7 @@ import (
 	"math/rand"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -406,4 +407,73 @@ func TestHistoryIsWhatWasSeenHere(t *testing.T) {
 		}
 		want(t, got, list...)
 	}
+}
+
+// What a decision drops can be had again, however young or empty it was.
+func TestHistoryKeepsWhatWasDropped(t *testing.T) {
+	for name, c := range map[string]struct {
+		make func(w *world)
+		keep Keep
+		want string
+	}{
+		"own edit":       {func(w *world) { w.rivals(t, mkfile(t, w.devices[0].Replica, Root, "f", 1), 5, 6) }, KeepTheirs, "f:6 overwritten"},
+		"own empty edit": {func(w *world) { w.rivals(t, mkfile(t, w.devices[0].Replica, Root, "f", 1), 5, 0) }, KeepTheirs, "f:0 overwritten"},
+		"own copy": {func(w *world) {
+			f := mkfile(t, w.devices[0].Replica, Root, "f", 1)
+			w.heal()
+			w.now = w.now.Add(time.Hour)
+			must(w.devices[1].Commit(f.ID, f.Versions, content(6), 0))
+			w.now = w.now.Add(time.Millisecond)
+			must(w.devices[0].Commit(f.ID, f.Versions, content(5), 0))
+			w.heal()
+		}, KeepTheirs, "f:6 decided"},
+		"own file beside it": {func(w *world) {
+			mkfile(t, w.devices[0].Replica, Root, "f", 5)
+			w.now = w.now.Add(time.Hour)
+			mkfile(t, w.devices[1].Replica, Root, "f", 6)
+			w.heal()
+		}, KeepTheirs, "f:6 removed"},
+		"own file with the name": {func(w *world) {
+			w.now = w.now.Add(time.Hour)
+			mkfile(t, w.devices[1].Replica, Root, "f", 6)
+			w.now = w.now.Add(time.Millisecond)
+			mkfile(t, w.devices[0].Replica, Root, "f", 5)
+			w.heal()
+		}, KeepTheirs, "f:6 replaced"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1, 2)
+			c.make(w)
+			r := w.devices[1].Replica // who has just written what it drops
+			before := shownAll(t, r)
+			if len(before) != 2 {
+				t.Fatal(before)
+			}
+			s := must(r.SettleClash(Root, "f", c.keep))
+			w.heal()
+			for _, d := range w.devices {
+				last, err := d.walkFrom()
+				if err != nil || len(last) == 0 {
+					t.Fatal("nothing was kept", err)
+				}
+				if got := fmt.Sprintf("f:%d", s.Dropped[0].Size()); !slices.ContainsFunc(last, func(f Former) bool { return fmt.Sprintf("f:%d", f.Size()) == got }) {
+					t.Errorf("%s is not among %q", got, states(last))
+				}
+			}
+			if got := states(must(r.LastChange(false))); !slices.ContainsFunc(got, func(s string) bool { return strings.HasSuffix(s, c.want[1:]) }) {
+				t.Errorf("%q, want %q", got, c.want)
+			}
+			undo(t, r, false, false)
+			if now := shownAll(t, r); !slices.Contains(now, fmt.Sprintf("f 1 %d", s.Dropped[0].Size())) && len(now) != 2 {
+				t.Errorf("%q, before it was %q", now, before)
+			}
+			must(0, r.Check())
+		})
+	}
+}
+
+// walkFrom is all history, newest first.
+func (d *device) walkFrom() (out []Former, err error) {
+	err = d.walkBack(FormerKey{Until: 1<<63 - 1}, func(f Former) bool { out = append(out, f); return true })
+	return out, err
 }
