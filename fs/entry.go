@@ -62,7 +62,7 @@ func changeTime(e *namespace.Entry) int64 {
 // entry is what the namespace shows of n now, or showed before its last name went. n.mu
 // is held.
 func (fs *FS) entry(n *inode) (namespace.Entry, error) {
-	if n.gone != nil {
+	if n.gone != nil && !fs.back(n) {
 		return *n.gone, nil
 	}
 	if p := n.past.Load(); p != nil {

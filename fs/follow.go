@@ -53,11 +53,16 @@ func (fs *FS) apply(c *namespace.Change) {
 	}
 }
 
-// refresh shows the new bytes of a file that is open here without changes of its own.
+// refresh shows the new bytes of a file that is open here without changes of its own, and of one
+// that was removed here and is back.
 func (fs *FS) refresh(n *inode) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.file == nil || n.gone != nil {
+	if n.gone != nil {
+		fs.back(n)
+		return
+	}
+	if n.file == nil {
 		return
 	}
 	if e, err := fs.cfg.Names.Get(n.node()); err == nil {
@@ -89,6 +94,10 @@ func (fs *FS) renamed(c *namespace.Change) {
 	fs.tell(dir, tell, nil)
 	fs.invalidate(c.Parent, false) // its times
 	if !c.Node.IsZero() {
+		if n := fs.table.findPinned(c.Node); n != nil {
+			fs.refresh(n) // it may have been removed here, and be back
+			fs.table.unpin(n)
+		}
 		fs.invalidate(c.Node, false) // its link count
 	}
 }

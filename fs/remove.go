@@ -76,6 +76,28 @@ func (fs *FS) vanish(n *inode, last namespace.Entry) {
 	}
 }
 
+// back notes that the namespace shows a node again whose last name was removed here while it was
+// in use: another device has changed it without having seen that. What was written here since
+// counts like any other change. It reports false if n is still gone. n.mu is held.
+func (fs *FS) back(n *inode) bool {
+	e, err := fs.cfg.Names.Get(n.node())
+	if err != nil {
+		return false
+	}
+	n.gone = nil
+	if f := n.file; f != nil {
+		f.adopt(e)
+		if f.touched {
+			fs.saver.dirty(n)
+			if f.writers == 0 {
+				f.want = true
+				fs.saver.enqueue(n, false)
+			}
+		}
+	}
+	return true
+}
+
 // Rename moves a name as renameat2 does. A file that replaces another is committed first:
 // whoever sees the new name sees the new bytes, also after a crash.
 func (fs *FS) Rename(ctx context.Context, srcDir Ino, src string, dstDir Ino, dst string, fl namespace.RenameFlag) error {

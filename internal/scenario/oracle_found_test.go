@@ -1,0 +1,49 @@
+package scenario
+
+import (
+	"os"
+	"testing"
+)
+
+// Plays of what the oracle has found.
+
+// A file that is held open where it is removed comes back by an edit of another device that had
+// not seen the removal. What is written to it from then on is written to a file like any other.
+func TestPlayRemovedWhileOpenAndBroughtBack(t *testing.T) {
+	play(t, 2, func(t *testing.T, d []actor) {
+		put(t, d[0], "/file", "base")
+		put(t, d[0], "/other", "base")
+		agree(t, d, "/file=base", "/other=base")
+		for _, a := range d { // so that its bytes are there
+			if _, err := get(a, "/file"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d[0].away()
+		put(t, d[1], "/file", "edited elsewhere")
+		put(t, d[1], "/other", "edited elsewhere")
+		d[1].away()
+		d[0].back()
+		var held []interface{ Close() error }
+		for _, p := range []string{"/file", "/other"} {
+			h, err := d[0].sys().Open(p, os.O_RDWR, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			held = append(held, h)
+			if err := d[0].sys().Unlink(p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d[1].back()
+		agree(t, d, "/file=edited elsewhere", "/other=edited elsewhere")
+		put(t, d[0], "/file", "written anew")
+		agree(t, d, "/file=written anew", "/other=edited elsewhere")
+		for _, h := range held {
+			if err := h.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		agree(t, d, "/file=written anew", "/other=edited elsewhere")
+	})
+}
