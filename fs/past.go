@@ -23,6 +23,8 @@ const historyDir = "history"
 type Past interface {
 	LookupAt(dir namespace.NodeID, name string, when int64) (namespace.Entry, error)
 	At(dir namespace.NodeID, when int64) ([]namespace.Entry, error)
+	XattrAt(id namespace.NodeID, name string, when int64) ([]byte, error)
+	ListXattrAt(id namespace.NodeID, when int64) ([]string, error)
 	Moments() ([]time.Time, error)
 }
 

@@ -35,13 +35,17 @@ func (fs *FS) Getxattr(ctx context.Context, i Ino, name string) ([]byte, error) 
 	if err := checkXattrName(name); err != nil {
 		return nil, err
 	}
-	if name == WhyAttr && n.past.Load() == nil {
+	p := n.past.Load()
+	if name == WhyAttr && p == nil {
 		if why := fs.cfg.Why(ctx, n.node()); why != "" {
 			return []byte(why), nil
 		}
 	}
-	if strings.HasPrefix(name, shelfPrefix) || fs.isGone(n) || n.past.Load() != nil {
+	if strings.HasPrefix(name, shelfPrefix) || fs.isGone(n) || p != nil && p.kind != pastShown {
 		return nil, errs.E("fs.Getxattr", errs.NoAttr, "", nil)
+	}
+	if p != nil {
+		return fs.cfg.Past.XattrAt(p.entry.ID, name, p.when)
 	}
 	return fs.cfg.Names.GetXattr(n.node(), name)
 }
@@ -75,7 +79,10 @@ func (fs *FS) Listxattr(_ context.Context, i Ino) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if fs.isGone(n) || n.past.Load() != nil {
+	switch p := n.past.Load(); {
+	case p != nil && p.kind == pastShown:
+		return fs.cfg.Past.ListXattrAt(p.entry.ID, p.when)
+	case p != nil || fs.isGone(n):
 		return nil, nil
 	}
 	return fs.cfg.Names.ListXattr(n.node())

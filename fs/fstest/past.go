@@ -2,6 +2,8 @@ package fstest
 
 import (
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -15,10 +17,19 @@ func Past(t *T, pass func(time.Duration) time.Time) {
 	t.write("/d/b", "two")
 	t.ok(t.Chmod("/d/a", 0o640))
 	t.ok(t.Symlink("a", "/d/link"))
+	for _, name := range []string{"user.changed", "user.removed", "user.stays"} {
+		t.ok(t.Setxattr("/d/a", name, []byte("then"), 0))
+	}
+	t.ok(t.Setxattr("/d", "user.dir", []byte("then"), 0))
+	t.ok(t.Setxattr("/d/b", "user.b", []byte{}, 0))
 	before := t.stat("/d/a")
 	then := at(pass(time.Hour))
 	pass(time.Hour)
 	t.write("/d/a", "ONE MORE")
+	t.ok(t.Setxattr("/d/a", "user.changed", []byte("now"), 0))
+	t.ok(t.Setxattr("/d/a", "user.new", []byte("now"), 0))
+	t.ok(t.Removexattr("/d/a", "user.removed"))
+	t.ok(t.Removexattr("/d", "user.dir"))
 	t.ok(t.Unlink("/d/b"))
 	t.ok(t.Rename("/d", "/e", Replace))
 	t.write("/e/new", "")
@@ -46,6 +57,14 @@ func Past(t *T, pass func(time.Duration) time.Time) {
 	if s := t.stat(then + "/d/a"); s.Type != Regular || s.Mode != 0o640 || s.Size != 3 || s.Mtime != before.Mtime || s.UID != before.UID || s.Ino == before.Ino {
 		t.Errorf("%+v, and then it was %+v", s, before)
 	}
+	for at, want := range map[string]string{
+		then + "/d/a": "user.changed=then user.removed=then user.stays=then", "/e/a": "user.changed=now user.new=now user.stays=then",
+		then + "/d": "user.dir=then", "/e": "", then + "/d/b": "user.b=", then: "", "/.shelf/history": "",
+	} {
+		if got := t.xattrs(at); got != want {
+			t.Errorf("%s has %q, want %q", at, got, want)
+		}
+	}
 	if target, err := t.Readlink(then + "/d/link"); err != nil || target != "a" {
 		t.Errorf("%q, %v", target, err)
 	}
@@ -66,6 +85,20 @@ func Past(t *T, pass func(time.Duration) time.Time) {
 	pastIsReadOnly(t, then)
 	t.lists("/", "e")
 	t.lists("/e", "a", "link", "new")
+}
+
+// xattrs is all extended attributes of a file.
+func (t *T) xattrs(path string) string {
+	t.Helper()
+	names, err := t.Listxattr(path)
+	t.ok(err)
+	for i, n := range names {
+		v, err := t.Getxattr(path, n)
+		t.ok(err)
+		names[i] = n + "=" + string(v)
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
 }
 
 // pastIsReadOnly tries every way to change the past.

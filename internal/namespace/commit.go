@@ -20,6 +20,7 @@ func (r *Replica) commit(op string, t *tx) error {
 	}
 	d := t.diff()
 	t.keepHistory(b, d)
+	t.keepXattrs(b)
 	t.writerRows(b)
 	if t.err != nil {
 		b.Close()

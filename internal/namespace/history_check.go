@@ -29,5 +29,11 @@ func (c *checker) history(*derived) error {
 			err = differs("%d old states, %d in index %q", rows, n, table)
 		}
 	}
+	if err == nil {
+		err = c.scan(tableFormerXattr, func(k kv.Key, row []byte) error {
+			_, err := decodeFormerXattr(k, row)
+			return err
+		})
+	}
 	return err
 }

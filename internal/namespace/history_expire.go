@@ -23,11 +23,15 @@ func (r *Replica) ExpireHistory(ctx context.Context, gone func([]NodeID)) (n int
 			return n, errs.E(op, errs.Interrupted, "", ctx.Err())
 		}
 		k, nodes, err := r.expireSome(before)
-		if err != nil || k == 0 {
+		if err != nil {
 			return n, err
 		}
-		n += k
-		if gone != nil {
+		x, err := r.expireXattrs(before)
+		if err != nil || k+x == 0 {
+			return n, err
+		}
+		n += k + x
+		if gone != nil && k > 0 {
 			gone(nodes)
 		}
 	}

@@ -161,17 +161,34 @@ func (t *tx) lastKeys(dir NodeID) (out []FormerKey) {
 }
 
 // At lists what a directory showed at a moment (nanoseconds, this device's clock), sorted by name.
-// The directory may be gone.
+// The directory may be gone. It holds up nobody.
 func (r *Replica) At(dir NodeID, when int64) (out []Entry, err error) {
 	const op = "namespace.At"
 	if !dir.IsDir() {
 		return nil, errs.E(op, errs.NotDir, "", nil)
 	}
-	err = r.read(func(t *tx) error {
-		out = t.at(dir, when)
-		return nil
-	})
-	return out, err
+	r.mu.RLock()
+	snap, err := r.cfg.DB.Snapshot()
+	present := r.reader()
+	r.mu.RUnlock()
+	if err != nil {
+		return nil, errs.E(op, errs.Other, "", err)
+	}
+	defer snap.Close()
+	l := pastList{dir: dir, when: when, names: map[string]bool{}, nodes: map[NodeID]bool{}}
+	l.next = func() *tx {
+		t := *present
+		t.src, t.caches, t.nodes, t.dirs, t.names, t.subs = snap, nil, nil, nil, nil, nil
+		return &t
+	}
+	if err := l.ended(); err != nil {
+		return nil, err
+	}
+	if err := l.present(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(l.out, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
+	return l.out, nil
 }
 
 // LookupAt is what dir showed under a name at a moment. NotExist, NotDir.
@@ -209,32 +226,75 @@ func (f *Former) shown() Entry {
 	return e
 }
 
-// at finds for each name the first state that ended after when; where there is none, what shows
-// now is what showed then.
-func (t *tx) at(dir NodeID, when int64) (out []Entry) {
-	f := t.formerFolder(dir)
-	names, nodes := map[string]bool{}, map[NodeID]bool{}
-	for _, m := range f.members {
-		for _, k := range t.keysAfter(m, when) {
+// pastList finds for each name the first state that ended after when; where there is none, what
+// shows now is what showed then.
+type pastList struct {
+	dir  NodeID
+	when int64
+	next func() *tx // a reader of the one moment that all is read of; it forgets the page before
+
+	names map[string]bool // that have such a state
+	nodes map[NodeID]bool // that it is of
+	out   []Entry
+}
+
+// pastPage is how many entries one reader keeps in memory.
+const pastPage = 1024
+
+func (l *pastList) ended() error {
+	t := l.next()
+	var keys []FormerKey
+	for _, m := range t.formerFolder(l.dir).members {
+		keys = append(keys, t.keysAfter(m, l.when)...)
+	}
+	if t.err != nil {
+		return t.err
+	}
+	for page := range slices.Chunk(keys, pastPage) {
+		t := l.next()
+		for _, k := range page {
 			g, ok := t.former(k)
-			if !ok || names[g.Name] {
+			if !ok || l.names[g.Name] {
 				continue
 			}
-			names[g.Name], nodes[g.ID] = true, true
-			if g.From <= when {
-				out = append(out, g.shown())
+			l.names[g.Name], l.nodes[g.ID] = true, true
+			if g.From <= l.when {
+				l.out = append(l.out, g.shown())
 			}
 		}
-	}
-	if dir == Root || t.node(dir).placed {
-		for _, e := range t.all(f) {
-			if !names[e.Name] && !(nodes[e.ID] && e.Nlink == 1) && t.since(e, t.clock()) <= when {
-				out = append(out, e)
-			}
+		if t.err != nil {
+			return t.err
 		}
 	}
-	slices.SortFunc(out, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
-	return out
+	return nil
+}
+
+func (l *pastList) present() error {
+	for after, more := uint64(0), true; more; {
+		t := l.next()
+		if l.dir != Root && !t.node(l.dir).placed {
+			return t.err
+		}
+		page := t.page(t.folder(l.dir), after, pastPage)
+		for _, e := range page {
+			after = e.Cookie
+			if !l.names[e.Name] && !(l.nodes[e.ID] && e.Nlink == 1) && t.since(e.Entry, t.clock()) <= l.when {
+				l.out = append(l.out, e.Entry)
+			}
+		}
+		if more = len(page) > 0; t.err != nil {
+			return t.err
+		}
+	}
+	return nil
+}
+
+// page lists a part of a folder.
+func (t *tx) page(f folder, after uint64, n int) []DirEntry {
+	if len(f.members) == 1 {
+		return t.list(f, after, n)
+	}
+	return t.listMerged(f, after, n)
 }
 
 // keysAfter is, for each name that dir itself had, the first row that ended after when.
@@ -251,26 +311,6 @@ func (t *tx) keysAfter(dir NodeID, when int64) (out []FormerKey) {
 		}
 		return true
 	}))
-	return out
-}
-
-// all lists a folder.
-func (t *tx) all(f folder) (out []Entry) {
-	const page = 1024
-	for after := uint64(0); t.err == nil; {
-		var es []DirEntry
-		if len(f.members) == 1 {
-			es = t.list(f, after, page)
-		} else {
-			es = t.listMerged(f, after, page)
-		}
-		if len(es) == 0 {
-			break
-		}
-		for _, e := range es {
-			after, out = e.Cookie, append(out, e.Entry)
-		}
-	}
 	return out
 }
 

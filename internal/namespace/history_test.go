@@ -477,3 +477,101 @@ func (d *device) walkFrom() (out []Former, err error) {
 	err = d.walkBack(FormerKey{Until: 1<<63 - 1}, func(f Former) bool { out = append(out, f); return true })
 	return out, err
 }
+
+// Extended attributes are as they were, also those of a file that everybody has forgotten.
+func TestHistoryOfXattrs(t *testing.T) {
+	w := newMemWorld(t, 1, 2)
+	a, b := w.devices[0], w.devices[1]
+	type moment struct {
+		at   int64
+		want string
+	}
+	var past []moment
+	f := mkfile(t, a.Replica, Root, "f", 1)
+	at := func(d *device, when int64) string {
+		var out []string
+		for _, n := range must(d.ListXattrAt(f.ID, when)) {
+			out = append(out, n+"="+string(must(d.XattrAt(f.ID, n, when))))
+		}
+		_, err := d.XattrAt(f.ID, "user.none", when)
+		wantKind(t, err, errs.NoAttr)
+		return strings.Join(out, " ")
+	}
+	step := func(want string, do func()) {
+		t.Helper()
+		w.pass()
+		do()
+		w.heal()
+		past = append(past, moment{w.pass(), want})
+		for _, d := range w.devices {
+			for _, m := range past {
+				if got := at(d, m.at); got != m.want {
+					t.Errorf("%s: %q, want %q", d.name, got, m.want)
+				}
+			}
+			must(0, d.Check())
+		}
+	}
+	set := func(d *device, name, value string) func() {
+		return func() { must(0, d.SetXattr(f.ID, name, []byte(value), XattrAny)) }
+	}
+	step("", func() {})
+	step("user.x=1", set(a, "user.x", "1"))
+	step("user.x=2", set(b, "user.x", "2"))
+	step("user.x=2 user.y=", set(a, "user.y", ""))
+	step("user.y=", func() { must(0, a.RemoveXattr(f.ID, "user.x")) })
+	step("user.x=4 user.y=", func() { set(a, "user.x", "3")(); w.pass(time.Second); set(a, "user.x", "4")() })
+	rows := 0
+	must(0, a.db.ScanKeys(a.db.Key(tableFormerXattr), func(kv.Key) bool { rows++; return true }))
+	if rows != 2 {
+		t.Errorf("%d rows; what was there for a second has one, or something has none", rows)
+	}
+	must(a.Remove(Root, "f", false))
+	w.heal()
+	must(0, a.Acknowledged(b.id(), b.Claims()))
+	if n := must(a.Collect(context.Background())); n == 0 {
+		t.Fatal("nothing was collected")
+	}
+	for _, m := range past {
+		if got := at(a, m.at); got != m.want {
+			t.Errorf("after it was forgotten: %q, want %q", got, m.want)
+		}
+	}
+	w.pass(DefaultHistory + time.Hour)
+	must(a.ExpireHistory(context.Background(), nil))
+	must(0, a.db.ScanKeys(a.db.Key(tableFormerXattr), func(kv.Key) bool { t.Error("a row is left"); return false }))
+}
+
+// A listing of the past is of one moment, whatever is changed while it is made.
+func TestPastIsOfOneMoment(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.devices[0].Replica
+	const files = 3 * pastPage
+	for i := range files {
+		mkfile(t, r, Root, fmt.Sprint(i), i+1)
+	}
+	when := w.pass()
+	w.pass()
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			_, _, _ = r.Rename(Root, fmt.Sprint(i%files), Root, fmt.Sprint("moved-", i%files), 0)
+		}
+	}()
+	for range 5 {
+		if got := len(must(r.At(Root, when))); got != files {
+			t.Errorf("%d entries, there were %d", got, files)
+		}
+	}
+	close(stop)
+	<-done
+	if got := len(must(r.At(Root, when))); got != files {
+		t.Errorf("%d entries, there were %d", got, files)
+	}
+}
