@@ -97,8 +97,10 @@ func (e *Error) Unwrap() error { return e.Err }
 func KindOf(err error) Kind {
 	for e := err; e != nil; {
 		se, ok := e.(*Error) // nearly always
-		if !ok && !errors.As(e, &se) {
-			break
+		if !ok {
+			if se = wrapped(e); se == nil {
+				break
+			}
 		}
 		if se.Kind != Other {
 			return se.Kind
@@ -112,6 +114,12 @@ func KindOf(err error) Kind {
 		return Interrupted
 	}
 	return Other
+}
+
+// wrapped finds the first Error that a foreign one holds, nil if there is none.
+func wrapped(err error) (e *Error) {
+	errors.As(err, &e)
+	return e
 }
 
 // Is reports whether err has the given kind.

@@ -32,7 +32,7 @@ func (k Key) Table() byte {
 // Clone returns a copy that the caller owns.
 func (k Key) Clone() Key { return append(Key(nil), k...) }
 
-// Part is one part of a key; make it with Plain, Hidden, HiddenString or U64.
+// Part is one part of a key; make it with Plain, Hidden, HiddenString, U64 or U32.
 type Part struct {
 	kind partKind
 	b    []byte
@@ -46,6 +46,7 @@ const (
 	partPlain partKind = iota
 	partHidden
 	partU64
+	partU32
 )
 
 // Plain is a part stored as it is: scans see it in byte order, and so does whoever reads
@@ -61,6 +62,9 @@ func HiddenString(s string) Part { return Part{kind: partHidden, s: s} }
 
 // U64 is a plain part of eight bytes, big-endian, so that numbers scan in order.
 func U64(n uint64) Part { return Part{kind: partU64, n: n} }
+
+// U32 is U64 in four bytes.
+func U32(n uint32) Part { return Part{kind: partU32, n: uint64(n)} }
 
 // keyer builds keys under the local row key.
 type keyer struct{ pool sync.Pool }
@@ -95,6 +99,8 @@ func (p *Part) size() int {
 		return HiddenLen
 	case partU64:
 		return 8
+	case partU32:
+		return 4
 	}
 	return len(p.b)
 }
@@ -126,6 +132,8 @@ func (db *DB) Extend(k Key, parts ...Part) Key {
 			k = db.keys.appendHidden(k, p)
 		case partU64:
 			k = binary.BigEndian.AppendUint64(k, p.n)
+		case partU32:
+			k = binary.BigEndian.AppendUint32(k, uint32(p.n))
 		}
 	}
 	return k

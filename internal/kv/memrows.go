@@ -68,7 +68,7 @@ func (r rows) lookup(k Key) *row {
 func (r rows) get(dst []byte, k Key) ([]byte, error) {
 	x := r.lookup(k)
 	if x == nil {
-		return nil, errs.E("kv.Get", errs.NotExist, tableName(k), nil)
+		return nil, errs.E("kv.Get", errs.NotExist, "row", nil)
 	}
 	if x.value == nil {
 		return nil, errs.E("kv.Get", errs.Corrupt, tableName(k), nil)

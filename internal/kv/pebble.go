@@ -185,7 +185,7 @@ func (d *disk) scanRows(it *pebble.Iterator, r Range, fn func(Key, []byte) bool)
 func readError(op string, k Key, err error) error {
 	switch {
 	case errors.Is(err, pebble.ErrNotFound):
-		return errs.E(op, errs.NotExist, tableName(k), nil)
+		return errs.E(op, errs.NotExist, "row", nil) // often met, and so without more
 	case pebble.IsCorruptionError(err):
 		return errs.E(op, errs.Corrupt, tableName(k), err)
 	}
@@ -205,14 +205,51 @@ func (d *disk) snapshot() engineSnapshot {
 func (s *pebbleSnapshot) close() error { return s.p.Close() }
 
 type pebbleBatch struct {
-	pebbleReader
+	d    *disk
 	p    *pebble.Batch
 	sets int
 }
 
 func (d *disk) batch() engineBatch {
-	p := d.p.NewIndexedBatch()
-	return &pebbleBatch{pebbleReader{d, p}, p, 0}
+	return &pebbleBatch{d: d, p: d.p.NewBatch()}
+}
+
+// index makes the batch one that can be read, which few are.
+func (b *pebbleBatch) index() (pebbleReader, error) {
+	if !b.p.Indexed() {
+		p := b.d.p.NewIndexedBatch()
+		if err := p.Apply(b.p, nil); err != nil {
+			_ = p.Close()
+			return pebbleReader{}, errs.E("kv.Batch", errs.Other, "", err)
+		}
+		_ = b.p.Close()
+		b.p = p
+	}
+	return pebbleReader{b.d, b.p}, nil
+}
+
+func (b *pebbleBatch) get(dst []byte, k Key) ([]byte, error) {
+	r, err := b.index()
+	if err != nil {
+		return nil, err
+	}
+	return r.get(dst, k)
+}
+
+func (b *pebbleBatch) has(k Key) (bool, error) {
+	r, err := b.index()
+	if err != nil {
+		return false, err
+	}
+	return r.has(k)
+}
+
+func (b *pebbleBatch) scan(rg Range, fn func(Key, []byte) bool) error {
+	r, err := b.index()
+	if err != nil {
+		return err
+	}
+	return r.scan(rg, fn)
 }
 
 func (b *pebbleBatch) set(k Key, value []byte) error {

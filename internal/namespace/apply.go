@@ -22,7 +22,7 @@ type session struct {
 	skip    ident.Writer            // the log so compared: its records come in another session
 	limits  map[ident.Writer]uint64 // nothing of a writer is claimed from here on
 	spoiled bool                    // what was refused may have been any record: nothing is claimed
-	batches map[ident.Writer]signedBatch
+	batches map[ident.Writer]*signedBatch
 }
 
 // Apply verifies one frame and merges its records; they show at once. A record or batch that
@@ -103,7 +103,7 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 func (r *Replica) session(from ident.DeviceID) *session {
 	s := r.sessions[from]
 	if s == nil {
-		s = &session{limits: map[ident.Writer]uint64{}, batches: map[ident.Writer]signedBatch{}}
+		s = &session{limits: map[ident.Writer]uint64{}, batches: map[ident.Writer]*signedBatch{}}
 		r.sessions[from] = s
 	}
 	return s
@@ -121,6 +121,7 @@ func (r *Replica) merge(op string, recs []verified, repair bool) (done, held []v
 	claims := r.Claims()
 	err = r.transact(op, func(t *tx) error {
 		t.remote = true
+		t.expect(len(recs))
 		for _, x := range recs {
 			switch {
 			case !repair && claims.Has(x.v.Dot):

@@ -310,7 +310,7 @@ func (d *Delta) Answer(question []byte) ([]byte, error) {
 // Fetch returns frames with live records that the receiver's Audit wants, batches included.
 func (d *Delta) Fetch(wanted []Dot) (frames [][]byte, err error) {
 	var items []item
-	near := &session{batches: map[ident.Writer]signedBatch{}}
+	near := &session{batches: map[ident.Writer]*signedBatch{}}
 	sent := map[ident.Writer]uint64{} // end of the last batch of a writer
 	for _, dot := range wanted {
 		num := slices.Index(d.t.writers, dot.Writer)
@@ -328,7 +328,7 @@ func (d *Delta) Fetch(wanted []Dot) (frames [][]byte, err error) {
 			}
 			if sent[dot.Writer] != b.last() {
 				sent[dot.Writer] = b.last()
-				items = append(items, item{batch: &b, hashes: true})
+				items = append(items, item{batch: b, hashes: true})
 			}
 			items = append(items, item{by: dot.Writer, record: d.r.record(id, v)})
 		}

@@ -44,7 +44,8 @@ func (c *rowCache[V]) clear() {
 // put needs mu.
 func (c *rowCache[V]) put(id NodeID, v V) {
 	if len(c.young) >= cacheRows {
-		c.young, c.old = nil, c.young
+		c.young, c.old = c.old, c.young
+		clear(c.young)
 	}
 	if c.young == nil {
 		c.young = make(map[NodeID]V)

@@ -175,9 +175,7 @@ func (c *checker) subs(d *derived) error {
 			}
 			n := c.nodes[id.node]
 			d.addLive(id, reg, id.node == Root || n != nil && n.Alive())
-			if kind == regPolicy {
-				d.state.policies++
-			}
+			*d.state.subs(kind)++
 			return nil
 		})
 		if err != nil {

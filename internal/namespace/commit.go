@@ -96,7 +96,8 @@ func (t *tx) rows(b *kv.Batch) {
 		case n.bare():
 			t.fail(b.Delete(t.keys.node(id)))
 		default:
-			t.fail(b.Set(t.keys.node(id), w.encodeNode(&n.Node)))
+			t.made = w.appendNode(t.made[:0], &n.Node)
+			t.fail(b.Set(t.keys.node(id), t.made))
 		}
 		if id != Root {
 			t.mark(b, n)
@@ -120,7 +121,8 @@ func (t *tx) rows(b *kv.Batch) {
 		case len(x.nodes) == 0:
 			t.fail(b.Delete(t.keys.name(k.parent, k.name)))
 		default:
-			t.fail(b.Set(t.keys.name(k.parent, k.name), x.encode()))
+			t.made = x.append(t.made[:0])
+			t.fail(b.Set(t.keys.name(k.parent, k.name), t.made))
 		}
 	}
 	t.alikes(b)

@@ -11,8 +11,8 @@ import (
 // something else, every node that shows other bytes or attributes. It compares with the store,
 // so it runs before the commit. Needs writing.
 func (t *tx) diff() *differ {
-	d := &differ{now: t, old: t.r.reader()}
-	if !t.r.watch.busy() && !t.r.keepsHistory() {
+	d := &differ{now: t, old: t.r.reader(), told: t.r.watch.busy()}
+	if !d.told && !t.r.keepsHistory() {
 		return d
 	}
 	d.seen, d.done = map[changeKey]bool{}, map[nameKey]bool{}
@@ -36,12 +36,16 @@ func (t *tx) diff() *differ {
 
 type differ struct {
 	now, old *tx
+	told     bool // somebody watches; else only what was there before is of interest, for history
 	seen     map[changeKey]bool
 	done     map[nameKey]bool // layouts compared
 	out      []Change
 }
 
 func (d *differ) add(c Change) {
+	if !d.told && (c.What == AttrChanged || c.What == NameChanged && c.Old.IsZero()) {
+		return
+	}
 	c.Remote = d.now.remote
 	if k := c.key(); !d.seen[k] {
 		d.seen[k] = true
@@ -116,7 +120,7 @@ func (d *differ) plain(k nameKey, row *name) bool {
 
 // alone reports whether a directory is merged with no other, before and after.
 func (d *differ) alone(dir NodeID) bool {
-	return len(d.now.folder(dir).members) == 1 && len(d.old.folder(dir).members) == 1
+	return d.now.state.dirDups+d.old.state.dirDups == 0 || len(d.now.folder(dir).members) == 1 && len(d.old.folder(dir).members) == 1
 }
 
 // shownID is the id under which a node alone in its row is shown: a hard link's is its file's.

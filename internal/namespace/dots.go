@@ -15,7 +15,7 @@ import (
 
 // dots is the prefix of a writer's rows of one class order.
 func (k keys) dots(order int, writer uint32) kv.Key {
-	return k.db.Key(tableDots, kv.Plain([]byte{byte(order)}), u32(writer))
+	return k.db.Key(tableDots, kv.Plain([]byte{byte(order)}), kv.U32(writer))
 }
 
 // dotsFrom says where to scan for what a writer wrote from seq on.
@@ -37,7 +37,7 @@ func (k keys) dot(order int, writer uint32, seq uint64, id regID) kv.Key {
 	if id.kind == regXattr {
 		sub = ""
 	}
-	return k.db.Key(tableDots, kv.Plain([]byte{byte(order)}), u32(writer), kv.U64(seq), kv.Plain([]byte{byte(id.kind)}), kv.Plain(id.node[:]), kv.Plain([]byte(sub)))
+	return k.db.Key(tableDots, kv.Plain([]byte{byte(order)}), kv.U32(writer), kv.U64(seq), kv.Plain([]byte{byte(id.kind)}), kv.Plain(id.node[:]), kv.Plain([]byte(sub)))
 }
 
 // setDot writes or removes the row of a live version.

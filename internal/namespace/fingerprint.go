@@ -66,16 +66,27 @@ func (s *state) each(reg merge.Register, change func(*state, Dot)) {
 
 // eachSub visits the registers of a node that have rows of their own, as the store has them.
 func (t *tx) eachSub(id NodeID, fn func(regID, merge.Register)) {
-	for _, of := range [...]struct {
-		kind   regKind
-		prefix kv.Key
-	}{{regXattr, t.keys.xattrs(id)}, {regPolicy, t.keys.policies(id)}} {
-		t.fail(t.src.Scan(of.prefix, func(_ kv.Key, row []byte) bool {
-			sub, reg, err := decodeSub(id, of.kind, row, t.writers)
-			if t.fail(err); err == nil {
-				fn(sub, reg)
-			}
-			return err == nil
-		}))
+	stored := &t.state
+	if t.changes != nil {
+		stored = &t.r.state
 	}
+	for _, kind := range [...]regKind{regXattr, regPolicy} {
+		if *stored.subs(kind) > 0 { // in most shares nobody uses these
+			t.eachSubOf(id, kind, fn)
+		}
+	}
+}
+
+func (t *tx) eachSubOf(id NodeID, kind regKind, fn func(regID, merge.Register)) {
+	prefix := t.keys.xattrs(id)
+	if kind == regPolicy {
+		prefix = t.keys.policies(id)
+	}
+	t.fail(t.src.Scan(prefix, func(_ kv.Key, row []byte) bool {
+		sub, reg, err := decodeSub(id, kind, row, t.writers)
+		if t.fail(err); err == nil {
+			fn(sub, reg)
+		}
+		return err == nil
+	}))
 }

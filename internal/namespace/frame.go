@@ -128,6 +128,7 @@ func parseFrame(b []byte) (frame, error) {
 	if n > MaxRecords {
 		return frame{}, errs.E(op, errs.Protocol, "too many records", nil)
 	}
+	f.records = make([]frameRecord, 0, n)
 	for range n {
 		i := d.uvarint()
 		rec := d.take(d.count(1))

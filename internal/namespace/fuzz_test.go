@@ -97,7 +97,7 @@ func FuzzPayload(f *testing.F) {
 		if id.inNode() {
 			n := merge.Node{ID: id.node}
 			*register(&n, id.kind) = merge.Register{v}
-			row = table.encodeNode(&n)
+			row = table.appendNode(nil, &n)
 			var back merge.Node
 			if err := decodeNode(id.node, row, table.list, &back); err != nil {
 				t.Fatal(err)

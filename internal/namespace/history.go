@@ -81,7 +81,7 @@ const (
 
 const formerKeyLen = 8 + 4
 
-func (f FormerKey) parts() []kv.Part { return []kv.Part{kv.U64(f.Until), u32(f.Hash)} }
+func (f FormerKey) parts() []kv.Part { return []kv.Part{kv.U64(f.Until), kv.U32(f.Hash)} }
 
 func (k keys) former(f FormerKey) kv.Key { return k.db.Key(tableFormer, f.parts()...) }
 func (k keys) formerDir(dir NodeID) kv.Key {

@@ -26,13 +26,7 @@ func (t *tx) origin(id NodeID) (of NodeID) {
 func (t *tx) linksTo(id NodeID) []NodeID {
 	var out []NodeID
 	if t.state.links > 0 {
-		prefix := t.keys.links(id)
-		t.fail(t.src.ScanKeys(prefix, func(k kv.Key) bool {
-			if rest := k[len(prefix):]; len(rest) == len(NodeID{}) {
-				out = append(out, NodeID(rest))
-			}
-			return true
-		}))
+		out = t.storedLinks(id)
 	}
 	if t.changes == nil || len(t.linkRows) == 0 {
 		return out
@@ -46,6 +40,17 @@ func (t *tx) linksTo(id NodeID) []NodeID {
 		}
 	}
 	slices.SortFunc(out, NodeID.Compare)
+	return out
+}
+
+func (t *tx) storedLinks(id NodeID) (out []NodeID) {
+	prefix := t.keys.links(id)
+	t.fail(t.src.ScanKeys(prefix, func(k kv.Key) bool {
+		if rest := k[len(prefix):]; len(rest) == len(NodeID{}) {
+			out = append(out, NodeID(rest))
+		}
+		return true
+	}))
 	return out
 }
 

@@ -1,8 +1,6 @@
 package namespace
 
 import (
-	"encoding/binary"
-
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
 )
@@ -68,12 +66,10 @@ func (k keys) sub(id regID) kv.Key {
 	return k.db.Key(tablePolicy, kv.Plain(id.node[:]), kv.Plain([]byte(id.sub)))
 }
 
-func u32(n uint32) kv.Part { return kv.Plain(binary.BigEndian.AppendUint32(nil, n)) }
-
-func (k keys) batches(writer uint32) kv.Key { return k.db.Key(tableBatches, u32(writer)) }
+func (k keys) batches(writer uint32) kv.Key { return k.db.Key(tableBatches, kv.U32(writer)) }
 func (k keys) batch(writer uint32, first uint64) kv.Key {
-	return k.db.Key(tableBatches, u32(writer), kv.U64(first))
+	return k.db.Key(tableBatches, kv.U32(writer), kv.U64(first))
 }
-func (k keys) writer(n uint32) kv.Key { return k.db.Key(tableWriters, u32(n)) }
+func (k keys) writer(n uint32) kv.Key { return k.db.Key(tableWriters, kv.U32(n)) }
 func (k keys) bad(n uint64) kv.Key    { return k.db.Key(tableBad, kv.U64(n)) }
-func (k keys) head(n uint32) kv.Key   { return k.db.Key(tableHeads, u32(n)) }
+func (k keys) head(n uint32) kv.Key   { return k.db.Key(tableHeads, kv.U32(n)) }

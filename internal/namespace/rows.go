@@ -137,8 +137,9 @@ const (
 	nodeSeveral = 0x80
 )
 
-func (t *writerTable) encodeNode(n *merge.Node) []byte {
-	b := append(make([]byte, 0, 256), nodeVersion, 0)
+// appendNode appends to an empty b.
+func (t *writerTable) appendNode(b []byte, n *merge.Node) []byte {
+	b = append(b, nodeVersion, 0)
 	for i, k := range nodeRegs {
 		switch r := *register(n, k); {
 		case len(r) > 1:
@@ -210,8 +211,8 @@ type nameRow struct {
 	nodes []NodeID
 }
 
-func (r *nameRow) encode() []byte {
-	b := appendString([]byte{rowVersion}, r.name)
+func (r *nameRow) append(b []byte) []byte {
+	b = appendString(append(b, rowVersion), r.name)
 	for _, n := range r.nodes {
 		b = append(b, n[:]...)
 	}

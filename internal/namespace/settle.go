@@ -135,7 +135,7 @@ func (t *tx) renamed(n *node, row *name, dirsBefore int) {
 // hard links.
 func (t *tx) index(n *node) {
 	old, now := n.indexed, n.sum()
-	n.indexed = now
+	n.indexed = indexed{now.placed, now.link, now.copies}
 	for _, id := range old.copies {
 		if !slices.Contains(now.copies, id) {
 			t.origins[id] = NodeID{}

@@ -19,12 +19,13 @@ type state struct {
 	copies   uint64            // rows of tableOrigin
 	links    uint64            // rows of tableLinks
 	policies uint64            // placement registers
+	xattrs   uint64            // registers of xattrs
 	print    [16]byte          // fingerprint of all live versions
 	cuts     map[NodeID]NodeID // where nodes at which cycles are cut hang instead; never changed in place
 }
 
 func (s *state) counters() []*uint64 {
-	return []*uint64{&s.totals.Files, &s.totals.Dirs, &s.totals.Bytes, &s.dirDups, &s.zombies, &s.copies, &s.links, &s.policies}
+	return []*uint64{&s.totals.Files, &s.totals.Dirs, &s.totals.Bytes, &s.dirDups, &s.zombies, &s.copies, &s.links, &s.policies, &s.xattrs}
 }
 
 func (s *state) encode() []byte {
@@ -56,6 +57,17 @@ func (s *state) decode(row []byte) error {
 	}
 	if !d.end() || version != rowVersion {
 		return corruptRow("state")
+	}
+	return nil
+}
+
+// subs counts the registers of a kind that have rows of their own; nil: nobody counts them.
+func (s *state) subs(k regKind) *uint64 {
+	switch k {
+	case regXattr:
+		return &s.xattrs
+	case regPolicy:
+		return &s.policies
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type tx struct {
 	state   state
 	err     error
 	row     []byte // the last that was read
+	made    []byte // the last that was made to be written
 
 	nodes map[NodeID]*node
 	names map[nameKey]*name
@@ -58,7 +59,14 @@ type node struct {
 type prior struct {
 	was     sum
 	before  merge.Node
-	indexed sum // as index last saw it
+	indexed indexed
+}
+
+// indexed is what index last saw of a node.
+type indexed struct {
+	placed bool
+	link   NodeID
+	copies []NodeID
 }
 
 type name struct {
@@ -117,9 +125,15 @@ func (t *tx) node(id NodeID) *node {
 	}
 	if t.changes != nil {
 		n.was, n.before = n.sum(), n.Node
-		n.indexed = n.was
+		n.indexed = indexed{n.was.placed, n.was.link, n.was.copies}
 	}
 	return n
+}
+
+// expect makes room for the changes of so many records.
+func (t *tx) expect(n int) {
+	t.nodes, t.names = make(map[NodeID]*node, n), make(map[nameKey]*name, n)
+	t.dotRows = make(map[Dot]dotChange, n)
 }
 
 // fresh returns a node of which nothing is known.

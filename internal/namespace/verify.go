@@ -141,7 +141,7 @@ func (r *Replica) signatures(batches []signedBatch) []bool {
 func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad []badItem, err error) {
 	type result struct {
 		rec    record
-		batch  signedBatch
+		batch  *signedBatch
 		v      verified
 		err    error
 		signed bool
@@ -162,7 +162,7 @@ func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad [
 		if x.writer == r.self || x.writer == s.skip {
 			return
 		}
-		res.signed = res.batch.member(res.rec.seq, x.bytes)
+		res.signed = res.batch != nil && res.batch.member(res.rec.seq, x.bytes)
 		if res.err == nil && !res.signed {
 			res.err = badRecord("not what its writer signed")
 		}
@@ -187,14 +187,14 @@ func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad [
 }
 
 // batchOf returns the batch that signs a record; one without members if there is none.
-func (r *Replica) batchOf(s *session, w ident.Writer, seq uint64) (signedBatch, error) {
-	if b, ok := s.batches[w]; ok && b.first <= seq && seq <= b.last() {
+func (r *Replica) batchOf(s *session, w ident.Writer, seq uint64) (*signedBatch, error) {
+	if b := s.batches[w]; b != nil && b.first <= seq && seq <= b.last() {
 		return b, nil
 	}
 	var out signedBatch
 	num, ok := r.numberOf(w)
 	if !ok {
-		return out, nil
+		return &out, nil
 	}
 	rng := kv.Range{Prefix: r.keys.batches(num), From: r.keys.batch(num, seq), Reverse: true}
 	var bad error
@@ -206,12 +206,12 @@ func (r *Replica) batchOf(s *session, w ident.Writer, seq uint64) (signedBatch, 
 		return false
 	})
 	if err = errors.Join(err, bad); err != nil {
-		return out, err
+		return nil, err
 	}
 	if len(out.hashes) > 0 {
-		s.batches[w] = out
+		s.batches[w] = &out
 	}
-	return out, nil
+	return &out, nil
 }
 
 // parallel calls fn for 0 to n-1, on all processors if there is enough to do.

@@ -84,11 +84,11 @@ func (t *tx) replace(id regID, now merge.Register) {
 	}
 	if !id.inNode() {
 		s := t.sub(id)
-		if id.kind == regPolicy && (len(s.reg) == 0) != (len(now) == 0) {
+		if count := t.state.subs(id.kind); count != nil && (len(s.reg) == 0) != (len(now) == 0) {
 			if len(now) > 0 {
-				t.state.policies++
+				*count++
 			} else {
-				t.state.policies--
+				*count--
 			}
 		}
 		s.reg, s.dirty = now, true

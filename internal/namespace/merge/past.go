@@ -48,6 +48,9 @@ func (p Past) Join(o Past) Past {
 // Add returns the set with d and, for want of anything known between, all earlier dots of
 // its writer.
 func (p Past) Add(d Dot) Past {
+	if len(p.Vector) == 0 { // then there are no exceptions
+		return Past{Vector: []Dot{d}}
+	}
 	n := Past{Vector: joinVectors(p.Vector, []Dot{d}), Except: p.Except}
 	if i, ok := slices.BinarySearchFunc(p.Except, d, Dot.Compare); ok {
 		n.Except = slices.Delete(slices.Clone(p.Except), i, i+1)
