@@ -24,7 +24,8 @@ type device struct {
 	db    *kv.DB
 	names *namespace.Replica
 
-	seen     *view // what is shown, nil if it may have changed
+	seen     *view            // what is shown, nil if it may have changed
+	shown    map[nodeID]*item // what was shown since the start, as it was last
 	handles  map[string]handle
 	frames   []frame      // that this device received, or was to receive
 	promised uint64       // of the own log so much was said to be durable,
@@ -71,7 +72,7 @@ func (d *device) start() {
 	if err != nil && !d.broke(err) {
 		w.fail("a store opens", "%v", err)
 	}
-	d.seen = nil
+	d.seen, d.shown = nil, map[nodeID]*item{}
 }
 
 var share = ident.ShareID{1}

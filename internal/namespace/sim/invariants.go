@@ -114,7 +114,11 @@ func (d *device) checkNews(watcher *namespace.Watcher, before *view) {
 		}
 	}
 	for id, x := range now {
-		was := old[id]
+		was, last := old[id], d.shown[id]
+		d.shown[id] = x
+		if was == nil {
+			was = last // who has it open knows what it was
+		}
 		if was == nil || x.isDir() {
 			continue
 		}

@@ -93,6 +93,21 @@ func (o *oracle) forget(d *device) {
 	})
 }
 
+// still: no session, be it cut anywhere, makes vanish what nobody has removed (S3).
+func (o *oracle) still(d *device, before *view) {
+	shown := map[int]bool{}
+	for i := range d.view().items {
+		shown[contentOf(&d.view().items[i].entry)] = true
+	}
+	for i := range before.items {
+		x := &before.items[i]
+		c := contentOf(&x.entry)
+		if c > shared && !shown[c] && !slices.ContainsFunc(o.facts, func(f fact) bool { return f.kind == removed && f.what == c }) {
+			o.w.fail("nothing vanishes", "%q with content %d is no longer shown, though nobody who saw it removed it: %+v", x.path, c, x.entry)
+		}
+	}
+}
+
 // judge looks at what everybody shows in the end: nothing is lost that nobody removed, and
 // nothing is back that somebody removed and nobody else saved.
 func (o *oracle) judge(d *device) {

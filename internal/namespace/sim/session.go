@@ -208,6 +208,7 @@ func (w *world) link(dst *device, s *Step, garble func([]byte) []byte) {
 	if dst.names != names {
 		return
 	}
+	w.oracle.still(dst, before)
 	dst.checkView()
 	dst.checkNews(watcher, before)
 	watcher.Close()
