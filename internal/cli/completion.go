@@ -1,7 +1,16 @@
 package cli
 
 import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"time"
+
 	"github.com/spf13/cobra"
+
+	"github.com/shelffs/shelf/internal/config"
+	"github.com/shelffs/shelf/internal/control/controlapi"
 )
 
 func (a *app) completionCmd() *cobra.Command {
@@ -22,7 +31,7 @@ and for every session of zsh:
 			root := cmd.Root()
 			switch args[0] {
 			case "bash":
-				return root.GenBashCompletionV2(a.Stdout, true)
+				return bashCompletion(root, a.Stdout)
 			case "zsh":
 				return root.GenZshCompletion(a.Stdout)
 			case "fish":
@@ -33,4 +42,59 @@ and for every session of zsh:
 			return usage("there are "+list(shells), "no completion for %q", args[0])
 		},
 	}
+}
+
+// bashCompletion is the usual script for a shell that takes an @ for the end of a word, which it
+// is not in PATH@VERSION.
+func bashCompletion(root *cobra.Command, w io.Writer) error {
+	var b bytes.Buffer
+	if err := root.GenBashCompletionV2(&b, true); err != nil {
+		return err
+	}
+	const last = `__shelf_handle_special_char "$cur" =`
+	_, err := strings.NewReplacer("-n =:", "-n =:@", last, last+"\n    "+strings.TrimSuffix(last, "=")+"@").WriteString(w, b.String())
+	return err
+}
+
+// completionTime is how long a person who presses the tab key is kept waiting.
+const completionTime = 2 * time.Second
+
+// completeVersion completes PATH@VERSION: the path as a file, then the versions of it.
+func (a *app) completeVersion(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	at := strings.LastIndexByte(word, '@')
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	if at <= 0 {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
+	defer cancel()
+	v, err := a.versionsOf(ctx, word[:at])
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	var out []cobra.Completion
+	for _, x := range v.Versions {
+		if c := word[:at+1] + x.ID; x.ID != "" && strings.HasPrefix(c, word) {
+			out = append(out, cobra.CompletionWithDesc(c, "until "+when(x.Until)+", "+versionSize(x)+", "+ended(x, v.Path)))
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+func (a *app) versionsOf(ctx context.Context, arg string) (v controlapi.Versions, err error) {
+	if a.home, err = config.FindHome(a.homeFlag); err != nil { // flags are read late when completing
+		return v, err
+	}
+	c, st, err := a.connect(ctx)
+	if err != nil {
+		return v, err
+	}
+	defer c.Close()
+	p, err := sharePath(arg, st.Mount.Path)
+	if err != nil {
+		return v, err
+	}
+	return c.Versions(ctx, p)
 }

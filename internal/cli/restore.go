@@ -39,6 +39,7 @@ is there, what is missing comes back and the rest is left as it is.`,
 			return a.restored(res, "Restored", "There was nothing to restore.")
 		}),
 	}
+	cmd.ValidArgsFunction = a.completeVersion
 	cmd.Flags().StringVar(&to, "to", "", "restore to this `path` instead")
 	return cmd
 }
