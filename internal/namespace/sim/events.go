@@ -42,6 +42,7 @@ func (w *world) collect(d *device, _ *Step) {
 	}
 	w.stats.Met["collections of something"]++
 	w.dropped = true
+	d.shown = map[nodeID]*item{} // what is forgotten and comes back is new
 	after := d.view()
 	for i := range min(len(before.items), len(after.items)) {
 		if x, y := &before.items[i], &after.items[i]; x.path != y.path || !equal(x.entry, y.entry) {
