@@ -35,4 +35,6 @@ func (p processActor) onConflict(command string) string {
 	return p.home
 }
 
+func (p processActor) homeDir() string { return p.home }
+
 func (p processActor) words(command string) string { return p.must(command) }

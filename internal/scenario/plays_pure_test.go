@@ -40,9 +40,13 @@ type model struct {
 
 type modelDevice struct {
 	*namespace.Replica
-	m     *model
-	id    ident.DeviceID
-	clock time.Duration // off by this
+	m            *model
+	key          ed25519.PrivateKey
+	id           ident.DeviceID
+	clock        time.Duration // off by this
+	disk, backup *kv.Memory
+	mark         []byte // tells the disk from a copy of it
+	db           *kv.DB
 }
 
 func newModel(t testing.TB, clocks [3]time.Duration) *model {
@@ -51,21 +55,48 @@ func newModel(t testing.TB, clocks [3]time.Duration) *model {
 	for i, name := range cast {
 		seed := make([]byte, ed25519.SeedSize)
 		copy(seed, name)
-		key := ed25519.NewKeyFromSeed(seed)
-		m.devices = append(m.devices, &modelDevice{m: m, id: ident.DeviceIDOf(key), clock: clocks[i]})
-		db, err := kv.OpenMemory(kv.NewMemory())
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := m.devices[i]
-		d.Replica, err = namespace.Open(namespace.Config{DB: db, Share: ident.ShareID{1}, Self: d.id, Key: key, Sealer: m.seal, Group: -1, Rand: m.rand,
-			Known: m.known, Names: m.name, Members: m.members, Clock: func() time.Time { return m.now.Add(d.clock) }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _, _ = d.Close(), db.Close() })
+		d := &modelDevice{m: m, key: ed25519.NewKeyFromSeed(seed), clock: clocks[i], disk: kv.NewMemory(), mark: []byte{byte(i), 0}}
+		d.id = ident.DeviceIDOf(d.key)
+		m.devices = append(m.devices, d)
+	}
+	for _, d := range m.devices {
+		d.open()
+		t.Cleanup(d.close)
 	}
 	return m
+}
+
+func (d *modelDevice) open() {
+	var err error
+	if d.db, err = kv.OpenMemory(d.disk); err != nil {
+		d.m.t.Fatal(err)
+	}
+	d.Replica, err = namespace.Open(namespace.Config{DB: d.db, Share: ident.ShareID{1}, Self: d.id, Key: d.key, Sealer: d.m.seal, Group: -1, Rand: d.m.rand,
+		Disk: d.mark, Known: d.m.known, Names: d.m.name, Members: d.m.members, Clock: func() time.Time { return d.m.now.Add(d.clock) }})
+	if err != nil {
+		d.m.t.Fatal(err)
+	}
+}
+
+func (d *modelDevice) close() {
+	if err := errors.Join(d.Close(), d.db.Close()); err != nil {
+		d.m.t.Error(err)
+	}
+}
+
+func (m *model) backUp(who int) {
+	d := m.devices[who]
+	d.close()
+	d.backup = d.disk.Clone()
+	d.open()
+}
+
+func (m *model) putBack(who int) {
+	d := m.devices[who]
+	d.close()
+	d.disk = d.backup.Clone()
+	d.mark = []byte{d.mark[0], d.mark[1] + 1} // other files than those it was made from
+	d.open()
 }
 
 func (m *model) known(id ident.DeviceID) bool { return m.name(id) != "" }
@@ -101,7 +132,10 @@ func (m *model) year() {
 // removed.
 func (m *model) meet(who ...int) {
 	told := 0
-	for range len(who) + 1 {
+	for round := range 10 {
+		if round > len(who) && (told == 0 || len(who) < len(cast)) {
+			break
+		}
 		told = 0
 		for _, a := range who {
 			for _, b := range who {
@@ -154,6 +188,9 @@ func (d *modelDevice) pull(src *modelDevice, cut int) (int, error) {
 		}
 	}
 	delta, err := src.Since(ctx, d.Hello(src.id))
+	if errs.Is(err, errs.Stale) { // its disk was put back: first it has to hear what the others have
+		return 1, nil
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -181,7 +218,35 @@ func (d *modelDevice) pull(src *modelDevice, cut int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return delta.Records(), src.Acknowledged(d.id, claims)
+	if err := src.Acknowledged(d.id, claims); err != nil {
+		return 0, err
+	}
+	return delta.Records(), d.audit(src, delta)
+}
+
+// audit makes the audit that d owes src, if any.
+func (d *modelDevice) audit(src *modelDevice, delta *namespace.Delta) error {
+	a := d.Audit(src.id, delta.End())
+	if a == nil {
+		return nil
+	}
+	for q := a.Question(); q != nil; q = a.Question() {
+		answer, err := delta.Answer(q)
+		if err == nil {
+			err = a.Hear(answer)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	frames, err := delta.Fetch(a.Wanted())
+	for _, f := range frames {
+		err = errors.Join(err, a.Repair(context.Background(), f))
+	}
+	if err == nil {
+		_, err = a.End()
+	}
+	return err
 }
 
 func (m *model) player(who int, dir string) *player {

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -58,6 +59,21 @@ func (c *company) meet(...int)             {} // they do by themselves
 func (c *company) year()                   {} // only the plays' other times apart
 func (c *company) check() error            { return nil }
 func (c *company) patience() time.Duration { return 30 * time.Second }
+
+func (c *company) backUp(who int) {
+	c.there()
+	home := c.actors[who].(settler).homeDir()
+	run(c.t, "cp", "-a", home, home+".backup")
+}
+
+func (c *company) putBack(who int) {
+	c.there()
+	home := c.actors[who].(settler).homeDir()
+	if err := os.RemoveAll(home); err != nil {
+		c.t.Fatal(err)
+	}
+	run(c.t, "cp", "-a", home+".backup", home) // other files than those it was made from
+}
 
 func (c *company) player(who int, dir string) *player {
 	a := c.actors[who]

@@ -18,7 +18,9 @@ type troupe interface {
 	moment(a, b int)
 	// meet lets those who are there tell each other everything, as far as they do not by themselves.
 	meet(who ...int)
-	year() // passes
+	year()           // passes
+	backUp(who int)  // keeps a device's disk as it is
+	putBack(who int) // and gives it that one again
 	player(who int, dir string) *player
 	beside(who int) (map[string]bool, error) // paths of what is listed as conflict beside a name
 	check() error                            // of what only this stage can see
@@ -52,6 +54,20 @@ type part []scene
 // programme is how the times apart go, where any play needs more than being apart once. A play takes
 // what it needs of it, in one piece; what comes after it makes no difference to a play.
 var programme = []string{"apart", "a meets b, cut short", "apart", "b meets c", "apart", "a meets b", "apart", "a meets b", "apart", "b meets c", "apart"}
+
+// evenings sorts plays into those that can be performed together. Those in which disks are put back, all
+// the same at the same time, are for themselves: what a disk has lost it has lost of all plays.
+func evenings(all []*piece) (out [][]*piece) {
+	var ordinary, restored []*piece
+	for _, p := range all {
+		if p.restored {
+			restored = append(restored, p)
+		} else {
+			ordinary = append(ordinary, p)
+		}
+	}
+	return slices.DeleteFunc([][]*piece{ordinary, restored}, func(x []*piece) bool { return len(x) == 0 })
+}
 
 func perform(tr troupe, logf func(string, ...any), plays ...*piece) []*performance {
 	s := &show{tr: tr, began: time.Now(), lists: make([]map[string]bool, len(cast)), logf: logf}
@@ -177,7 +193,10 @@ func (s *show) steps(with []int, scenes map[*performance]scene) {
 func (s *show) apart(at int, now []*performance) {
 	kinds := []string{"apart"}
 	for _, p := range now {
-		if len(p.parts[at]) > 1 {
+		switch {
+		case p.restored:
+			kinds = kindsOf(p.parts[at])
+		case len(p.parts[at]) > 1:
 			kinds = programme
 		}
 	}
@@ -204,6 +223,12 @@ func (s *show) apart(at int, now []*performance) {
 		case kind == "apart":
 			s.log("apart")
 			s.alones(scenes)
+		case strings.HasSuffix(kind, " backs up"):
+			s.log("%s", kind)
+			s.tr.backUp(with[0])
+		case strings.HasSuffix(kind, " is put back"):
+			s.log("%s", kind)
+			s.tr.putBack(with[0])
 		case cut:
 			s.log("%s", kind)
 			s.tr.moment(with[0], with[1])
@@ -218,10 +243,17 @@ func (s *show) apart(at int, now []*performance) {
 	}
 }
 
+func kindsOf(scenes part) (out []string) {
+	for _, s := range scenes {
+		out = append(out, s.kind)
+	}
+	return out
+}
+
 // embed finds where in the programme a play's scenes are, -1 if nowhere.
 func embed(scenes part, kinds []string) int {
 	for i := 0; i+len(scenes) <= len(kinds); i++ {
-		if slices.EqualFunc(scenes, kinds[i:i+len(scenes)], func(s scene, kind string) bool { return s.kind == kind }) {
+		if slices.Equal(kindsOf(scenes), kinds[i:i+len(scenes)]) {
 			return i
 		}
 	}

@@ -29,13 +29,15 @@ import (
 // third is away ("a meets b, cut short": only a part of what they have to say is said); "together".
 // Indented under a scene: who does what (see acts), and what all who are there show, "a shows" only a.
 // What is shown is everything: see look. Where a clock is off, "clock a +2y" stands before the first
-// scene. "a year passes" is said of a scene in which it does.
+// scene; ", a year passes" behind one in which it does. "c backs up" keeps the disk of c as it is, "c is
+// put back" gives it that disk again; it has not forgotten what the others know of it, they have not.
 type piece struct {
 	name, title string
 	text        string // as it stands in the file
 	at          string // FILE:LINE
 	clocks      [3]time.Duration
 	clocked     bool
+	restored    bool // a disk is put back
 	scenes      []scene
 }
 
@@ -45,6 +47,14 @@ type scene struct {
 	cut   bool
 	year  bool
 	steps []step
+}
+
+// disk says what becomes of a disk.
+func (s *scene) disk() string {
+	if _, what, _ := strings.Cut(s.kind, " "); what == "backs up" || what == "is put back" {
+		return what
+	}
+	return ""
 }
 
 // step is either what one device does, or what is shown.
@@ -155,6 +165,11 @@ func (s *piece) parseScene(words string) error {
 	kind, year := strings.CutSuffix(words, ", a year passes")
 	who, cut := strings.CutSuffix(kind, ", cut short")
 	sc := scene{kind: kind, cut: cut, year: year}
+	if disk := slices.Index(cast, words[:1]); strings.HasSuffix(words, " backs up") || strings.HasSuffix(words, " is put back") {
+		s.restored = true
+		s.scenes = append(s.scenes, scene{kind: words, with: []int{disk}})
+		return nil
+	}
 	switch who {
 	case "apart":
 	case "together":
@@ -245,8 +260,8 @@ func (s *piece) check() error {
 		for _, st := range sc.steps {
 			shown = shown || st.want != nil
 			switch {
-			case sc.cut:
-				return fmt.Errorf("nobody does anything while they meet for a moment only")
+			case sc.cut || sc.disk() != "":
+				return fmt.Errorf("nobody does anything in this scene: %s", sc.kind)
 			case sc.kind != "apart" && st.want != nil && st.who >= 0, sc.kind == "apart" && st.want != nil && st.who < 0:
 				return fmt.Errorf("who are together show the same, who are apart each for himself")
 			case sc.kind == "apart" && st.who < last:
