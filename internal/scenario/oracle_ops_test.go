@@ -120,27 +120,53 @@ func (o *oracle) wrote(s *site, v value, synced bool, err error) {
 }
 
 // ending notes that what a path shows is about to be overwritten or removed by a device that
-// shows it. What the other one has just written there may have arrived a moment ago, or
-// arrive in the next. It fails where the bytes cannot be read now: then nobody knows what would
-// be lost.
-func (o *oracle) ending(s *site, paths ...string) error {
-	var all []value
-	for _, p := range paths {
-		for _, x := range []*site{s, o.other(s)} {
-			if !x.on {
-				continue
-			}
-			vs, err := valuesAt(x.path(p))
-			if err != nil && x == s && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-			all = append(all, vs...)
-		}
+// shows it. What the other one has just written to the same file, under this name or another,
+// may have arrived a moment ago, or arrive in the next. It fails where the bytes cannot be read
+// now: then nobody knows what would be lost.
+func (o *oracle) ending(s *site, p string) error {
+	all, err := valuesAt(s.path(p))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	for _, v := range all {
+	o.end(all)
+	o.endAt(o.other(s), append(o.other(s).sameFile(inode(s.path(p))), p)...)
+	return nil
+}
+
+func (o *oracle) end(vs []value) {
+	for _, v := range vs {
 		o.gone[v] = true
 	}
-	return nil
+}
+
+func (o *oracle) endAt(s *site, paths ...string) {
+	for _, p := range paths {
+		vs, _ := valuesAt(s.path(p))
+		o.end(vs)
+	}
+}
+
+// inode is a file's number, which is the same on all devices; 0 if there is none.
+func inode(path string) uint64 {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return 0
+	}
+	return fi.Sys().(*syscall.Stat_t).Ino
+}
+
+// sameFile lists the names of a file.
+func (s *site) sameFile(ino uint64) (names []string) {
+	if !s.on {
+		return nil
+	}
+	_ = filepath.WalkDir(s.mnt, func(p string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() && inode(p) == ino {
+			names = append(names, strings.TrimPrefix(p, s.mnt+"/"))
+		}
+		return nil
+	})
+	return names
 }
 
 // removing is ending for a name that goes away: a file that is held open under it is nobody's
@@ -397,13 +423,10 @@ func (o *oracle) rewriteHeld(s *site) (string, error) {
 	if n, err := h.f.ReadAt(b, 0); n < len(b) {
 		return "read the open " + h.path, err
 	}
-	for _, v := range valuesIn(b) {
-		o.gone[v] = true
-	}
-	if err := o.ending(s, h.path); err != nil {
-		return "look at " + h.path, err
-	}
-	removed := h.removed || fi.Sys().(*syscall.Stat_t).Nlink == 0
+	o.end(valuesIn(b))
+	st := fi.Sys().(*syscall.Stat_t)
+	o.endAt(o.other(s), o.other(s).sameFile(st.Ino)...)
+	removed := h.removed || st.Nlink == 0
 	v, b := o.write(s)
 	if err = h.f.Truncate(0); err == nil {
 		_, err = h.f.WriteAt(b, 0)
