@@ -139,3 +139,26 @@ func TestBrakeCounts(t *testing.T) {
 		})
 	}
 }
+
+// What is held back amid a session that is cut has to come again.
+func TestBrakeAmidACutSession(t *testing.T) {
+	w, released := braked(t)
+	a, b := w.devices[0], w.devices[1]
+	for i := range 60 {
+		must(a.Commit(must(a.Lookup(Root, fmt.Sprintf("f%02d", i))).ID, nil, content(i+1), 0))
+	}
+	mkfile(t, a.Replica, Root, "after", 7)
+	must(a.Remove(Root, "f99", false))
+	pullPages(t, b, a, 6, 10) // all but the last frame, of the removal
+	if len(b.Held()) != 1 {
+		t.Fatal(b.Held())
+	}
+	w.release(t, released, a.self, a.Written())
+	w.heal()
+	w.converged()
+	for i := range 60 {
+		if e := must(b.Lookup(Root, fmt.Sprintf("f%02d", i))); e.Size() != uint64(i+1) {
+			t.Fatalf("%s has not come: %d", e.Name, e.Size())
+		}
+	}
+}

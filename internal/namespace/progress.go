@@ -119,17 +119,16 @@ func (r *Replica) progressFrom(peer ident.DeviceID) *progress {
 }
 
 // advance notes what has been merged of a frame: only as far as the peer claimed when the
-// session began, for above that it has holes that may be filled later, and only before the
-// first record that was refused, for that one has to come again. Where it is not clear which
-// one that is, nothing is noted. Needs applying.
+// session began, for above that it has holes that may be filled later. Of a writer that is frozen
+// or held back nothing is merged from there on; where it is not clear which record was refused,
+// nothing is noted. Needs applying.
 func (r *Replica) advance(from ident.DeviceID, s *session, done []verified) error {
 	p := r.progressFrom(from)
 	if s.spoiled {
 		return nil
 	}
 	for _, x := range done {
-		w, seq := x.v.Dot.Writer, x.v.Dot.Seq
-		if limit, refused := s.limits[w]; s.theirs.Upto(w) >= seq && (!refused || seq < limit) {
+		if s.theirs.Upto(x.v.Dot.Writer) >= x.v.Dot.Seq {
 			p.note(x.v.Class.Order(), x.v.Dot)
 		}
 	}
