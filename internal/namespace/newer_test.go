@@ -58,6 +58,9 @@ func TestNewerRecordsAreKeptAndShownLater(t *testing.T) {
 	if n := old.Newer(10_000); n != 1400+2+2 {
 		t.Errorf("%d registers of a newer version", n)
 	}
+	if h := old.Hello(a.id()); h.Settled {
+		t.Error("what it cannot read is to be compared")
+	}
 	if n, last := old.Quarantined(); n > 0 || len(old.Frozen()) > 0 {
 		t.Errorf("refused: %d, %v, %v", n, last, old.Frozen())
 	}
@@ -103,5 +106,43 @@ func TestBlindReplicaGetsKeys(t *testing.T) {
 	vault.reopen()
 	wantNames(t, vault.Replica, d.ID, "x")
 	w.heal()
+	w.converged()
+}
+
+// A folder that is empty for all that its remover can read holds a file of a newer version: it
+// must be there when that can be read.
+func TestNothingIsCollectedBesideWhatCannotBeRead(t *testing.T) {
+	w := newMemWorld(t, 1, 0)
+	var d [2]*device
+	for i, name := range []string{"new", "old"} {
+		d[i] = &device{name: name, reads: 2 - uint8(i)}
+		seedKey(d[i], "new")
+		d[i].seals = future{w.sealer, []ident.DeviceID{ident.DeviceIDOf(d[i].key)}}
+		w.addDevice(d[i])
+	}
+	a, old := d[0], d[1]
+	dir := mkdir(t, old.Replica, Root, "dir")
+	mkfile(t, old.Replica, Root, "gone", 1)
+	w.heal()
+	mkfile(t, a.Replica, dir.ID, "file", 1)
+	w.heal()
+	must(old.Remove(Root, "dir", true))
+	must(old.Remove(Root, "gone", false))
+	w.heal()
+	wantNames(t, old.Replica, Root)
+	wantNames(t, a.Replica, dir.ID, "file")
+	must(0, old.Acknowledged(a.id(), a.Claims()))
+	if n := must(old.Collect(t.Context())); n != 0 {
+		t.Errorf("%d registers collected", n)
+	}
+	old.reads = 2
+	old.reopen()
+	w.heal()
+	w.converged()
+	wantNames(t, old.Replica, dir.ID, "file")
+	must(0, old.Acknowledged(a.id(), a.Claims()))
+	if n := must(old.Collect(t.Context())); n == 0 {
+		t.Error("nothing is ever collected")
+	}
 	w.converged()
 }
