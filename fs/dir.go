@@ -128,8 +128,7 @@ func (d *Dir) from(cookie uint64) (listing, error) {
 		}
 	}
 	if p := d.n.past.Load(); p != nil {
-		es, err := d.readPast(p, cookie)
-		return listing{es: es}, err
+		return d.readPast(p, cookie)
 	}
 	d.n.mu.Lock()
 	gone := d.n.gone != nil

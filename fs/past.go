@@ -124,7 +124,13 @@ func (fs *FS) lookupPast(d *past, name string) (*past, error) {
 	if d.entry.Kind != namespace.Dir {
 		return nil, errs.E(op, errs.NotDir, "", nil)
 	}
-	e, err := fs.cfg.Past.LookupAt(d.entry.ID, name, d.when)
+	lookup := fs.cfg.Past.LookupAt
+	if fs.spelled != nil {
+		lookup = func(dir namespace.NodeID, name string, when int64) (namespace.Entry, error) {
+			return fs.spelled.lookupPast(fs.cfg.Past, dir, name, when)
+		}
+	}
+	e, err := lookup(d.entry.ID, name, d.when)
 	if err != nil {
 		return nil, err
 	}
@@ -209,16 +215,18 @@ func (fs *FS) writableName(dir Ino, name string) (*inode, error) {
 func readOnly() error { return errs.E("fs", errs.ReadOnly, "", nil) }
 
 // readPast is from for a directory of the past, which is read once.
-func (d *Dir) readPast(p *past, cookie uint64) ([]namespace.DirEntry, error) {
+func (d *Dir) readPast(p *past, cookie uint64) (listing, error) {
 	if d.batch.es == nil {
-		batch, err := d.fs.listPast(p)
+		es, err := d.fs.listPast(p)
 		if err != nil {
-			return nil, err
+			return listing{}, err
 		}
-		d.batch.es = batch
+		if d.batch.es = es; d.fs.spelled != nil && p.kind == pastShown {
+			d.batch.shown = d.fs.spelled.showPast(es)
+		}
 	}
 	if cookie < firstPast {
-		return d.batch.es, nil
+		return d.batch, nil
 	}
-	return d.batch.es[min(cookie-firstPast+1, uint64(len(d.batch.es))):], nil
+	return d.batch.from(int(min(cookie-firstPast+1, uint64(len(d.batch.es))))), nil
 }

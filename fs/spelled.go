@@ -66,24 +66,15 @@ func (s *spelled) walk(dir namespace.NodeID, as string) (string, bool, error) {
 		}
 		for i := range page {
 			name := page[i].Name
-			if !s.rules.IsAlias(as, name) {
-				continue
-			}
-			if shows, err := s.shows(dir, name); err != nil || shows != name {
-				return name, err == nil, err
+			if s.rules.IsAlias(as, name) {
+				return name, true, nil
 			}
 		}
 		after = page[len(page)-1].Cookie
 	}
 }
 
-// shows is what a name of dir shows as.
-func (s *spelled) shows(dir namespace.NodeID, name string) (string, error) {
-	class, err := s.class(dir, s.rules.Home(name))
-	return s.rules.Show(name, class), err
-}
-
-// show is shows for a page of a listing.
+// show is what the names of a page of a listing show as.
 func (s *spelled) show(dir namespace.NodeID, page []namespace.DirEntry) ([]string, error) {
 	keys := make([]string, len(page))
 	for i := range page {

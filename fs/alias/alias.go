@@ -180,7 +180,9 @@ func (r Rules) rank(name string, class []string) int {
 }
 
 // Find is the name of a class (Key) that shows as what somebody spelled. Exactly spelled, it
-// is the name itself: who knows it from elsewhere must not get another file.
+// is the name itself: who knows it from elsewhere must not get another file. An alias is
+// understood when it is not needed any more, too: who removes all that a listing had must not
+// miss the second of two names because the first is gone.
 func (r Rules) Find(spelled string, class []string) (string, bool) {
 	if slices.Contains(class, spelled) {
 		return spelled, true
@@ -188,6 +190,11 @@ func (r Rules) Find(spelled string, class []string) (string, bool) {
 	k := r.fold(spelled)
 	for _, name := range class {
 		if r.fold(r.Show(name, class)) == k {
+			return name, true
+		}
+	}
+	for _, name := range class {
+		if r.fold(r.alias(name, 1)) == k {
 			return name, true
 		}
 	}

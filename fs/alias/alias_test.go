@@ -31,7 +31,7 @@ func find(r Rules, dir []string, at map[string][]string, spelled string) (string
 		return r.Find(spelled, at[key])
 	}
 	for _, n := range dir {
-		if r.IsAlias(spelled, n) && r.fold(r.Show(n, at[r.Home(n)])) == r.fold(spelled) {
+		if r.IsAlias(spelled, n) {
 			return n, true
 		}
 	}
@@ -78,6 +78,12 @@ func bijection(t interface {
 			if got, ok := find(r, dir, at, spelled); !ok || got != n && spelled != got {
 				t.Fatalf("%v: %q shows as %q; spelled %q it is %q %v, among %q", r, n, s, spelled, got, ok, dir)
 			}
+		}
+	}
+	for _, n := range dir { // an alias that is not needed now is understood, unless it is another's
+		a := r.alias(n, 1)
+		if got, ok := find(r, dir, at, a); r.Folds() && (!ok || got != n && shown[r.fold(a)] != got && got != a && mark(got, shortMark) != mark(n, shortMark)) {
+			t.Fatalf("%v: %q, the alias of %q, is %q %v, among %q", r, a, n, got, ok, dir)
 		}
 	}
 	for _, n := range dir { // what is spelled exactly is what it is everywhere

@@ -134,5 +134,5 @@ func pastIsReadOnly(t *T, then string) {
 	t.fails(t.Truncate(then+"/d/a", 0), ro)
 	t.fails(t.Setxattr(then+"/d/a", "user.x", []byte("y"), 0), ro)
 	_, err = t.Getxattr(then+"/d/a", "user.x")
-	t.fails(err, syscall.ENODATA)
+	t.fails(err, errNoAttr)
 }

@@ -120,6 +120,18 @@ var spelledTests = []test{
 			t.ok(t.Rmdir("/DIR"))
 		}
 	}},
+	{"RemoveByOneListing", func(t *T) {
+		t.mkdir("/d")
+		for i := range 300 {
+			t.write(fmt.Sprint("/d/Name", i), "")
+		}
+		names, err := t.ReadDir("/d")
+		t.ok(err)
+		for _, n := range names {
+			t.ok(t.Unlink("/d/" + n))
+		}
+		t.ok(t.Rmdir("/d"))
+	}},
 	{"NamesThatLookLikeAliases", func(t *T) {
 		t.write("/a~12345678.txt", "x")
 		t.holds("/A~12345678.TXT", "x")
