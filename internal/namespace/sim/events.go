@@ -28,6 +28,14 @@ func (w *world) power(d *device, s *Step) {
 	d.disk.FailAfter(s.num(0))
 }
 
+// join: a new member, who knows nothing yet.
+func (w *world) join(_ *device, _ *Step) {
+	if w.dev(joiner) == nil {
+		w.stats.Met["members who joined"]++
+		w.add(joiner).start()
+	}
+}
+
 // collect forgets removals, which changes nothing that is shown (invariant 14).
 func (w *world) collect(d *device, _ *Step) {
 	before := d.view()

@@ -59,6 +59,7 @@ type profile struct {
 	slow    bool // the clocks hardly move: stamps are often equal
 	copies  bool // a disk is copied, and both are used for a while
 	lies    bool // some sign nonsense
+	join    bool // somebody joins amid it
 }
 
 func (g *generator) begin(cfg Config) *Script {
@@ -74,7 +75,7 @@ func (g *generator) begin(cfg Config) *Script {
 	g.profile = profile{dirs: g.what.one(3), hot: g.what.one(2), links: g.what.one(3), attrs: g.what.one(3), slow: g.what.one(3),
 		crashes: g.when.one(3), bad: g.when.one(8), collect: g.when.one(2), restore: g.when.one(3) && !cfg.NoRestore, heavy: g.when.one(2)}
 	g.raw, g.unnoticed = cfg.Raw, cfg.Unnoticed
-	g.copies, g.lies = g.when.one(8), g.when.one(6)
+	g.copies, g.lies, g.join = g.when.one(8), g.when.one(6), g.when.one(4)
 	g.talk = 10 + g.when.n(40)
 	return s
 }
@@ -127,6 +128,10 @@ func (g *generator) next(w *world, n int) (Step, bool) {
 	d := pick(&g.when, w.devices)
 	s := Step{N: n, At: g.at, Dev: d.i}
 	if g.copies && g.copy(w, d, &s) || g.lies && g.lie(&s) {
+		return s, true
+	}
+	if g.join && w.dev(joiner) == nil && g.when.one(40) {
+		s.Op = "join"
 		return s, true
 	}
 	x := g.when.n(100)

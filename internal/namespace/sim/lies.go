@@ -31,10 +31,13 @@ type lyingFrame struct {
 // lies are what comes after the liar's honest file: members of a record that are wrong, signed;
 // or a batch that is wrong.
 var lies = map[string]func(*forger){
-	"slash":     func(f *forger) { f.place("../evil", namespace.Root) },
-	"nameless":  func(f *forger) { f.place("", namespace.Root) },
-	"long":      func(f *forger) { f.place(string(make([]byte, namespace.MaxName+1)), namespace.Root) },
-	"infile":    func(f *forger) { f.place("evil", nodeID{0: 0xee}) },
+	"slash":    func(f *forger) { f.place("../evil", namespace.Root); f.content(fileBody(1)) },
+	"nameless": func(f *forger) { f.place("", namespace.Root); f.content(fileBody(1)) },
+	"long": func(f *forger) {
+		f.place(string(make([]byte, namespace.MaxName+1)), namespace.Root)
+		f.content(fileBody(1))
+	},
+	"infile":    func(f *forger) { f.place("evil", nodeID{0: 0xee}); f.content(fileBody(1)) },
 	"root":      func(f *forger) { f.node = namespace.Root; f.place("evil", nodeID{0: 1, 15: 1}) },
 	"kind":      func(f *forger) { f.honestPlace(); f.content([]byte{99}) },
 	"dirbytes":  func(f *forger) { f.honestPlace(); f.content([]byte{2, 0, 0, 0, 0}) },

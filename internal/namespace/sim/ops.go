@@ -50,6 +50,7 @@ var operations = map[string]func(*world, *device, *Step){
 	"restore": (*world).restore, // [unnoticed]
 	"clone":   (*world).clone,   // its disk, for another machine that calls itself this device: [unnoticed]
 	"retire":  (*world).retire,  // one of the two, for ever: [abruptly]
+	"join":    (*world).join,    // a new member
 	"lie":     (*world).lie,     // WHO KIND: hears from somebody who signs nonsense
 }
 

@@ -102,7 +102,7 @@ func (s *Script) parse(w []string) error {
 	n, err1 := strconv.Atoi(w[0])
 	at, err2 := strconv.ParseInt(w[1], 10, 64)
 	x := Step{N: n, At: at, Dev: int(w[2][0] - 'a'), Op: w[3], Args: w[4:]}
-	if err1 != nil || err2 != nil || x.Dev < 0 || x.Dev >= s.Devices && x.Dev != twin || operations[x.Op] == nil {
+	if err1 != nil || err2 != nil || x.Dev < 0 || x.Dev >= s.Devices && x.Dev != twin && x.Dev != joiner || operations[x.Op] == nil {
 		return fmt.Errorf("no such step")
 	}
 	s.Steps = append(s.Steps, x)

@@ -16,6 +16,7 @@ const MaxDevices = 6
 // Letters of those that are not there from the beginning.
 const (
 	twin     = 't' - 'a' // a copy of a device
+	joiner   = 'j' - 'a' // joins amid the play
 	late     = 'n' - 'a' // joins at the end
 	later    = 'o' - 'a' // joins at the end, and hears only the device without keys
 	liar     = 'v' - 'a' // the first of those who sign nonsense
