@@ -32,6 +32,7 @@ var verbs = map[string]struct {
 	"create":   {2, func(p *player, w []string) error { return p.put(w[0], w[1], os.O_CREATE|os.O_EXCL) }},  // PATH TEXT
 	"save":     {2, (*player).save},                                                                         // PATH TEXT, as editors do
 	"read":     {2, (*player).read},                                                                         // PATH TEXT
+	"holds":    {1, (*player).holds},                                                                        // TEXT, one file does
 	"mkdir":    {1, func(p *player, w []string) error { return p.Mkdir(p.at(w[0]), 0o755) }},
 	"symlink":  {2, func(p *player, w []string) error { return p.Symlink(w[0], p.at(w[1])) }}, // TARGET PATH
 	"fifo":     {1, func(p *player, w []string) error { return p.Mkfifo(p.at(w[0]), 0o644) }},
@@ -134,6 +135,20 @@ func (p *player) read(w []string) error {
 	got, err := contentsOf(p, p.at(w[0]))
 	if err == nil && got != w[1] {
 		err = fmt.Errorf("it holds %q", got)
+	}
+	return err
+}
+
+func (p *player) holds(w []string) error {
+	lines, err := p.look(nil, nil, true)
+	n := 0
+	for _, l := range lines {
+		if _, text, ok := strings.Cut(l, " = "); ok && text == w[0] {
+			n++
+		}
+	}
+	if err == nil && n != 1 {
+		err = fmt.Errorf("%d files hold that, there is %q", n, lines)
 	}
 	return err
 }

@@ -271,8 +271,8 @@ func (s *piece) check() error {
 			}
 			last = st.who
 		}
-		if i > 0 && sc.kind == "apart" && s.scenes[i-1].kind == "apart" {
-			return fmt.Errorf("apart twice")
+		if i > 0 && sc.kind == s.scenes[i-1].kind {
+			return fmt.Errorf("%s twice", sc.kind)
 		}
 	}
 	if !shown || s.scenes[len(s.scenes)-1].kind != "together" {
