@@ -178,6 +178,7 @@ func FuzzRow(f *testing.F) {
 		_, _ = decodeDir(p)
 		_, _ = r.keys.register(r.cfg.DB, p)
 		_, _ = decodeHead(p)
+		_, _ = decodeRefused(p)
 		var s state
 		_ = s.decode(p)
 	})
