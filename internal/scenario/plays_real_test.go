@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"os"
+	"os/exec"
 	"slices"
 	"sync"
 	"testing"
@@ -63,7 +64,7 @@ func (c *company) patience() time.Duration { return 30 * time.Second }
 func (c *company) backUp(who int) {
 	c.there()
 	home := c.actors[who].(settler).homeDir()
-	run(c.t, "cp", "-a", home, home+".backup")
+	c.copyDisk(home, home+".backup")
 }
 
 func (c *company) putBack(who int) {
@@ -72,7 +73,13 @@ func (c *company) putBack(who int) {
 	if err := os.RemoveAll(home); err != nil {
 		c.t.Fatal(err)
 	}
-	run(c.t, "cp", "-a", home+".backup", home) // other files than those it was made from
+	c.copyDisk(home+".backup", home) // other files than those it was made from
+}
+
+func (c *company) copyDisk(from, to string) {
+	if out, err := exec.Command("cp", "-a", from, to).CombinedOutput(); err != nil {
+		c.t.Fatalf("%v\n%s", err, out)
+	}
 }
 
 func (c *company) player(who int, dir string) *player {
