@@ -99,6 +99,25 @@ func (o *oracle) some(list []string) string {
 	return list[o.rng.IntN(len(list))]
 }
 
+// file is one of a list of files, those that both devices are likely to want more often: what
+// lies at the top, and where a conflict is.
+func (o *oracle) file(list []string) string {
+	conflict := func(p string) bool { return strings.Contains(p, "(conflict from ") }
+	var hot []string
+	for _, p := range list {
+		switch stem := p + " ("; {
+		case conflict(p), slices.ContainsFunc(list, func(q string) bool { return strings.HasPrefix(q, stem) && conflict(q) }):
+			hot = append(hot, p, p)
+		case !strings.Contains(p, "/"):
+			hot = append(hot, p)
+		}
+	}
+	if len(hot) > 0 && o.rng.IntN(3) > 0 {
+		list = hot
+	}
+	return o.some(list)
+}
+
 // write makes a new value of a device.
 func (o *oracle) write(s *site) (value, []byte) {
 	o.next++
@@ -211,7 +230,7 @@ func (o *oracle) create(s *site) (string, error) {
 
 func (o *oracle) overwrite(s *site) (string, error) {
 	_, files := o.entries(s)
-	p := o.some(files)
+	p := o.file(files)
 	if p == "" {
 		return "", nil
 	}
@@ -230,7 +249,7 @@ func (o *oracle) overwrite(s *site) (string, error) {
 
 func (o *oracle) append(s *site) (string, error) {
 	_, files := o.entries(s)
-	p := o.some(files)
+	p := o.file(files)
 	if p == "" {
 		return "", nil
 	}
@@ -247,7 +266,7 @@ func (o *oracle) append(s *site) (string, error) {
 // save writes a file as editors do: another one beside it, renamed over it.
 func (o *oracle) save(s *site) (string, error) {
 	dirs, files := o.entries(s)
-	p := o.some(append(files, o.fresh(dirs, "f")))
+	p := o.file(append(files, o.fresh(dirs, "f")))
 	v, b := o.write(s)
 	tmp := path.Join(path.Dir(p), ".tmp-"+v.target())
 	f, err := os.OpenFile(s.path(tmp), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
@@ -298,7 +317,7 @@ func (o *oracle) exchange(s *site) (string, error) {
 
 func (o *oracle) unlink(s *site) (string, error) {
 	_, files := o.entries(s)
-	p := o.some(files)
+	p := o.file(files)
 	if p == "" {
 		return "", nil
 	}
@@ -369,7 +388,7 @@ func (o *oracle) symlink(s *site) (string, error) {
 // truncate cuts a file behind one of its values.
 func (o *oracle) truncate(s *site) (string, error) {
 	_, files := o.entries(s)
-	p := o.some(files)
+	p := o.file(files)
 	if p == "" {
 		return "", nil
 	}
@@ -396,7 +415,7 @@ func (o *oracle) truncate(s *site) (string, error) {
 // hold opens a file and goes on later.
 func (o *oracle) hold(s *site) (string, error) {
 	_, files := o.entries(s)
-	p := o.some(files)
+	p := o.file(files)
 	if p == "" || len(s.held) > 1 {
 		return "", nil
 	}
@@ -446,7 +465,7 @@ func (o *oracle) rewriteHeld(s *site) (string, error) {
 
 func (o *oracle) chmod(s *site) (string, error) {
 	_, files := o.entries(s)
-	p := o.some(files)
+	p := o.file(files)
 	if fi, err := os.Lstat(s.path(p)); p == "" || err != nil || !fi.Mode().IsRegular() {
 		return "", nil
 	}

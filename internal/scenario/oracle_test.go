@@ -114,22 +114,22 @@ func (o *oracle) run() {
 		o.counts["values"], o.counts["gone by right"], o.counts["lost in crashes"] = int(o.next), len(o.gone), len(o.lost)
 	}()
 	for range *oracleRounds {
-		switch first, second := o.pick(); o.rng.IntN(6) {
+		switch first, second := o.pick(); o.rng.IntN(8) {
 		case 0, 1: // both, at once
 			o.work(10+o.rng.IntN(20), first, second)
-		case 2, 3: // one after the other, neither sees the other
+		case 2, 3, 4, 5: // one after the other, neither sees the other
 			o.down(second)
 			o.work(3+o.rng.IntN(12), first)
 			o.swap(first, second)
 			o.work(3+o.rng.IntN(12), second)
-		case 4: // one crashes amid it, and comes back when the other has gone on alone
+		case 6: // one crashes amid it, and comes back when the other has gone on alone
 			o.crash(first, first, second)
 			o.work(3+o.rng.IntN(8), second)
 			if o.rng.IntN(2) == 0 {
 				o.swap(second, first)
 				o.work(3+o.rng.IntN(8), first)
 			}
-		case 5: // one crashes while it is alone
+		case 7: // one crashes while it is alone
 			o.down(second)
 			o.crash(first, first)
 			o.up(first)
