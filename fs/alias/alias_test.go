@@ -206,6 +206,18 @@ func TestSameMark(t *testing.T) {
 	}
 }
 
+// Names of every length near the longest, with a file in the way of their alias.
+func TestLongNames(t *testing.T) {
+	for n := maxName - 40; n <= maxName; n++ {
+		name := strings.Repeat("x", n-1) + "."
+		dir := []string{name, strings.ToUpper(name)}
+		if a := Windows.alias(name, 1); Windows.Legal(a) {
+			dir = append(dir, a)
+		}
+		bijection(t, Windows, dir)
+	}
+}
+
 func TestParse(t *testing.T) {
 	for _, r := range []Rules{Exact, Windows, Mac} {
 		if got, err := Parse(r.String(), "plan9"); got != r || err != nil {
