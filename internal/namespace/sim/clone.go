@@ -29,6 +29,10 @@ func (w *world) clone(d *device, s *Step) {
 	t.checkView()
 }
 
+// copied reports whether a disk was copied in this play. Two machines of one name may come to
+// claim the same and hold something else, until an audit has mended that.
+func (w *world) copied() bool { return w.dev(twin) != nil || w.gone }
+
 // retired reports whether there was a copy that is no more.
 func (w *world) retired() bool { return w.gone }
 

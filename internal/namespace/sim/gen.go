@@ -74,6 +74,9 @@ func (g *generator) begin(cfg Config) *Script {
 	}
 	g.profile = profile{dirs: g.what.one(3), hot: g.what.one(2), links: g.what.one(3), attrs: g.what.one(3), slow: g.what.one(3),
 		crashes: g.when.one(3), bad: g.when.one(8), collect: g.when.one(2), restore: g.when.one(3) && !cfg.NoRestore, heavy: g.when.one(2)}
+	if g.when.one(6) { // what is known of removals, and lost again
+		g.collect, g.restore, g.heavy, g.crashes = true, !cfg.NoRestore, true, false
+	}
 	g.raw, g.unnoticed = cfg.Raw, cfg.Unnoticed
 	g.copies, g.lies, g.join = g.when.one(8), g.when.one(6), g.when.one(4)
 	g.talk = 10 + g.when.n(40)

@@ -116,10 +116,11 @@ func (d *device) checkNews(watcher *namespace.Watcher, before *view) {
 	for id, x := range now {
 		was, last := old[id], d.shown[id]
 		d.shown[id] = x
-		if was == nil {
+		back := was == nil
+		if back {
 			was = last // who has it open knows what it was
 		}
-		if was == nil || x.isDir() {
+		if was == nil || x.isDir() || back && was.Conflict != nil {
 			continue
 		}
 		_, content := news[told{what: namespace.ContentChanged, node: id}]
@@ -127,7 +128,7 @@ func (d *device) checkNews(watcher *namespace.Watcher, before *view) {
 		if x.Content != was.Content && !content {
 			d.w.fail("watchers hear of everything", "nobody told that the content of %q changed", x.path)
 		}
-		if (x.Mode != was.Mode || x.UID != was.UID || x.Mtime != was.Mtime || x.Nlink != was.Nlink) && !content && !attr {
+		if (x.Mode != was.Mode || x.UID != was.UID || x.Mtime != was.Mtime || x.Nlink != was.Nlink) && !content && !attr && !back {
 			d.w.fail("watchers hear of everything", "nobody told that the attributes of %q changed", x.path)
 		}
 	}

@@ -70,7 +70,7 @@ func lieKinds() (out []string) {
 // foul reports whether frames may hold what is refused: somebody has lied, or there are two logs
 // of one device.
 func (w *world) foul() bool {
-	return w.liars != [liars]*chain{} || len(w.numbers.forked) > 0 || w.dev(twin) != nil || w.gone
+	return w.liars != [liars]*chain{} || len(w.numbers.forked) > 0 || w.copied()
 }
 
 // lie lets a device hear the WHOth liar, whose KIND of lie is the one that he was first made to
