@@ -285,6 +285,9 @@ func (r *Replica) learn(from ident.DeviceID, h Hello) error {
 
 // compare looks whether a device that claims the same holds the same.
 func (r *Replica) compare(from ident.DeviceID, h Hello) {
+	if !h.Settled || !r.Claims().Covers(h.Claims) { // most end here, before what costs more
+		return
+	}
 	ours := r.Hello(from)
 	if !ours.Settled || !h.Settled || !ours.Claims.Covers(h.Claims) || !h.Claims.Covers(ours.Claims) {
 		return
