@@ -24,6 +24,9 @@ func (fs *FS) recover(ctx context.Context) error {
 	}
 	for _, id := range nodes {
 		keep, err := fs.named(ctx, id)
+		if errs.Is(err, errs.Offline) || errs.Is(err, errs.Timeout) {
+			continue // what names them is not here: they stay staged, and the next start looks again
+		}
 		if err == nil {
 			err = fs.cfg.Store.Settle(id, keep...)
 		}
