@@ -26,6 +26,7 @@ func (w *world) clone(d *device, s *Step) {
 		w.fork(t)
 	}
 	t.durable()
+	t.since = d.names.Written()
 	t.checkView()
 }
 
@@ -84,7 +85,7 @@ func (w *world) copies() {
 		return
 	}
 	o := w.other(t)
-	if o != nil && !t.names.Restored() && !o.names.Restored() && t.names.Written() > 0 && o.names.Written() > 0 {
+	if o != nil && !t.names.Restored() && !o.names.Restored() && t.names.Written() > t.since && o.names.Written() > t.since {
 		w.fail("a copied device is noticed", "%s and its copy both are %v", deviceName(o.i), t.names.Writer())
 	}
 }

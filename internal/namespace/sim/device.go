@@ -31,6 +31,7 @@ type device struct {
 	promised uint64       // of the own log so much was said to be durable,
 	by       ident.Writer // under this incarnation
 	image    *image
+	since    uint64 // of a copy: how long the log was
 	life     int    // how often its disk was put back
 	mark     []byte // tells the disk from copies of it
 	dying    bool   // the power is about to fail
