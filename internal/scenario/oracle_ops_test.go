@@ -35,7 +35,7 @@ func (o *oracle) operations() []func(s *site) (string, error) {
 	return []func(s *site) (string, error){
 		o.create, o.create, o.create, o.overwrite, o.overwrite, o.overwrite, o.append, o.append, o.append, o.save, o.save,
 		o.rename, o.rename, o.rename, o.exchange, o.unlink, o.unlink, o.mkdir, o.mkdir, o.rmdir, o.removeAll,
-		o.link, o.symlink, o.truncate, o.hold, o.rewriteHeld, o.rewriteHeld, o.chmod,
+		o.link, o.symlink, o.truncate, o.tidy, o.tidy, o.hold, o.rewriteHeld, o.rewriteHeld, o.chmod,
 	}
 }
 
@@ -325,6 +325,22 @@ func (o *oracle) unlink(s *site) (string, error) {
 		return "look at " + p, err
 	}
 	return "unlink " + p, unix.Unlink(s.path(p))
+}
+
+// tidy removes a file beside which another device's version shows, and leaves that.
+func (o *oracle) tidy(s *site) (string, error) {
+	_, files := o.entries(s)
+	p := o.some(slices.DeleteFunc(slices.Clone(files), func(p string) bool {
+		return !slices.ContainsFunc(files, func(q string) bool { return strings.HasPrefix(q, p+" (conflict from ") })
+	}))
+	if p == "" {
+		return "", nil
+	}
+	if err := o.removing(s, p); err != nil {
+		return "look at " + p, err
+	}
+	o.counts["conflicts tidied"]++
+	return "tidy up " + p, unix.Unlink(s.path(p))
 }
 
 func (o *oracle) mkdir(s *site) (string, error) {
