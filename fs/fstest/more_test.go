@@ -155,6 +155,49 @@ func TestRecovery(t *testing.T) {
 	tt.ok(d2.stop())
 }
 
+// The file that a crash interrupted is another device's by now, whose bytes are not here: the
+// filesystem starts all the same, keeps what it cannot judge, and judges it once it can.
+func TestRecoveryWithoutTheOtherDevice(t *testing.T) {
+	b := newDevice(t, setup{n: 2})
+	body := string(random(1, 2<<20))
+	bt := &T{T: t, Sys: Core(b.fs, self(), "")}
+	bt.write("/doc", body)
+	bt.ok(b.fs.Sync(bg))
+
+	dir := t.TempDir()
+	a, err := start(dir, setup{n: 1})
+	bt.ok(err)
+	bt.ok(a.pull(b))
+	at := &T{T: t, Sys: Core(a.fs, self(), "")}
+	f := at.open("/doc", os.O_RDWR|os.O_TRUNC)
+	for off := int64(0); off < 16<<20; off += 1 << 20 {
+		at.pwrite(f, off, random(100+off, 1<<20))
+	}
+	eventually(t, "staged", func() bool { return a.store.Stats().Staged > 6<<20 })
+	at.ok(a.store.Sync(bg))
+	for _, end := range []func() error{a.names.Close, a.store.Close, a.db.Close} {
+		at.ok(end())
+	}
+
+	alone, err := start(dir, setup{n: 1})
+	at.ok(err)
+	if n := writing(t, alone); n != 1 {
+		t.Errorf("%d nodes are still being written, while it is not known whose bytes are named", n)
+	}
+	at.ok(alone.stop())
+
+	again, err := start(dir, setup{n: 1, wrap: func(c *fs.Config) {
+		l := c.Blocks.(*localBlocks)
+		l.peers = append(l.peers, b.store)
+	}})
+	at.ok(err)
+	if n := writing(t, again); n != 0 {
+		t.Errorf("%d nodes are still being written", n)
+	}
+	(&T{T: t, Sys: Core(again.fs, self(), "")}).holds("/doc", body)
+	at.ok(again.stop())
+}
+
 func writing(t *testing.T, d *device) int {
 	t.Helper()
 	n := 0
