@@ -143,6 +143,7 @@ func (r *Replica) merge(op string, recs []verified, repair bool) (done, held []v
 type End struct {
 	Claims Claims
 	Acks   map[ident.DeviceID]Ack
+	Partly bool // nothing was sent but the receiver's log in doubt: the sender's is in doubt, too
 }
 
 // Ack is what a device durably claims, said by one of its incarnations: a newer one voids it.
@@ -168,10 +169,17 @@ func (r *Replica) Complete(ctx context.Context, from ident.DeviceID, end End) (C
 	defer r.applying.Unlock()
 	s := r.session(from)
 	theirs := r.believe(s, end.Claims)
-	if err := r.endDoubt(s, end.Claims); err != nil {
+	known := end.Claims
+	if end.Partly {
+		known = s.theirs
+	}
+	if err := r.endDoubt(s, known); err != nil {
 		return Claims{}, err
 	}
 	delete(r.sessions, from)
+	if end.Partly {
+		return r.Claims(), nil
+	}
 	if err := r.adopt(from, theirs, end.Acks); err != nil {
 		return Claims{}, err
 	}

@@ -68,6 +68,9 @@ type (
 // Audit returns the audit that this replica owes the peer after a complete session, whose end
 // is given; nil for none.
 func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
+	if end.Partly {
+		return nil
+	}
 	r.applying.Lock()
 	theirs := r.believe(&session{}, end.Claims)
 	r.applying.Unlock()

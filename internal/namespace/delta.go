@@ -16,11 +16,11 @@ import (
 
 // Since begins the delta for a peer that has said where it stands: what it claims, and how far
 // an unfinished session came. It first makes everything here durable, because nothing may be
-// sent before: after a crash the sequence numbers would be used again. Stale: this device's own
-// log is in doubt, nothing may be sent yet.
+// sent before: after a crash the sequence numbers would be used again. While this device's own
+// log is in doubt it sends only what ends the doubt of a peer; Stale: that has none.
 func (r *Replica) Since(ctx context.Context, theirs Hello) (*Delta, error) {
 	const op = "namespace.Since"
-	if r.inDoubt() {
+	if r.inDoubt() && theirs.Doubt == (ident.Writer{}) {
 		return nil, errs.E(op, errs.Stale, "this device's log", nil)
 	}
 	if err := ctx.Err(); err != nil {
@@ -68,7 +68,11 @@ func (r *Replica) snapshot(theirs Hello) (*Delta, error) {
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return &Delta{r: r, snap: snap, t: t, theirs: theirs.Claims, progress: theirs.Progress, end: End{r.claims, maps.Clone(r.acks)}, page: MaxRecords}, nil
+	end := End{Claims: r.claims, Acks: maps.Clone(r.acks)}
+	if r.inDoubt() {
+		end = End{Partly: true}
+	}
+	return &Delta{r: r, snap: snap, t: t, theirs: theirs.Claims, progress: theirs.Progress, doubt: theirs.Doubt, end: end, page: MaxRecords}, nil
 }
 
 // claimHeld claims what is held of closed incarnations (S4). Needs sealing.
@@ -97,7 +101,8 @@ type Delta struct {
 	end      End
 	next     func() (item, bool)
 	stop     func()
-	left     *item // did not fit the last frame
+	doubt    ident.Writer // the peer's log that it wants whole, to compare
+	left     *item        // did not fit the last frame
 	records  int
 	page     int // records per frame
 	err      error
@@ -169,7 +174,13 @@ func (d *Delta) items(yield func(item) bool) {
 	}
 	order = slices.DeleteFunc(order, d.nothingFrom())
 	slices.SortFunc(order, func(a, b uint32) int { return merge.CompareWriters(d.t.writers[a], d.t.writers[b]) })
+	if d.doubt != (ident.Writer{}) && !d.whole(d.doubt, yield) || d.end.Partly {
+		return
+	}
 	for _, num := range order {
+		if d.t.writers[num] == d.doubt {
+			continue // and its records come in another session
+		}
 		if !d.batches(num, d.t.writers[num], yield) {
 			return
 		}
@@ -181,6 +192,22 @@ func (d *Delta) items(yield func(item) bool) {
 			}
 		}
 	}
+}
+
+// whole yields all batches of a writer.
+func (d *Delta) whole(w ident.Writer, yield func(item) bool) bool {
+	num := slices.Index(d.t.writers, w)
+	if num < 0 {
+		return true
+	}
+	more := true
+	d.check(d.snap.Scan(d.t.batches(uint32(num)), func(_ kv.Key, row []byte) bool {
+		dec := decoder{b: append([]byte(nil), row...)}
+		s, err := dec.signedBatch()
+		more = d.check(err) && yield(item{batch: &s})
+		return more
+	}))
+	return more && d.err == nil
 }
 
 // nothingFrom tells of which writers the peer claims all that there is.

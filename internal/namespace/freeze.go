@@ -181,7 +181,7 @@ func (r *Replica) thawSelf() error {
 	case r.inDoubt(): // which ends in a new incarnation of its own
 		return errs.E("namespace.Thaw", errs.Busy, "this device's log", nil)
 	}
-	if err := r.reincarnate(r.self, first-1); err != nil {
+	if err := r.reincarnate(r.self, first-1, true); err != nil {
 		return err
 	}
 	r.reborn.Add(-1) // that counts those which nobody asked for

@@ -31,6 +31,7 @@ type Hello struct {
 	Holds        bool          // it holds back changes of the device spoken to
 	Clock        int64         // ms since 1970
 	Refuses      uint64        // not 0: the device spoken to is frozen, from this number on
+	Doubt        ident.Writer  // which of its own logs is in doubt, and wanted whole; zero: none
 }
 
 // LogEnd names the last batch that somebody knows of a device's log; Seq is 0 for none.
@@ -87,6 +88,7 @@ type (
 		Clock        int64             `cbor:"12,keyasint"`
 		Refuses      uint64            `cbor:"13,keyasint"`
 		Ends         []endOfLogWire    `cbor:"14,keyasint"`
+		Doubt        []byte            `cbor:"15,keyasint"`
 	}
 	logWire struct {
 		_           struct{} `cbor:",toarray"`
@@ -116,6 +118,9 @@ func (h Hello) Encode() []byte {
 	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled,
 		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds, Clock: h.Clock, Refuses: h.Refuses,
 		Log: logWire{Incarnation: h.Log.Incarnation, Seq: h.Log.Seq, Hash: h.Log.Hash[:]}}
+	if h.Doubt != (ident.Writer{}) {
+		w.Doubt = h.Doubt.Append(nil)
+	}
 	for _, e := range h.Ends {
 		w.Ends = append(w.Ends, endOfLogWire{Writer: e.Writer.Append(nil), Seq: e.Seq, Hash: e.Hash[:]})
 	}
@@ -138,6 +143,11 @@ func ParseHello(b []byte) (Hello, error) {
 	}
 	h.Share, h.Fingerprint = [16]byte(w.Share), [16]byte(w.Fingerprint)
 	h.Log = LogEnd{w.Log.Incarnation, w.Log.Seq, [32]byte(w.Log.Hash)}
+	if d := (decoder{b: w.Doubt}); len(w.Doubt) > 0 {
+		if h.Doubt = d.writer(); !d.end() {
+			return Hello{}, errs.E(op, errs.Protocol, "doubt", nil)
+		}
+	}
 	for _, x := range w.Ends {
 		d := decoder{b: x.Writer}
 		e := ChainEnd{Writer: d.writer(), Seq: x.Seq}
@@ -201,6 +211,7 @@ type (
 	endWire struct {
 		Claims claimWire `cbor:"1,keyasint"`
 		Acks   []ackWire `cbor:"2,keyasint"`
+		Partly bool      `cbor:"3,keyasint"`
 	}
 	ackWire struct {
 		_           struct{} `cbor:",toarray"`
@@ -212,7 +223,7 @@ type (
 
 // Encode returns the bytes of e.
 func (e End) Encode() []byte {
-	w := endWire{Claims: claimsToWire(e.Claims)}
+	w := endWire{Claims: claimsToWire(e.Claims), Partly: e.Partly}
 	for dev, a := range e.Acks {
 		w.Acks = append(w.Acks, ackWire{Device: dev[:], Incarnation: a.Incarnation, Claims: claimsToWire(a.Claims)})
 	}
@@ -228,7 +239,7 @@ func ParseEnd(b []byte) (End, error) {
 		return End{}, err
 	}
 	c, err := claimsFromWire(w.Claims)
-	e := End{Claims: c, Acks: map[ident.DeviceID]Ack{}}
+	e := End{Claims: c, Acks: map[ident.DeviceID]Ack{}, Partly: w.Partly}
 	for _, a := range w.Acks {
 		if len(a.Device) != len(ident.DeviceID{}) || a.Incarnation == 0 {
 			return End{}, errs.E(op, errs.Protocol, "acknowledgement", nil)
@@ -311,7 +322,8 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 	h.Refuses, _ = r.limit(w)
 	h.Claims = r.claims
 	if r.inDoubt() {
-		h.Claims, h.Progress = h.Claims.Without(r.logInDoubt()), Progress{}
+		h.Doubt = r.logInDoubt()
+		h.Claims, h.Progress = h.Claims.Without(h.Doubt), Progress{}
 	}
 	if r.line.owed[peer] {
 		h.Audit = Restored

@@ -47,7 +47,7 @@ func (r *Replica) load() error {
 		return err
 	}
 	if moved { // the image may be old: what it names as this device's last write may not be the last
-		return r.reincarnate(r.self, r.own.last)
+		return r.reincarnate(r.self, r.own.last, false)
 	}
 	return r.saveSelf()
 }

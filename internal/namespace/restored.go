@@ -114,7 +114,7 @@ func (r *Replica) compareLogs(from ident.DeviceID, s *session, x *signedBatch, s
 func (r *Replica) Copied() bool { return r.reborn.Load() >= 3 }
 
 // endDoubt ends the doubt if the session has shown where the logs part, or that all the peer
-// claims is here: what was written since is written again. That comes before anything of the
+// claims is here: what was written since they parted is written again. That comes before anything of the
 // peer is merged, which may cover other writes of the same numbers. Needs applying.
 func (r *Replica) endDoubt(s *session, theirs Claims) error {
 	log := r.logInDoubt()
@@ -122,7 +122,7 @@ func (r *Replica) endDoubt(s *session, theirs Claims) error {
 		return nil
 	}
 	if log == r.self || s.parted {
-		return r.reincarnate(log, s.common)
+		return r.reincarnate(log, s.common, s.parted)
 	}
 	r.doubted.Store(0) // of a closed log nothing else is known
 	r.news.Add(1)
@@ -181,8 +181,9 @@ func (r *Replica) loadSelf() (moved bool, err error) {
 // reincarnate goes on under a new incarnation. What was written in one of this device's logs
 // after common, the end of that part which others have too, is written again with unchanged
 // stamps, so that nothing done since the image is lost, and is no second log under the old
-// numbers. Needs applying.
-func (r *Replica) reincarnate(log ident.Writer, common uint64) error {
+// numbers. If the log is known to have forked, what follows common here is void from
+// there on. Needs applying.
+func (r *Replica) reincarnate(log ident.Writer, common uint64, forked bool) error {
 	const op = "namespace.reincarnate"
 	r.sealing.Lock()
 	defer r.sealing.Unlock()
@@ -198,7 +199,9 @@ func (r *Replica) reincarnate(log ident.Writer, common uint64) error {
 		if err := r.cutLog(p); err != nil {
 			return errs.E(op, errs.Other, "", err)
 		}
-		cuts = append(cuts, p.cut...)
+		if forked {
+			cuts = append(cuts, p.cut...)
+		}
 	}
 	inc, err := r.newIncarnation(cuts)
 	if err != nil {
@@ -223,7 +226,7 @@ func (r *Replica) reincarnate(log ident.Writer, common uint64) error {
 			return errs.E(op, errs.Other, "", err)
 		}
 		for _, id := range again.ids {
-			t.redot(id, again.dots[id], p.writer, p.end.last)
+			t.redot(id, again.dots[id], p, forked)
 		}
 		if claims = claims.Without(p.writer); p.end.last > 0 {
 			claims = claims.Raise(Dot{Writer: p.writer, Seq: p.end.last})
@@ -371,13 +374,13 @@ func (r *Replica) ownAfter(num uint32, seq uint64) (ownLive, error) {
 	return out, nil
 }
 
-// redot gives versions of a register that this device wrote after common new dots.
-func (t *tx) redot(id regID, seqs []uint64, old ident.Writer, common uint64) {
+// redot gives versions of a register that this device wrote after the end of a part new dots.
+func (t *tx) redot(id regID, seqs []uint64, p *logPart, forked bool) {
 	reg := slices.Clone(t.held(id))
 	slices.Sort(seqs)
 	var siblings []Dot
 	for _, seq := range seqs {
-		i := slices.IndexFunc(reg, func(v *merge.Version) bool { return v.Dot == Dot{Writer: old, Seq: seq} })
+		i := slices.IndexFunc(reg, func(v *merge.Version) bool { return v.Dot == Dot{Writer: p.writer, Seq: seq} })
 		if i < 0 {
 			t.fail(corruptRow("dot"))
 			return
@@ -385,7 +388,10 @@ func (t *tx) redot(id regID, seqs []uint64, old ident.Writer, common uint64) {
 		v := *reg[i]
 		v.Dot = Dot{Writer: t.author, Seq: t.next}
 		t.next++
-		v.Past = v.Past.Upto(old, common).Add(v.Dot)
+		if forked { // what it covered may be other writes elsewhere
+			v.Past = v.Past.Upto(p.writer, p.end.last)
+		}
+		v.Past = v.Past.Add(v.Dot)
 		for _, s := range siblings {
 			v.Past = v.Past.Without(s)
 		}

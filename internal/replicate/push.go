@@ -66,8 +66,8 @@ func (r *Replicator) push(ctx context.Context, dev ident.DeviceID) error {
 	if err != nil {
 		return err
 	}
-	if err := r.hear(dev, s, theirs); err != nil {
-		return err // our own log may be in doubt: nothing is pushed before a session has shown what others have
+	if err := r.hear(dev, s, theirs); err != nil && (!errs.Is(err, errs.Stale) || theirs.Doubt == (ident.Writer{})) {
+		return err // our own log may be in doubt: nothing is pushed before, but what ends a doubt of theirs
 	}
 	if err := r.cfg.Records.Acknowledged(dev, theirs.Claims); err != nil {
 		return err

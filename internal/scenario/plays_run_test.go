@@ -41,7 +41,6 @@ type show struct {
 type performance struct {
 	*piece
 	dir    string
-	next   int // scene
 	parts  []part
 	roots  []string // names beside the folders of plays
 	failed string

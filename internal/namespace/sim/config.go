@@ -10,7 +10,6 @@ import (
 // Config says what a simulation does beyond the plain.
 type Config struct {
 	Check     int  // every step is checked on one schedule in so many; 0: 32
-	Strict    bool // plays that run into an open case fail, too
 	Raw       bool // images are made amid work, too
 	Unnoticed bool // disks are put back that look like those that were there
 	NoRestore bool // images of disks are never put back

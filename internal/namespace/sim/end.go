@@ -1,11 +1,6 @@
 package sim
 
-import (
-	"fmt"
-
-	"github.com/shelffs/shelf/internal/errs"
-	"github.com/shelffs/shelf/internal/namespace"
-)
+import "fmt"
 
 // maxRounds is how often everybody may have to talk to everybody until all is said.
 const maxRounds = 12
@@ -88,24 +83,7 @@ func (w *world) heal() {
 			return
 		}
 	}
-	if w.allInDoubt() {
-		panic(abandoned{}) // testdata/open/all-in-doubt.txt
-	}
 	w.fail("quiescence", "after %d rounds there is still something to say:%s", maxRounds, said)
-}
-
-// allInDoubt reports whether nobody may send, so that nobody can end a doubt.
-func (w *world) allInDoubt() bool {
-	for _, d := range w.devices {
-		if delta, err := d.names.Since(ctx, namespace.Hello{}); !errs.Is(err, errs.Stale) {
-			if err == nil {
-				_ = delta.Close()
-			}
-			return false
-		}
-	}
-	w.stats.Met["plays abandoned, all being in doubt"]++
-	return !w.strict
 }
 
 // newcomer lets an empty device hear everything from several others, in pieces, some twice and

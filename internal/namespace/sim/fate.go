@@ -23,16 +23,15 @@ const (
 type knowledge struct {
 	d      *device
 	claims namespace.Claims
-	ends   map[ident.DeviceID]namespace.LogEnd // of the logs of others, as far as seen
+	ends   map[ident.Writer]uint64 // of the logs of others, as far as seen
 }
 
 func (w *world) knowledge() (out []knowledge) {
 	for _, d := range w.devices {
-		k := knowledge{d, d.names.Claims(), map[ident.DeviceID]namespace.LogEnd{}}
-		for _, x := range w.members() {
-			if x != d.id {
-				k.ends[x] = d.names.Hello(x).Log
-			}
+		k := knowledge{d, d.names.Claims(), map[ident.Writer]uint64{}}
+		h := d.names.Hello(ident.DeviceID{}) // to nobody: all logs are others'
+		for _, x := range h.Ends {
+			k.ends[x.Writer] = x.Seq
 		}
 		out = append(out, k)
 	}
@@ -55,7 +54,7 @@ func (o *oracle) fate(f *fact, all []knowledge) fate {
 			return kept
 		case k.d.i == f.dev && k.d.life == f.life+1: // what its disk holds is older
 		case k.d.id != f.by.Device:
-			if end := k.ends[f.by.Device]; end.Incarnation > f.by.Incarnation || end.Incarnation == f.by.Incarnation && end.Seq >= f.seq {
+			if k.ends[f.by] >= f.seq {
 				worst = vague
 			}
 		default:

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"crypto/ed25519"
-	"crypto/sha256"
 	"encoding/binary"
 
 	"github.com/shelffs/shelf/internal/ident"
@@ -28,7 +27,6 @@ type wireBatch struct{ raw, sig, hashes []byte }
 
 func (b *wireBatch) writer() ident.Writer { return readWriter(b.raw[33:]) }
 func (b *wireBatch) first() uint64        { return binary.BigEndian.Uint64(b.raw[73:]) }
-func (b *wireBatch) hash() [32]byte       { return sha256.Sum256(b.raw) }
 
 // wireRecord is u8 version | register 16 | u8 class | uvarint seq | …
 type wireRecord struct {

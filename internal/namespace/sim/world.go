@@ -50,12 +50,8 @@ type world struct {
 	dice     dice
 	restored bool // some disk was put back or copied
 	dropped  bool // somebody forgot a removal, or what was dead
-	strict   bool // no play is abandoned
 	gone     bool // one of a device and its copy is there no more
 }
-
-// abandoned ends a play that runs into what is known to be open, and is none.
-type abandoned struct{}
 
 // fail ends the play.
 func (w *world) fail(invariant, format string, args ...any) {
@@ -80,7 +76,6 @@ func (w *world) guarded(fn func()) (f *Failure) {
 		case nil:
 		case *Failure:
 			f = x
-		case abandoned:
 		default:
 			f = &Failure{Invariant: "panic", Step: w.step, Detail: fmt.Sprintf("%v\n%s", x, debug.Stack())}
 		}
@@ -90,7 +85,7 @@ func (w *world) guarded(fn func()) (f *Failure) {
 }
 
 func newWorld(s *Script, cfg Config, stats *Stats) *world {
-	w := &world{cfg: cfg, stats: stats, check: s.Thorough, strict: cfg.Strict, numbers: newNumbers()}
+	w := &world{cfg: cfg, stats: stats, check: s.Thorough, numbers: newNumbers()}
 	w.oracle.w = w
 	for i := range s.Devices {
 		d := w.add(i)

@@ -28,7 +28,6 @@ func main() {
 	flag.BoolVar(&o.cfg.NoRestore, "norestore", false, "no disk is put back from an image")
 	flag.BoolVar(&o.cfg.Raw, "raw", false, "images of disks are made amid work, too")
 	flag.BoolVar(&o.cfg.Unnoticed, "unnoticed", false, "disks are put back that look like those that were there")
-	flag.BoolVar(&o.cfg.Strict, "strict", false, "what runs into an open case (testdata/open) fails, too")
 	flag.BoolVar(&o.quiet, "quiet", false, "print only a failure, in one line")
 	flag.BoolVar(&o.expect, "expect", false, "fail if something that is to occur never did")
 	flag.StringVar(&o.tally, "tally", "", "note what has passed in this file, and print the sum of all runs noted there")
