@@ -82,7 +82,7 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 	a := &Audit{r: r, peer: peer, theirs: theirs, partly: len(r.apart[peer]) > 0}
 	n, differs := r.differs[peer]
 	switch {
-	case r.line.owed[peer]:
+	case r.owes(peer):
 		a.kind = Restored
 	case differs && n < maxRepairs:
 		a.kind = Damaged
@@ -104,6 +104,12 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 		}
 	}
 	return a
+}
+
+// owes reports whether an audit with a device is due since somebody was restored: this one owes it
+// to those who join later, too. Needs mu.
+func (r *Replica) owes(peer ident.DeviceID) bool {
+	return r.line.owed[peer] || r.self.Incarnation > 1 && !r.line.facts[Fact{r.self, peer}]
 }
 
 // Kind says why the audit is made.

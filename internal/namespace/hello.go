@@ -325,7 +325,7 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 		h.Doubt = r.logInDoubt()
 		h.Claims, h.Progress = h.Claims.Without(h.Doubt), Progress{}
 	}
-	if r.line.owed[peer] {
+	if r.owes(peer) {
 		h.Audit = Restored
 	} else if n, ok := r.differs[peer]; ok && n < maxRepairs {
 		h.Audit = Damaged
