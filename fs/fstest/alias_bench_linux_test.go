@@ -28,7 +28,7 @@ func processor(b *testing.B) (report func(n int, unit string)) {
 }
 
 // BenchmarkNames compares mounts with different rules for names in one large directory, half of
-// whose names have capitals: go test ./fs/fstest -bench Names -run XXX
+// whose names have capitals: go test ./fs/fstest -bench Names -run none
 func BenchmarkNames(b *testing.B) {
 	const files = 100_000
 	name := func(i int) string {
