@@ -259,7 +259,7 @@ func (r *Replica) believe(s *session, c Claims) Claims {
 		return out
 	}
 	bound := func(w ident.Writer) uint64 {
-		if w == r.self || r.inDoubt() && w == r.logInDoubt() {
+		if w == r.self || w == r.logInDoubt() {
 			return 0 // nobody knows better
 		}
 		known := r.heads[w].last

@@ -105,13 +105,11 @@ func (r *Replica) disown(line lineage, voids []void) error {
 	claims := r.Claims()
 	var rows []kv.Key
 	for _, v := range voids {
-		after := func(prefix, from kv.Key, fn func(k kv.Key, seq uint64)) {
-			t.fail(r.cfg.DB.ScanRange(kv.Range{Prefix: prefix, From: from, After: true, KeysOnly: true}, func(k kv.Key, _ []byte) bool {
-				fn(k, binary.BigEndian.Uint64(k[len(prefix):]))
-				return true
-			}))
-		}
-		after(r.keys.batches(v.num), r.keys.batch(v.num, v.end.last), func(k kv.Key, _ uint64) { rows = append(rows, k.Clone()) })
+		beyond := kv.Range{Prefix: r.keys.batches(v.num), From: r.keys.batch(v.num, v.end.last), After: true, KeysOnly: true}
+		t.fail(r.cfg.DB.ScanRange(beyond, func(k kv.Key, _ []byte) bool {
+			rows = append(rows, k.Clone())
+			return true
+		}))
 		for order := range 3 {
 			t.fail(r.keys.eachDot(r.cfg.DB, order, v.num, v.writer, v.end.last+1, func(d Dot) bool {
 				t.drop(d)

@@ -114,8 +114,9 @@ func (r *Replica) compareLogs(from ident.DeviceID, s *session, x *signedBatch, s
 func (r *Replica) Copied() bool { return r.reborn.Load() >= 3 }
 
 // endDoubt ends the doubt if the session has shown where the logs part, or that all the peer
-// claims is here: what was written since they parted is written again. That comes before anything of the
-// peer is merged, which may cover other writes of the same numbers. Needs applying.
+// claims is here: what was written since they parted is written again. That comes before
+// anything of the peer is merged, which may cover other writes of the same numbers. Needs
+// applying.
 func (r *Replica) endDoubt(s *session, theirs Claims) error {
 	log := r.logInDoubt()
 	if !r.inDoubt() || !s.parted && theirs.Upto(log) > s.common || !r.mayEnd(s) {
