@@ -28,6 +28,7 @@ func main() {
 	flag.BoolVar(&o.cfg.NoRestore, "norestore", false, "no disk is put back from an image")
 	flag.BoolVar(&o.cfg.Raw, "raw", false, "images of disks are made amid work, too")
 	flag.BoolVar(&o.cfg.Unnoticed, "unnoticed", false, "disks are put back that look like those that were there")
+	flag.IntVar(&o.failures, "failures", 1, "end when so many schedules have failed; with more than one, each is told at once")
 	flag.BoolVar(&o.quiet, "quiet", false, "print only a failure, in one line")
 	flag.BoolVar(&o.expect, "expect", false, "fail if something that is to occur never did")
 	flag.StringVar(&o.tally, "tally", "", "note what has passed in this file, and print the sum of all runs noted there")
@@ -45,13 +46,14 @@ func main() {
 }
 
 type options struct {
-	seed, n uint64
-	length  time.Duration
-	workers int
-	cfg     sim.Config
-	quiet   bool
-	expect  bool
-	tally   string
+	seed, n  uint64
+	length   time.Duration
+	workers  int
+	cfg      sim.Config
+	failures int
+	quiet    bool
+	expect   bool
+	tally    string
 }
 
 // playAll plays scripts until one fails.
@@ -94,7 +96,7 @@ func play(file string, cfg sim.Config) int {
 	return 2
 }
 
-// run plays schedules until the first failure; the result is the program's exit code.
+// run plays schedules until enough have failed; the result is the program's exit code.
 func (o *options) run(out io.Writer) int {
 	begun := time.Now()
 	stop := make(chan os.Signal, 1)
@@ -103,13 +105,14 @@ func (o *options) run(out io.Writer) int {
 		mu     sync.Mutex
 		next   uint64
 		total  = sim.NewStats()
-		failed *failure
+		failed *failure // of the lowest seed
+		fails  int
 		done   bool
 	)
 	take := func() (seed uint64, ok bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		if done || failed != nil || o.n > 0 && next == o.n || o.length > 0 && time.Since(begun) > o.length {
+		if done || fails >= o.failures || o.n > 0 && next == o.n || o.length > 0 && time.Since(begun) > o.length {
 			return 0, false
 		}
 		next++
@@ -127,8 +130,13 @@ func (o *options) run(out io.Writer) int {
 				s, f := sim.Run(seed, seed, o.cfg, stats)
 				mu.Lock()
 				total.Add(stats)
-				if f != nil && (failed == nil || seed < failed.seed) {
-					failed = &failure{seed, s, f}
+				if f != nil {
+					if fails++; o.failures > 1 {
+						fmt.Fprintf(out, "FAILED seed %d: %s\n", seed, f.Invariant)
+					}
+					if failed == nil || seed < failed.seed {
+						failed = &failure{seed, s, f}
+					}
 				}
 				mu.Unlock()
 			}
