@@ -230,6 +230,12 @@ func (a *Audit) End() (int, error) {
 		}
 		return n, nil
 	}
+	r.mu.RLock()
+	_, damaged := r.differs[a.peer]
+	r.mu.RUnlock()
+	if damaged {
+		r.news.Add(1) // that is looked into by an audit of its own
+	}
 	if a.partly {
 		return n, nil
 	}

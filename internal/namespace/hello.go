@@ -53,7 +53,7 @@ type AuditKind uint8
 
 const (
 	NoAudit  AuditKind = iota
-	Restored           // a device was restored: what the peer claims and lacks is dropped (S6)
+	Restored           // a device was restored, or is new: what the peer claims and lacks is dropped (S6)
 	Damaged            // both claim the same and hold something else: what is missing is fetched
 )
 

@@ -24,11 +24,12 @@ type Incarnation struct {
 	Sig    []byte
 }
 
-// lineage is what is known of restored devices. It is one row, nearly always empty.
+// lineage is what is known of restored devices. It is one small row.
 type lineage struct {
 	newest map[ident.DeviceID]Incarnation
 	owed   map[ident.DeviceID]bool // with whom this device still has to audit (S6)
 	facts  map[Fact]bool
+	joined bool // this device owes audits since it has joined
 }
 
 // Fact says that a restored incarnation has audited with a device.
@@ -42,6 +43,7 @@ type (
 		Newest []incarnationWire `cbor:"1,keyasint"`
 		Owed   [][]byte          `cbor:"2,keyasint"`
 		Facts  []factWire        `cbor:"3,keyasint"`
+		Joined bool              `cbor:"4,keyasint,omitempty"`
 	}
 	incarnationWire struct {
 		_      struct{} `cbor:",toarray"`
@@ -61,7 +63,7 @@ func newLineage() lineage {
 }
 
 func (l *lineage) clone() lineage {
-	return lineage{maps.Clone(l.newest), maps.Clone(l.owed), maps.Clone(l.facts)}
+	return lineage{maps.Clone(l.newest), maps.Clone(l.owed), maps.Clone(l.facts), l.joined}
 }
 
 // current is the number of a device's newest incarnation.
@@ -95,7 +97,7 @@ func (l *lineage) factList() []Fact {
 }
 
 func (l *lineage) encode() []byte {
-	w := lineageWire{Newest: incarnationsToWire(l.incarnations()), Facts: factsToWire(l.factList())}
+	w := lineageWire{Newest: incarnationsToWire(l.incarnations()), Facts: factsToWire(l.factList()), Joined: l.joined}
 	for d, owes := range l.owed {
 		if owes {
 			w.Owed = append(w.Owed, d[:])
@@ -110,6 +112,7 @@ func (l *lineage) decode(row []byte) error {
 	if err := wire.Unmarshal(row, &w); err != nil {
 		return corruptRow("lineage")
 	}
+	l.joined = w.Joined
 	incs, ok1 := incarnationsFromWire(w.Newest)
 	facts, ok2 := factsFromWire(w.Facts)
 	for _, x := range incs {
@@ -255,10 +258,7 @@ func (r *Replica) learn(from ident.DeviceID, h Hello) error {
 		}
 		line.learn(x)
 		news, heard = true, true
-		for _, d := range r.members() { // whoever hears of a restored device owes everybody an audit (S6)
-			line.owed[d] = true
-		}
-		delete(line.owed, r.cfg.Self)
+		r.oweAll(&line) // whoever hears of a restored device owes everybody an audit (S6)
 	}
 	for _, f := range h.Facts {
 		if r.cfg.Known(f.Writer.Device) && r.cfg.Known(f.Member) && !line.closed(f.Writer) && !line.facts[f] {
@@ -281,6 +281,26 @@ func (r *Replica) learn(from ident.DeviceID, h Hello) error {
 		return r.saveLineage(line)
 	}
 	return nil
+}
+
+// join notes that this device has joined the share just now. Removals may have been collected by
+// members who had not heard of it, while others can still send it what was removed: so it, too,
+// owes everybody an audit (S6), and meanwhile says again where things lie (S8). Who begins a share
+// owes nobody anything.
+func (r *Replica) join() error {
+	line := r.line.clone()
+	line.joined = true
+	r.oweAll(&line)
+	return r.saveLineage(line)
+}
+
+// oweAll notes that this device owes every other an audit.
+func (r *Replica) oweAll(line *lineage) {
+	for _, d := range r.members() {
+		if d != r.cfg.Self {
+			line.owed[d] = true
+		}
+	}
 }
 
 // compare looks whether a device that claims the same holds the same.

@@ -4,7 +4,7 @@ import (
 	"github.com/shelffs/shelf/internal/namespace/merge"
 )
 
-// repeatPlaces is rule S8: until a restored device has audited with everybody, what it works
+// repeatPlaces is rule S8: until a restored or new device has audited with everybody, what it works
 // on may long have been collected elsewhere. So each operation says again, unchanged, where the
 // nodes it gave bytes or a place lie, and all directories above them.
 func (t *tx) repeatPlaces() {

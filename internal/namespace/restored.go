@@ -156,14 +156,12 @@ func (r *Replica) encodeSelf(self ident.Writer) []byte {
 	return append(b, r.cfg.Disk...)
 }
 
-// loadSelf reads it. moved: the store lies on another disk than it remembers.
-func (r *Replica) loadSelf() (moved bool, err error) {
+// loadSelf reads it. fresh: there is none yet. moved: the store lies on another disk than it
+// remembers.
+func (r *Replica) loadSelf() (fresh, moved bool, err error) {
 	row, err := get(r.cfg.DB, r.keys.state(stateSelf))
-	if err != nil {
-		return false, err
-	}
-	if row == nil {
-		return false, nil
+	if err != nil || row == nil {
+		return true, false, err
 	}
 	d := decoder{b: row}
 	version := d.byte()
@@ -174,9 +172,9 @@ func (r *Replica) loadSelf() (moved bool, err error) {
 		r.doubted.Store(binary.BigEndian.Uint32(p))
 	}
 	if d.bad || version != rowVersion || r.self.Incarnation == 0 {
-		return false, corruptRow("self")
+		return false, false, corruptRow("self")
 	}
-	return len(d.b) > 0 && len(r.cfg.Disk) > 0 && !bytes.Equal(d.b, r.cfg.Disk), nil
+	return false, len(d.b) > 0 && len(r.cfg.Disk) > 0 && !bytes.Equal(d.b, r.cfg.Disk), nil
 }
 
 // reincarnate goes on under a new incarnation. What was written in one of this device's logs
@@ -210,11 +208,7 @@ func (r *Replica) reincarnate(log ident.Writer, common uint64, forked bool) erro
 	}
 	line := r.line.clone()
 	line.learn(inc)
-	for _, d := range r.members() {
-		if d != r.cfg.Self {
-			line.owed[d] = true
-		}
-	}
+	r.oweAll(&line)
 
 	t := r.reader()
 	t.changes = newChanges()

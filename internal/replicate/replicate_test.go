@@ -273,8 +273,12 @@ func TestStrangersAndGarbage(t *testing.T) {
 func TestDamageIsMended(t *testing.T) {
 	net := simnet.New(simnet.Link{})
 	const files = 8000
-	a := setup{large: true}.peer(t, net, 0, 1)
+	a := setup{large: true}.peer(t, net, 0)
 	a.make(t, 0, files)
+	later := ident.DeviceIDOf(key(1))
+	if _, err := a.members.Merge([][]byte{later[:]}); err != nil {
+		t.Fatal(err)
+	}
 	b := setup{large: true, lossy: true}.peer(t, net, 1, 0)
 	settled(t, a, b)
 	if n := b.names.Stat().Files; n >= files {
