@@ -31,11 +31,12 @@ type device struct {
 	promised uint64       // of the own log so much was said to be durable,
 	by       ident.Writer // under this incarnation
 	image    *image
-	since    uint64 // of a copy: how long the log was
-	life     int    // how often its disk was put back
-	mark     []byte // tells the disk from copies of it
-	dying    bool   // the power is about to fail
-	keep     int    // and so much of what is not durable will survive
+	since    uint64       // of a copy: how long the log was
+	life     int          // how often its disk was put back
+	writer   ident.Writer // as which it writes, as far as the oracle has noticed
+	mark     []byte       // tells the disk from copies of it
+	dying    bool         // the power is about to fail
+	keep     int          // and so much of what is not durable will survive
 }
 
 // handle is a file that somebody has open.
@@ -64,7 +65,7 @@ func (d *device) start() {
 	var err error
 	if d.db, err = kv.OpenMemory(d.disk); err == nil {
 		cfg := namespace.Config{DB: d.db, Share: share, Self: d.id, Key: d.key, Signer: signer{d.id}, Sealer: w.sealer,
-			Known: known, Names: w.name, Clock: d.clock, Rand: &w.dice, Group: -1, Members: w.members, Disk: d.mark}
+			Known: known, Names: nameOf, Clock: d.clock, Rand: &w.dice, Group: -1, Members: w.members, Disk: d.mark}
 		if d.blind {
 			cfg.Sealer = nil
 		}

@@ -50,11 +50,11 @@ func (o *oracle) fate(f *fact, all []knowledge) fate {
 				return kept
 			}
 			worst = vague
-		case f.seq == 0 || k.claims.Has(namespace.Dot{Writer: f.by, Seq: f.seq}):
+		case f.seq == 0 || k.claims.Has(namespace.Dot{Writer: f.by, Seq: f.seq}) || f.again.Seq > 0 && k.claims.Has(f.again):
 			return kept
 		case k.d.i == f.dev && k.d.life == f.life+1: // what its disk holds is older
 		case k.d.id != f.by.Device:
-			if k.ends[f.by] >= f.seq {
+			if k.ends[f.by] >= f.seq || f.again.Seq > 0 && k.ends[f.again.Writer] > 0 {
 				worst = vague
 			}
 		default:
@@ -72,9 +72,27 @@ func (o *oracle) shows(d *device, f *fact) bool {
 	return slices.ContainsFunc(d.view().items, func(x item) bool { return contentOf(&x.entry) == f.what })
 }
 
+// rewritten notes which devices go on under a new incarnation: then they have written again
+// what others need not know by its first numbers.
+func (o *oracle) rewritten() {
+	for _, d := range o.w.devices {
+		now := d.names.Writer()
+		if now == d.writer {
+			continue
+		}
+		for i := range o.facts {
+			if f := &o.facts[i]; f.dev == d.i && f.life == d.life {
+				f.again = namespace.Dot{Writer: now, Seq: d.names.Written()}
+			}
+		}
+		d.writer = now
+	}
+}
+
 // lost drops what was lost with a disk: what somebody wrote need not be there any more, and
 // what somebody removed may be back.
 func (o *oracle) lost() {
+	o.rewritten()
 	all := o.w.knowledge()
 	var rest []fact
 	for _, f := range o.facts {

@@ -29,7 +29,7 @@ func (w *world) sends(src *device, frame []byte) {
 			d := namespace.Dot{Writer: by, Seq: b.first() + uint64(i/hashLen)}
 			sum := [hashLen]byte(b.hashes[i:])
 			if was, sent := w.numbers.sent[d]; sent && was != sum {
-				w.fail("number used again", "write %d of %s is not what it was when it was sent", d.Seq, w.name(by.Device))
+				w.fail("number used again", "write %d of %s is not what it was when it was sent", d.Seq, nameOf(by.Device))
 			}
 			w.numbers.sent[d] = sum
 		}

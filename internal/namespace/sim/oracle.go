@@ -21,11 +21,14 @@ type fact struct {
 	n    int          // which of all
 	life int          // of the device's disk
 	by   ident.Writer // of the device's log,
-	seq  uint64       // when it had happened
-	what int          // contents
-	dir  nodeID
-	dot  namespace.Dot
-	how  Step
+	seq  uint64       // when it had happened,
+	// again is the end of a later log of the same disk in which what others had not been told of
+	// the first was written again; zero if there was none.
+	again namespace.Dot
+	what  int // contents
+	dir   nodeID
+	dot   namespace.Dot
+	how   Step
 }
 
 type factKind uint8

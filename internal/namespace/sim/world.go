@@ -103,6 +103,7 @@ func (w *world) play(s Step) {
 	if do, d := operations[s.Op], w.dev(s.Dev); do != nil && d != nil {
 		w.stats.Ops[s.Op]++
 		do(w, d, &s)
+		w.oracle.rewritten()
 	}
 }
 
@@ -136,14 +137,16 @@ func (w *world) members() (out []ident.DeviceID) {
 	return out
 }
 
-func (w *world) name(id ident.DeviceID) string {
-	for _, d := range w.devices {
-		if d.id == id {
-			return deviceName(d.i)
-		}
+// nameOf is what all devices call one, whoever is there.
+func nameOf(id ident.DeviceID) string { return deviceNames()[id] }
+
+var deviceNames = sync.OnceValue(func() map[ident.DeviceID]string {
+	names := map[ident.DeviceID]string{}
+	for i := range deviceKeys() {
+		names[deviceID(i)] = deviceName(i)
 	}
-	return id.Short()
-}
+	return names
+})
 
 // deviceKeys are the same in every play, one for each letter.
 var deviceKeys = sync.OnceValue(func() (keys [26]ed25519.PrivateKey) {
