@@ -72,7 +72,7 @@ func (r *Replica) snapshot(theirs Hello) (*Delta, error) {
 	if r.inDoubt() {
 		end = End{Partly: true}
 	}
-	return &Delta{r: r, snap: snap, t: t, theirs: theirs.Claims, progress: theirs.Progress, doubt: theirs.Doubt, end: end, page: MaxRecords}, nil
+	return &Delta{r: r, snap: snap, t: t, theirs: theirs.Claims, progress: theirs.Progress, beyond: theirs.Beyond, doubt: theirs.Doubt, end: end, page: MaxRecords}, nil
 }
 
 // claimHeld claims what is held of closed incarnations (S4). Needs sealing.
@@ -98,6 +98,7 @@ type Delta struct {
 	t        *tx
 	theirs   Claims
 	progress Progress
+	beyond   []Beyond
 	end      End
 	next     func() (item, bool)
 	stop     func()
@@ -210,7 +211,8 @@ func (d *Delta) whole(w ident.Writer, yield func(item) bool) bool {
 	return more && d.err == nil
 }
 
-// nothingFrom tells of which writers the peer claims all that there is.
+// nothingFrom tells of which writers the peer claims all that there is, or holds the same beyond
+// what either can claim.
 func (d *Delta) nothingFrom() func(num uint32) bool {
 	last := map[uint32]uint64{}
 	prefix := d.t.db.Key(tableHeads)
@@ -222,9 +224,19 @@ func (d *Delta) nothingFrom() func(num uint32) bool {
 		return d.check(err)
 	}))
 	return func(num uint32) bool {
-		n := last[num]
-		return n > 0 && n <= d.theirs.Upto(d.t.writers[num])
+		n, w := last[num], d.t.writers[num]
+		return n > 0 && (n <= d.theirs.Upto(w) || d.holdsSame(num, w))
 	}
+}
+
+// holdsSame reports whether the peer holds of a writer just what is here, and can claim no more.
+func (d *Delta) holdsSame(num uint32, w ident.Writer) bool {
+	i, found := slices.BinarySearchFunc(d.beyond, w, func(b Beyond, w ident.Writer) int { return merge.CompareWriters(b.Writer, w) })
+	if !found || d.end.Claims.Upto(w) > d.theirs.Upto(w) {
+		return false
+	}
+	sum, n, err := d.r.sumBeyond(d.snap, num, w, d.theirs)
+	return d.check(err) && n <= maxBeyond && sum == d.beyond[i].Sum
 }
 
 // check keeps the first error.

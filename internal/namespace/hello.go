@@ -6,6 +6,7 @@ import (
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/namespace/merge"
 	"github.com/shelffs/shelf/internal/wire"
 )
@@ -32,7 +33,19 @@ type Hello struct {
 	Clock        int64         // ms since 1970
 	Refuses      uint64        // not 0: the device spoken to is frozen, from this number on
 	Doubt        ident.Writer  // which of its own logs is in doubt, and wanted whole; zero: none
+	Beyond       []Beyond      // what it holds that it does not claim, sorted
 }
+
+// Beyond is what somebody holds of a writer and does not claim: the session that brought it was
+// cut, or its sender did not claim it either. If nobody is left who can claim it, it need not be
+// sent in every session all the same.
+type Beyond struct {
+	Writer ident.Writer
+	Sum    [16]byte // of the hashes of the dots
+}
+
+// maxBeyond is how many records of a writer may be summed up so.
+const maxBeyond = 1024
 
 // LogEnd names the last batch that somebody knows of a device's log; Seq is 0 for none.
 type LogEnd struct {
@@ -89,6 +102,12 @@ type (
 		Refuses      uint64            `cbor:"13,keyasint"`
 		Ends         []endOfLogWire    `cbor:"14,keyasint"`
 		Doubt        []byte            `cbor:"15,keyasint"`
+		Beyond       []beyondWire      `cbor:"16,keyasint"`
+	}
+	beyondWire struct {
+		_      struct{} `cbor:",toarray"`
+		Writer []byte
+		Sum    []byte
 	}
 	logWire struct {
 		_           struct{} `cbor:",toarray"`
@@ -124,6 +143,9 @@ func (h Hello) Encode() []byte {
 	for _, e := range h.Ends {
 		w.Ends = append(w.Ends, endOfLogWire{Writer: e.Writer.Append(nil), Seq: e.Seq, Hash: e.Hash[:]})
 	}
+	for _, x := range h.Beyond {
+		w.Beyond = append(w.Beyond, beyondWire{Writer: x.Writer.Append(nil), Sum: x.Sum[:]})
+	}
 	for i, list := range h.Progress {
 		w.Progress[i] = dotsToWire(list)
 	}
@@ -138,7 +160,7 @@ func ParseHello(b []byte) (Hello, error) {
 		return Hello{}, err
 	}
 	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds, Clock: w.Clock, Refuses: w.Refuses}
-	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 || len(w.Ends) > maxWriters {
+	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 || len(w.Ends) > maxWriters || len(w.Beyond) > maxWriters {
 		return Hello{}, errs.E(op, errs.Protocol, "bounds", nil)
 	}
 	h.Share, h.Fingerprint = [16]byte(w.Share), [16]byte(w.Fingerprint)
@@ -155,6 +177,14 @@ func ParseHello(b []byte) (Hello, error) {
 			return Hello{}, errs.E(op, errs.Protocol, "end of a log", nil)
 		}
 		h.Ends = append(h.Ends, e)
+	}
+	for _, x := range w.Beyond {
+		d := decoder{b: x.Writer}
+		e := Beyond{Writer: d.writer()}
+		if !d.end() || copy(e.Sum[:], x.Sum) != len(x.Sum) || len(x.Sum) != len(e.Sum) {
+			return Hello{}, errs.E(op, errs.Protocol, "beyond", nil)
+		}
+		h.Beyond = append(h.Beyond, e)
 	}
 	var ok1, ok2 bool
 	h.Incarnations, ok1 = incarnationsFromWire(w.Incarnations)
@@ -331,27 +361,45 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 		h.Audit = Damaged
 	}
 	h.Fingerprint = r.state.print
+	beyond, all := r.beyond()
+	h.Beyond = beyond
 	// Who cannot tell what lives has no fingerprint.
-	h.Settled = !r.blind() && !r.holdsNewer() && !r.inDoubt() && r.written.Load() == r.durable.Load() && !r.holdsMore()
+	h.Settled = !r.blind() && !r.holdsNewer() && !r.inDoubt() && r.written.Load() == r.durable.Load() && all && len(beyond) == 0
 	return h
 }
 
-// holdsMore reports whether a record is held that is not claimed: the session that brought it
-// was cut, or its sender did not claim it either. Needs applying and mu.
-func (r *Replica) holdsMore() (more bool) {
+// beyond sums up what is held and not claimed; all: of no writer was that too much. Needs applying
+// and mu.
+func (r *Replica) beyond() (out []Beyond, all bool) {
+	all = true
 	for num, w := range r.writers {
 		if h := r.heads[w]; w == r.self || h.last > 0 && h.last <= r.claims.Upto(w) {
 			continue
 		}
-		for order := 0; order < 3 && !more; order++ {
-			err := r.keys.eachDot(r.cfg.DB, order, uint32(num), w, r.claims.Upto(w)+1, func(d Dot) bool {
-				more = !r.claims.Has(d)
-				return !more
-			})
-			more = more || err != nil
+		switch sum, n, err := r.sumBeyond(r.cfg.DB, uint32(num), w, r.claims); {
+		case err != nil || n > maxBeyond:
+			all = false
+		case n > 0:
+			out = append(out, Beyond{w, sum})
 		}
 	}
-	return more
+	slices.SortFunc(out, func(a, b Beyond) int { return merge.CompareWriters(a.Writer, b.Writer) })
+	return out, all
+}
+
+// sumBeyond sums up what src holds of a writer that is not in c, up to one record too many.
+func (r *Replica) sumBeyond(src kv.Reader, num uint32, w ident.Writer, c Claims) (sum [16]byte, n int, err error) {
+	var x state
+	for order := 0; order < 3 && err == nil; order++ {
+		err = r.keys.eachDot(src, order, num, w, c.Upto(w)+1, func(d Dot) bool {
+			if !c.Has(d) {
+				x.addDot(d)
+				n++
+			}
+			return n <= maxBeyond
+		})
+	}
+	return x.print, n, err
 }
 
 // Claims are what this replica durably includes.
