@@ -115,6 +115,7 @@ type item struct {
 	hashes bool
 	by     ident.Writer
 	record []byte
+	v      *merge.Version // of the record, where it is one of a delta
 }
 
 // Next returns the next frame, at most MaxFrame bytes, memory of its own; io.EOF at the end.
@@ -186,7 +187,10 @@ func (d *Delta) items(yield func(item) bool) {
 			return
 		}
 	}
-	for class := range 3 {
+	if !d.placements(order, yield) {
+		return
+	}
+	for class := 1; class < 3; class++ {
 		for _, num := range order {
 			if !d.dots(class, num, d.t.writers[num], yield) {
 				return
@@ -336,7 +340,7 @@ func (d *Delta) dots(order int, num uint32, w ident.Writer, yield func(item) boo
 			err = corruptRow("dot")
 		}
 		if more = d.check(err); more {
-			more = yield(item{by: w, record: d.r.record(id, v)})
+			more = yield(item{by: w, record: d.r.record(id, v), v: v})
 		}
 		return more
 	})
