@@ -80,7 +80,7 @@ func decodeProgress(row []byte) (*progress, error) {
 // what is refused of a frozen writer.
 // Needs applying and mu.
 func (r *Replica) progressOf(peer ident.DeviceID) (out Progress) {
-	if p := r.unfinished[peer]; p != nil {
+	if p := r.unfinished[peer]; p != nil && p.of == r.line.current(peer) {
 		out = p.list()
 	}
 	for w, f := range r.frozen { // nothing of it needs to come once more
