@@ -34,6 +34,7 @@ type Hello struct {
 	Refuses      uint64        // not 0: the device spoken to is frozen, from this number on
 	Doubt        ident.Writer  // which of its own logs is in doubt, and wanted whole; zero: none
 	Beyond       []Beyond      // what it holds that it does not claim, sorted
+	Ack          Ack           // what the device spoken to has acknowledged, as far as it knows
 }
 
 // Beyond is what somebody holds of a writer and does not claim: the session that brought it was
@@ -103,6 +104,8 @@ type (
 		Ends         []endOfLogWire    `cbor:"14,keyasint"`
 		Doubt        []byte            `cbor:"15,keyasint"`
 		Beyond       []beyondWire      `cbor:"16,keyasint"`
+		Acked        uint32            `cbor:"17,keyasint"` // the incarnation; 0: nothing is known
+		AckedClaims  claimWire         `cbor:"18,keyasint"`
 	}
 	beyondWire struct {
 		_      struct{} `cbor:",toarray"`
@@ -136,6 +139,7 @@ type (
 func (h Hello) Encode() []byte {
 	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled,
 		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds, Clock: h.Clock, Refuses: h.Refuses,
+		Acked: h.Ack.Incarnation, AckedClaims: claimsToWire(h.Ack.Claims),
 		Log: logWire{Incarnation: h.Log.Incarnation, Seq: h.Log.Seq, Hash: h.Log.Hash[:]}}
 	if h.Doubt != (ident.Writer{}) {
 		w.Doubt = h.Doubt.Append(nil)
@@ -199,6 +203,10 @@ func ParseHello(b []byte) (Hello, error) {
 		}
 	}
 	var err error
+	h.Ack.Incarnation = w.Acked
+	if h.Ack.Claims, err = claimsFromWire(w.AckedClaims); err != nil {
+		return Hello{}, err
+	}
 	if h.Claims, err = claimsFromWire(w.Claims); err == nil && w.Version == helloVersion && !bytes.Equal(h.Encode(), b) {
 		err = errs.E(op, errs.Protocol, "form", nil)
 	}
@@ -361,6 +369,9 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 		h.Audit = Damaged
 	}
 	h.Fingerprint = r.state.print
+	if a := r.acks[peer]; a.Incarnation == w.Incarnation {
+		h.Ack = a
+	}
 	beyond, all := r.beyond()
 	h.Beyond = beyond
 	// Who cannot tell what lives has no fingerprint.

@@ -21,7 +21,9 @@ import (
 //   - when a peer knows more of this device's log than is here, or another log under its
 //     numbers: every Hello says where the log of the device spoken to ends, as far as known.
 //     That is the doubt. What the peer has of the log is compared with what is here, and what
-//     was written since they parted is written again under the new incarnation.
+//     was written since they parted is written again under the new incarnation;
+//   - when a peer remembers that this device has acknowledged what it does not claim: it has
+//     written nothing since the image, but removals may have been collected by what it knew.
 
 // inDoubt reports whether a peer knows another log of this device than the one here.
 func (r *Replica) inDoubt() bool { return r.doubted.Load() != 0 }
@@ -42,8 +44,15 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 	if known && h.Log.Seq > 0 {
 		known, err = r.knows(h.Log)
 	}
-	if err == nil && !known {
+	switch {
+	case err != nil:
+	case !known:
 		err = r.raiseDoubt(from, r.self)
+	case !r.inDoubt() && !r.Copied() && r.forgot(h.Ack):
+		r.sealing.Lock()
+		end := r.own.last
+		r.sealing.Unlock()
+		err = r.reincarnate(r.self, end, false)
 	}
 	r.mu.Lock()
 	delete(r.apart, from)
@@ -58,6 +67,16 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 		}
 	}
 	return err
+}
+
+// forgot reports whether this device once acknowledged what it does not claim. Of its own logs and
+// of closed ones claims may be taken back (reincarnate, disown).
+func (r *Replica) forgot(a Ack) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return a.Incarnation == r.self.Incarnation && slices.ContainsFunc(a.Claims.Vector, func(d Dot) bool {
+		return d.Writer.Device != r.cfg.Self && !r.line.closed(d.Writer) && r.claims.Upto(d.Writer) < d.Seq
+	})
 }
 
 // forked: a peer holds another log of a writer than the one here. If it is a closed one of this
