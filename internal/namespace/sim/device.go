@@ -115,6 +115,9 @@ func (d *device) survived() {
 		d.w.fail("durable is durable", "%d writes were durable, %d are there", d.promised, n)
 	}
 	d.w.oracle.forget(d)
+	if len(d.w.numbers.forked) > 0 {
+		d.w.oracle.crashed()
+	}
 	d.checkView()
 	d.w.saved(d)
 }

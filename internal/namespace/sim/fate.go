@@ -93,9 +93,23 @@ func (o *oracle) rewritten() {
 // what somebody removed may be back.
 func (o *oracle) lost() {
 	o.rewritten()
+	o.sift(func(*fact) bool { return true })
+}
+
+// crashed drops what a crash undid of a log that had forked: of that nobody can say what is durable
+// where.
+func (o *oracle) crashed() {
+	o.sift(func(f *fact) bool { return o.w.numbers.forked[f.by] })
+}
+
+func (o *oracle) sift(which func(*fact) bool) {
 	all := o.w.knowledge()
 	var rest []fact
 	for _, f := range o.facts {
+		if !which(&f) {
+			rest = append(rest, f)
+			continue
+		}
 		switch how := o.fate(&f, all); {
 		case how == kept:
 			rest = append(rest, f)

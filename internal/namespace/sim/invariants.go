@@ -67,7 +67,7 @@ func (a *action) checkLocal(before *view) {
 		}
 	}
 	for id, f := range now {
-		if was[id] == nil && !a.targets[id] && !a.loose && before.named[place{f.Parent, f.Name}] == nil {
+		if was[id] == nil && !a.targets[id] && !a.loose && before.at(f.Parent, f.Name) == nil {
 			a.w.fail("locality", "%q appeared", f.path)
 		}
 	}

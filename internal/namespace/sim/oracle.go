@@ -118,7 +118,7 @@ func (o *oracle) judge(d *device) {
 	for _, f := range o.facts {
 		switch {
 		case f.kind == gone:
-			dots[f.dot] = true
+			dots[f.dot] = !o.w.numbers.forked[f.dot.Writer] // else it may be another write
 		case f.kind == removed && f.what > 0:
 			contents[f.what] = true
 		case f.kind == removed:
