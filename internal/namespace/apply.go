@@ -177,6 +177,9 @@ func (r *Replica) Complete(ctx context.Context, from ident.DeviceID, end End) (C
 		return Claims{}, err
 	}
 	delete(r.sessions, from)
+	if s.skip != (ident.Writer{}) && !r.inDoubt() {
+		r.news.Add(1) // what was left out comes in another session
+	}
 	if end.Partly {
 		return r.Claims(), nil
 	}
@@ -259,8 +262,8 @@ func (r *Replica) believe(s *session, c Claims) Claims {
 		return out
 	}
 	bound := func(w ident.Writer) uint64 {
-		if w == r.self || w == r.logInDoubt() {
-			return 0 // nobody knows better
+		if w == r.self || w == r.logInDoubt() || w == s.skip {
+			return 0 // nobody knows better, or it was left out
 		}
 		known := r.heads[w].last
 		if limit, ok := s.limits[w]; ok {

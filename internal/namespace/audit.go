@@ -73,7 +73,11 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 	}
 	r.applying.Lock()
 	theirs := r.believe(&session{}, end.Claims)
+	expected := believed(end.Claims, r.frozen)
 	r.applying.Unlock()
+	if !r.Claims().Covers(expected.Without(r.self)) {
+		return nil // something was left out: what the peer lacks may have been overwritten by that
+	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if own := min(end.Claims.Upto(r.self), r.durable.Load()); own > 0 { // of which believe says nothing

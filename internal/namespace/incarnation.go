@@ -213,8 +213,7 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
 	newest := r.line.current(r.cfg.Self)
 	r.mu.RUnlock()
 	err := r.checkLogs(from, h, newest)
-	s.skip = ident.Writer{}
-	if r.inDoubt() {
+	if r.inDoubt() { // it stays so until the session ends, though the doubt may end before
 		s.skip = r.logInDoubt()
 	}
 	r.applying.Unlock()

@@ -41,7 +41,12 @@ func (r *Replica) logInDoubt() ident.Writer {
 // here. Needs applying.
 func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 	known, err := newest <= r.self.Incarnation, error(nil)
-	if known && h.Log.Seq > 0 {
+	ends := h.Ends
+	switch {
+	case h.Log.Seq == 0 || !known:
+	case h.Log.Incarnation < r.self.Incarnation: // a closed one: the peer has yet to hear of the present
+		ends = append(slices.Clone(ends), ChainEnd{ident.Writer{Device: r.cfg.Self, Incarnation: h.Log.Incarnation}, h.Log.Seq, h.Log.Hash})
+	default:
 		known, err = r.knows(h.Log)
 	}
 	switch {
@@ -57,7 +62,7 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 	r.mu.Lock()
 	delete(r.apart, from)
 	r.mu.Unlock()
-	for _, x := range h.Ends {
+	for _, x := range ends {
 		if err != nil || x.Seq > r.heads[x.Writer].last {
 			continue // what goes on beyond is sent
 		}
@@ -301,11 +306,10 @@ func (r *Replica) setHead(b *kv.Batch, num uint32, h head) {
 	}
 }
 
-// knows reports whether the present log of this device, or one that is newer than what the peer
-// knows, passes through an end that a peer knows.
+// knows reports whether the present log of this device passes through an end that a peer knows.
 func (r *Replica) knows(end LogEnd) (bool, error) {
-	if end.Incarnation != r.self.Incarnation {
-		return end.Incarnation < r.self.Incarnation, nil
+	if end.Incarnation > r.self.Incarnation {
+		return false, nil
 	}
 	return r.goesThrough(r.self, end)
 }
@@ -402,8 +406,12 @@ func (t *tx) redot(id regID, seqs []uint64, p *logPart, forked bool) {
 		v := *reg[i]
 		v.Dot = Dot{Writer: t.author, Seq: t.next}
 		t.next++
-		if forked { // what it covered may be other writes elsewhere
+		// What it covered may be other writes elsewhere: from where the log has forked, and by numbers
+		// of which nobody was told, which another copy of the disk may have given away.
+		if forked {
 			v.Past = v.Past.Upto(p.writer, p.end.last)
+		} else if p.writer == t.r.self {
+			v.Past = v.Past.Upto(p.writer, t.r.own.last)
 		}
 		v.Past = v.Past.Add(v.Dot)
 		for _, s := range siblings {
