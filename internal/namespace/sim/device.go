@@ -28,6 +28,7 @@ type device struct {
 	shown    map[nodeID]*item // what was shown since the start, as it was last
 	handles  map[string]handle
 	frames   []frame      // that this device received, or was to receive
+	began    uint64       // the number of the operation's first write
 	promised uint64       // of the own log so much was said to be durable,
 	by       ident.Writer // under this incarnation
 	image    *image

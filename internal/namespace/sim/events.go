@@ -68,7 +68,8 @@ func (w *world) collect(d *device, _ *Step) {
 // image is a backup of a whole disk.
 type image struct {
 	disk  *kv.Memory
-	facts int // noted before
+	noted int    // facts noted before, of all devices,
+	facts []fact // and those of this one: a crash may undo on its disk what the image has
 }
 
 // image makes one. Raw: amid work, while operations wait to be made durable.
@@ -76,7 +77,7 @@ func (w *world) image(d *device, s *Step) {
 	if s.arg(0) != "raw" {
 		w.sync(d, s)
 	}
-	d.image = &image{d.disk.Clone(), w.oracle.n}
+	d.image = &image{d.disk.Clone(), w.oracle.n, w.oracle.of(d)}
 }
 
 // restore puts the image back. Unnoticed: it looks like the disk that was there.
@@ -98,6 +99,6 @@ func (w *world) restore(d *device, s *Step) {
 		w.fork(d)
 	}
 	d.durable()
-	w.oracle.restored(d, im.facts)
+	w.oracle.restored(d, im)
 	d.checkView()
 }

@@ -38,6 +38,17 @@ func (w *world) knowledge() (out []knowledge) {
 	return out
 }
 
+// hasAll reports whether the device claims all that an operation wrote: of closed logs it may be
+// a part.
+func (k *knowledge) hasAll(f *fact) bool {
+	for seq := f.from; seq <= f.seq; seq++ {
+		if !k.claims.Has(namespace.Dot{Writer: f.by, Seq: seq}) {
+			return false
+		}
+	}
+	return true
+}
+
 // fate of a fact, given what everybody knows.
 func (o *oracle) fate(f *fact, all []knowledge) fate {
 	worst := lost
@@ -50,7 +61,7 @@ func (o *oracle) fate(f *fact, all []knowledge) fate {
 				return kept
 			}
 			worst = vague
-		case f.seq == 0 || k.claims.Has(namespace.Dot{Writer: f.by, Seq: f.seq}) || f.again.Seq > 0 && k.claims.Has(f.again):
+		case k.hasAll(f) || f.again.Seq > 0 && k.claims.Has(f.again):
 			return kept
 		case k.d.i == f.dev && k.d.life == f.life+1: // what its disk holds is older
 		case k.d.id != f.by.Device:
@@ -116,19 +127,38 @@ func (o *oracle) sift(which func(*fact) bool) {
 		case f.kind == wrote:
 			f.kind = removed
 			rest = append(rest, f)
-		case f.kind == removed && how == vague:
+		case f.kind == removed && (how == vague || f.vague):
+			f.vague = true // somebody may have built on it
 			rest = append(rest, f)
 		}
 	}
 	o.facts = rest
 }
 
-// restored: a disk is as it was when so many facts had been noted.
-func (o *oracle) restored(d *device, since int) {
+// of lists what happened on a device and is in its log.
+func (o *oracle) of(d *device) (out []fact) {
+	for _, f := range o.facts {
+		if f.dev == d.i && f.life == d.life {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// restored: a disk is as it was when an image of it was made.
+func (o *oracle) restored(d *device, im *image) {
 	d.life++
+	there := map[int]bool{}
 	for i := range o.facts {
-		if f := &o.facts[i]; f.dev == d.i && f.n <= since && f.life == d.life-1 {
+		f := &o.facts[i]
+		if there[f.n] = true; f.dev == d.i && f.n <= im.noted && f.life == d.life-1 {
 			f.life = d.life
+		}
+	}
+	for _, f := range im.facts {
+		if !there[f.n] {
+			f.life = d.life
+			o.facts = append(o.facts, f)
 		}
 	}
 	o.lost()

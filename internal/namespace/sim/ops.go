@@ -72,6 +72,7 @@ func user(do func(*action)) func(*world, *device, *Step) {
 			return // nobody works there
 		}
 		a := &action{device: d, s: s}
+		d.began = d.names.Written() + 1
 		if !w.check {
 			do(a)
 			d.seen = nil

@@ -21,11 +21,13 @@ type fact struct {
 	n    int          // which of all
 	life int          // of the device's disk
 	by   ident.Writer // of the device's log,
-	seq  uint64       // when it had happened,
+	from uint64       // the first of the numbers that it took,
+	seq  uint64       // and the last
 	// again is the end of a later log of the same disk in which what others had not been told of
 	// the first was written again; zero if there was none.
 	again namespace.Dot
-	what  int // contents
+	vague bool // for a while nobody could say whether it was lost
+	what  int  // contents
 	dir   nodeID
 	dot   namespace.Dot
 	how   Step
@@ -41,7 +43,7 @@ const (
 
 func (o *oracle) note(d *device, f fact) {
 	o.n++
-	f.n, f.dev, f.life, f.by, f.seq, f.how = o.n, d.i, d.life, d.names.Writer(), d.names.Written(), o.w.step
+	f.n, f.dev, f.life, f.by, f.from, f.seq, f.how = o.n, d.i, d.life, d.names.Writer(), d.began, d.names.Written(), o.w.step
 	o.facts = append(o.facts, f)
 }
 
