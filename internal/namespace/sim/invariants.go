@@ -113,6 +113,11 @@ func (d *device) checkNews(watcher *namespace.Watcher, before *view) {
 			name(x, nodeID{})
 		}
 	}
+	for id := range d.shown { // of what shows nowhere who has it open may be told, too, and looks again
+		if _, content := news[told{what: namespace.ContentChanged, node: id}]; content && now[id] == nil {
+			delete(d.shown, id)
+		}
+	}
 	for id, x := range now {
 		was, last := old[id], d.shown[id]
 		d.shown[id] = x
