@@ -44,21 +44,27 @@ func (w *world) retire(d *device, s *Step) {
 		return
 	}
 	if s.arg(0) != "abruptly" {
-		for range 3 {
-			for _, x := range w.devices {
-				if x.id != d.id {
-					w.session(d, x, 100, -1, nil)
-					w.session(x, d, 100, -1, nil)
-				}
-			}
-		}
+		w.bringAll(d)
 	}
-	w.leave(d)
+	w.gone = true
+	w.remove(d)
 	w.oracle.lost()
 }
 
-func (w *world) leave(d *device) {
-	w.gone = true
+// bringAll lets a device talk to all others until they know all that it does.
+func (w *world) bringAll(d *device) {
+	for range 3 {
+		for _, x := range w.devices {
+			if x.id != d.id {
+				w.session(d, x, 100, -1, nil)
+				w.session(x, d, 100, -1, nil)
+				x.shown = map[nodeID]*item{} // nobody has watched
+			}
+		}
+	}
+}
+
+func (w *world) remove(d *device) {
 	for i, x := range w.devices {
 		if x == d {
 			w.devices = append(w.devices[:i:i], w.devices[i+1:]...)

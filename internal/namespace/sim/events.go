@@ -30,10 +30,26 @@ func (w *world) power(d *device, s *Step) {
 
 // join: a new member, who knows nothing yet.
 func (w *world) join(_ *device, _ *Step) {
-	if w.dev(joiner) == nil {
+	if w.dev(joiner) == nil && !w.joined {
+		w.joined = true
 		w.stats.Met["members who joined"]++
 		w.add(joiner).start()
 	}
+}
+
+// leaves: a member is one no more, and nobody hears of it again. It brings its work to the others
+// before, unless that is done abruptly.
+func (w *world) leaves(d *device, s *Step) {
+	if len(w.members()) < 3 || w.copied() || d == w.devices[0] {
+		return
+	}
+	w.stats.Met["members who left"]++
+	if s.arg(0) != "abruptly" {
+		w.bringAll(d)
+	}
+	w.remove(d)
+	w.left = append(w.left, d)
+	w.oracle.lost()
 }
 
 // collect forgets removals, which changes nothing that is shown (invariant 14).

@@ -60,6 +60,7 @@ type profile struct {
 	copies  bool // a disk is copied, and both are used for a while
 	lies    bool // some sign nonsense
 	join    bool // somebody joins amid it
+	leaves  bool // somebody leaves for ever
 }
 
 func (g *generator) begin(cfg Config) *Script {
@@ -80,6 +81,8 @@ func (g *generator) begin(cfg Config) *Script {
 	g.raw, g.unnoticed = cfg.Raw, cfg.Unnoticed
 	g.copies, g.lies, g.join = g.when.one(8), g.when.one(6), g.when.one(4)
 	g.talk = 10 + g.when.n(40)
+	leaves := dice(mix(uint64(g.when) ^ 0x3c3c)) // of its own: the other histories stay as they were
+	g.leaves = leaves.one(6)
 	return s
 }
 
@@ -133,8 +136,12 @@ func (g *generator) next(w *world, n int) (Step, bool) {
 	if g.copies && g.copy(w, d, &s) || g.lies && g.lie(&s) {
 		return s, true
 	}
-	if g.join && w.dev(joiner) == nil && g.when.one(40) {
+	if g.join && !w.joined && g.when.one(40) {
 		s.Op = "join"
+		return s, true
+	}
+	if g.leaves && g.when.one(60) {
+		s.Op = "leave"
 		return s, true
 	}
 	x := g.when.n(100)

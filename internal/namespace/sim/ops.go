@@ -52,6 +52,7 @@ var operations = map[string]func(*world, *device, *Step){
 	"clone":   (*world).clone,   // its disk, for another machine that calls itself this device: [unnoticed]
 	"retire":  (*world).retire,  // one of the two, for ever: [abruptly]
 	"join":    (*world).join,    // a new member
+	"leave":   (*world).leaves,  // for ever: a member no more
 	"lie":     (*world).lie,     // WHO KIND: hears from somebody who signs nonsense
 }
 

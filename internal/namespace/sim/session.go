@@ -174,7 +174,7 @@ func (d *device) remember(f frame) {
 
 // missing is how many of all writes there are somebody does not claim.
 func (w *world) missing(claims namespace.Claims) (n int) {
-	for _, d := range w.devices {
+	for _, d := range append(w.devices[:len(w.devices):len(w.devices)], w.left...) {
 		n += int(d.names.Written() - claims.Upto(d.names.Writer()))
 	}
 	for _, c := range w.liars {

@@ -40,7 +40,8 @@ type world struct {
 	cfg      Config
 	stats    *Stats
 	devices  []*device
-	stores   []*store // of all devices there ever were
+	left     []*device // members no more
+	stores   []*store  // of all devices there ever were
 	step     Step
 	check    bool // every step
 	sealer   sealer
@@ -51,6 +52,7 @@ type world struct {
 	restored bool // some disk was put back or copied
 	dropped  bool // somebody forgot a removal, or what was dead
 	gone     bool // one of a device and its copy is there no more
+	joined   bool // somebody has joined
 }
 
 // fail ends the play.

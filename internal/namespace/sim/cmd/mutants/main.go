@@ -17,11 +17,21 @@ import (
 
 // mutant is one rule switched off.
 type mutant struct {
-	rule     string // of the design
-	off      string // what is no longer so
-	file     string // in internal/namespace
-	old, new string // the edit; old stands in the file exactly once
+	rule  string // of the design
+	off   string // what is no longer so
+	edits []edit // several where each of several places would be enough
 }
+
+// edit is one change of a file.
+type edit struct {
+	file     string // in internal/namespace
+	old, new string // old stands in the file exactly once
+}
+
+func is(file, old, new string) []edit { return []edit{{file, old, new}} }
+
+// and adds a change to others.
+func and(edits []edit, file, old, new string) []edit { return append(edits, edit{file, old, new}) }
 
 func main() {
 	budget := flag.Duration("for", 2*time.Minute, "how long a mutant may survive")
@@ -75,27 +85,11 @@ var failed = regexp.MustCompile(`^FAILED (?:seed|case) (\S+) after (\d+) schedul
 
 // run builds the mutant and plays until it fails.
 func (m *mutant) run(root, dir string, budget time.Duration, workers int, seed uint64) (result, error) {
-	file := filepath.Join(root, "internal", "namespace", filepath.FromSlash(m.file))
-	text, err := os.ReadFile(file)
+	overlay, err := m.overlay(root, dir)
 	if err != nil {
 		return result{}, err
 	}
-	if n := strings.Count(string(text), m.old); n != 1 {
-		return result{}, fmt.Errorf("the text to change stands in %s %d times: %q", m.file, n, m.old)
-	}
-	edited := filepath.Join(dir, "edited.go")
-	overlay := filepath.Join(dir, "overlay.json")
 	program := filepath.Join(dir, "sim.exe")
-	list, err := json.Marshal(map[string]map[string]string{"Replace": {file: edited}})
-	if err != nil {
-		return result{}, err
-	}
-	if err := os.WriteFile(edited, []byte(strings.Replace(string(text), m.old, m.new, 1)), 0o600); err != nil {
-		return result{}, err
-	}
-	if err := os.WriteFile(overlay, list, 0o600); err != nil {
-		return result{}, err
-	}
 	build := exec.Command("go", "build", "-ldflags=-s -w", "-overlay", overlay, "-o", program, "./internal/namespace/sim/cmd/sim")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
@@ -110,4 +104,34 @@ func (m *mutant) run(root, dir string, budget time.Duration, workers int, seed u
 		return result{found[4], found[1], found[2], found[3]}, nil
 	}
 	return result{}, fmt.Errorf("%w: %.300s", err, out)
+}
+
+// overlay writes the changed files, and the list of them that go build wants.
+func (m *mutant) overlay(root, dir string) (string, error) {
+	list := map[string]map[string]string{"Replace": {}}
+	for _, e := range m.edits {
+		file := filepath.Join(root, "internal", "namespace", filepath.FromSlash(e.file))
+		read := file
+		if edited := list["Replace"][file]; edited != "" {
+			read = edited
+		}
+		text, err := os.ReadFile(read)
+		if err != nil {
+			return "", err
+		}
+		if n := strings.Count(string(text), e.old); n != 1 {
+			return "", fmt.Errorf("the text to change stands in %s %d times: %q", e.file, n, e.old)
+		}
+		edited := filepath.Join(dir, strings.ReplaceAll(e.file, "/", "-"))
+		if err := os.WriteFile(edited, []byte(strings.Replace(string(text), e.old, e.new, 1)), 0o600); err != nil {
+			return "", err
+		}
+		list["Replace"][file] = edited
+	}
+	text, err := json.Marshal(list)
+	if err != nil {
+		return "", err
+	}
+	overlay := filepath.Join(dir, "overlay.json")
+	return overlay, os.WriteFile(overlay, text, 0o600)
 }

@@ -70,12 +70,29 @@ func playAll(dir string, cfg sim.Config) bool {
 			fmt.Fprintln(os.Stderr, name, err)
 			continue
 		}
-		if f := sim.Play(s, cfg, sim.NewStats()); f != nil {
-			fmt.Printf("FAILED case %s after %d schedules, %.1f s: %s\n", strings.TrimSuffix(filepath.Base(name), ".txt"), i+1, time.Since(begun).Seconds(), f.Invariant)
+		failed := func(invariant string) {
+			fmt.Printf("FAILED case %s after %d schedules, %.1f s: %s\n", strings.TrimSuffix(filepath.Base(name), ".txt"), i+1, time.Since(begun).Seconds(), invariant)
+		}
+		hangs := watch(failed)
+		f := sim.Play(s, cfg, sim.NewStats())
+		hangs.Stop()
+		if f != nil {
+			failed(f.Invariant)
 			return false
 		}
 	}
 	return true
+}
+
+// patience is how long a history may take that takes a moment.
+const patience = 30 * time.Second
+
+// watch ends the program if a history does not end: nothing else can be done about that.
+func watch(failed func(invariant string)) *time.Timer {
+	return time.AfterFunc(patience, func() {
+		failed("every operation ends")
+		os.Exit(1)
+	})
 }
 
 func play(file string, cfg sim.Config) int {
@@ -127,7 +144,13 @@ func (o *options) run(out io.Writer) int {
 					return
 				}
 				stats := sim.NewStats()
+				hangs := watch(func(invariant string) {
+					mu.Lock()
+					defer mu.Unlock()
+					fmt.Fprintf(out, "FAILED seed %d after %d schedules, %.1f s: %s\n", seed, total.Schedules+1, time.Since(begun).Seconds(), invariant)
+				})
 				s, f := sim.Run(seed, seed, o.cfg, stats)
+				hangs.Stop()
 				mu.Lock()
 				total.Add(stats)
 				if f != nil {
