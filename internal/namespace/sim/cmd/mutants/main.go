@@ -5,6 +5,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -95,6 +96,7 @@ func (m *mutant) run(root, dir string, budget time.Duration, workers int, seed u
 	if out, err := build.CombinedOutput(); err != nil {
 		return result{}, fmt.Errorf("does not build: %s", out)
 	}
+	begun := time.Now()
 	out, err := exec.Command(program, "-quiet", "-for", budget.String(), "-workers", fmt.Sprint(workers), "-seed", fmt.Sprint(seed),
 		"-cases", filepath.Join(root, "internal", "namespace", "sim", "testdata")).Output()
 	if err == nil {
@@ -102,6 +104,9 @@ func (m *mutant) run(root, dir string, budget time.Duration, workers int, seed u
 	}
 	if found := failed.FindStringSubmatch(string(out)); found != nil {
 		return result{found[4], found[1], found[2], found[3]}, nil
+	}
+	if crash := (*exec.ExitError)(nil); errors.As(err, &crash) && strings.Contains(string(crash.Stderr), "fatal error: stack overflow") {
+		return result{"stack overflow", "?", "?", fmt.Sprintf("%.1f", time.Since(begun).Seconds())}, nil
 	}
 	return result{}, fmt.Errorf("%w: %.300s", err, out)
 }
