@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,18 +36,27 @@ func (o *oracle) operations() []func(s *site) (string, error) {
 	return []func(s *site) (string, error){
 		o.create, o.create, o.create, o.overwrite, o.overwrite, o.overwrite, o.append, o.append, o.append, o.save, o.save,
 		o.rename, o.rename, o.rename, o.exchange, o.unlink, o.unlink, o.mkdir, o.mkdir, o.rmdir, o.removeAll,
-		o.link, o.symlink, o.truncate, o.tidy, o.tidy, o.hold, o.rewriteHeld, o.rewriteHeld, o.chmod,
+		o.link, o.symlink, o.truncate, o.tidy, o.tidy, o.hold, o.rewriteHeld, o.rewriteHeld, o.chmod, o.utimes, o.setxattr, o.alike,
 	}
 }
 
 func (o *oracle) operate(s *site) {
 	o.t.Helper()
 	ops := o.operations()
+	o.deed = deed{then: map[string]uint64{}}
+	alone, before := o.alone(s) && !s.dies, prospect(nil)
+	if alone {
+		before = prospectOf(s.mnt)
+	}
 	what, err := ops[o.rng.IntN(len(ops))](s)
 	if what == "" {
 		return
 	}
 	o.note("%s  %s: %v", s.name, what, err)
+	if alone {
+		o.bystanders(s, what, before, prospectOf(s.mnt), err == nil)
+		o.counts["operations looked at"]++
+	}
 	if err == nil {
 		o.counts["done"]++
 		return
@@ -85,10 +95,10 @@ func (o *oracle) entries(s *site) (dirs, others []string) {
 // fresh is a name in some folder, which may be there already.
 func (o *oracle) fresh(dirs []string, kind string) string {
 	dir := dirs[o.rng.IntN(len(dirs))]
-	if strings.Count(dir, "/") > 2 {
+	if strings.Count(dir, "/") > o.deep || o.rng.IntN(3) == 0 {
 		dir = ""
 	}
-	return path.Join(dir, kind+string(rune('0'+o.rng.IntN(5))))
+	return path.Join(dir, kind+string(rune('0'+o.rng.IntN(o.few))))
 }
 
 // some is one of a list; "" if there is none.
@@ -142,26 +152,25 @@ func (o *oracle) wrote(s *site, v value, synced bool, err error) {
 // shows it. What the other one has just written to the same file, under this name or another,
 // may have arrived a moment ago, or arrive in the next. It fails where the bytes cannot be read
 // now: then nobody knows what would be lost.
-func (o *oracle) ending(s *site, p string) error {
+func (o *oracle) ending(s *site, p string) error { return o.ends(s, p, false) }
+
+func (o *oracle) ends(s *site, p string, removed bool) error {
+	o.touches(p)
 	all, err := valuesAt(s.path(p))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	o.end(all)
-	o.endAt(o.other(s), append(o.other(s).sameFile(inode(s.path(p))), p)...)
-	return nil
-}
-
-func (o *oracle) end(vs []value) {
-	for _, v := range vs {
-		o.gone[v] = true
+	o.end(s, removed, all)
+	if !o.apart {
+		o.endAt(o.other(s), append(o.other(s).sameFile(inode(s.path(p))), p)...)
 	}
+	return nil
 }
 
 func (o *oracle) endAt(s *site, paths ...string) {
 	for _, p := range paths {
 		vs, _ := valuesAt(s.path(p))
-		o.end(vs)
+		o.end(s, false, vs)
 	}
 }
 
@@ -191,7 +200,7 @@ func (s *site) sameFile(ino uint64) (names []string) {
 // removing is ending for a name that goes away: a file that is held open under it is nobody's
 // from then on.
 func (o *oracle) removing(s *site, p string) error {
-	if err := o.ending(s, p); err != nil {
+	if err := o.ends(s, p, true); err != nil {
 		return err
 	}
 	at, err := os.Lstat(s.path(p))
@@ -218,6 +227,7 @@ func (o *oracle) fill(f *os.File, b []byte) (synced bool, err error) {
 func (o *oracle) create(s *site) (string, error) {
 	dirs, _ := o.entries(s)
 	p := o.fresh(dirs, "f")
+	o.touches(p)
 	v, b := o.write(s)
 	f, err := os.OpenFile(s.path(p), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	synced := false
@@ -253,6 +263,7 @@ func (o *oracle) append(s *site) (string, error) {
 	if p == "" {
 		return "", nil
 	}
+	o.touches(p)
 	v, b := o.write(s)
 	f, err := os.OpenFile(s.path(p), os.O_APPEND|os.O_WRONLY|syscall.O_NOFOLLOW, 0o644)
 	synced := false
@@ -269,6 +280,7 @@ func (o *oracle) save(s *site) (string, error) {
 	p := o.file(append(files, o.fresh(dirs, "f")))
 	v, b := o.write(s)
 	tmp := path.Join(path.Dir(p), ".tmp-"+v.target())
+	o.touches(tmp, p)
 	f, err := os.OpenFile(s.path(tmp), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return "save " + p + " " + v.target(), err
@@ -299,9 +311,15 @@ func (o *oracle) rename(s *site) (string, error) {
 	if o.rng.IntN(3) == 0 {
 		q = o.some(append(slices.Clone(files), dirs[1:]...))
 	}
-	if err := o.removing(s, q); err != nil {
-		return "look at " + q, err
+	from, to := inode(s.path(p)), inode(s.path(q))
+	if from != to {
+		if err := o.removing(s, q); err != nil {
+			return "look at " + q, err
+		}
+		o.leaves(p, 0)
 	}
+	o.leaves(q, from)
+	o.saves(s, p)
 	return "rename " + p + " to " + q, os.Rename(s.path(p), s.path(q))
 }
 
@@ -312,6 +330,10 @@ func (o *oracle) exchange(s *site) (string, error) {
 	if p == "" {
 		return "", nil
 	}
+	o.leaves(p, inode(s.path(q)))
+	o.leaves(q, inode(s.path(p)))
+	o.saves(s, p)
+	o.saves(s, q)
 	return "exchange " + p + " and " + q, unix.Renameat2(unix.AT_FDCWD, s.path(p), unix.AT_FDCWD, s.path(q), unix.RENAME_EXCHANGE)
 }
 
@@ -324,6 +346,7 @@ func (o *oracle) unlink(s *site) (string, error) {
 	if err := o.removing(s, p); err != nil {
 		return "look at " + p, err
 	}
+	o.leaves(p, 0)
 	return "unlink " + p, unix.Unlink(s.path(p))
 }
 
@@ -340,12 +363,14 @@ func (o *oracle) tidy(s *site) (string, error) {
 		return "look at " + p, err
 	}
 	o.counts["conflicts tidied"]++
+	o.leaves(p, 0)
 	return "tidy up " + p, unix.Unlink(s.path(p))
 }
 
 func (o *oracle) mkdir(s *site) (string, error) {
 	dirs, _ := o.entries(s)
 	p := o.fresh(dirs, "d")
+	o.touches(p)
 	return "mkdir " + p, os.Mkdir(s.path(p), 0o755)
 }
 
@@ -355,6 +380,7 @@ func (o *oracle) rmdir(s *site) (string, error) {
 	if p == "" {
 		return "", nil
 	}
+	o.leaves(p, 0)
 	return "rmdir " + p, unix.Rmdir(s.path(p))
 }
 
@@ -380,6 +406,7 @@ func (o *oracle) removeAll(s *site) (string, error) {
 		}
 		return errors.Join(err, unix.Rmdir(s.path(p)))
 	}
+	o.leaves(p, 0)
 	return "rm -rf " + p, remove(p)
 }
 
@@ -389,12 +416,15 @@ func (o *oracle) link(s *site) (string, error) {
 	if p == "" {
 		return "", nil
 	}
+	o.touches(p)
+	o.leaves(q, inode(s.path(p)))
 	return "link " + p + " as " + q, os.Link(s.path(p), s.path(q))
 }
 
 func (o *oracle) symlink(s *site) (string, error) {
 	dirs, _ := o.entries(s)
 	p := o.fresh(dirs, "l")
+	o.touches(p)
 	v, _ := o.write(s)
 	err := os.Symlink(v.target(), s.path(p))
 	o.wrote(s, v, false, err)
@@ -458,9 +488,12 @@ func (o *oracle) rewriteHeld(s *site) (string, error) {
 	if n, err := h.f.ReadAt(b, 0); n < len(b) {
 		return "read the open " + h.path, err
 	}
-	o.end(valuesIn(b))
 	st := fi.Sys().(*syscall.Stat_t)
-	o.endAt(o.other(s), o.other(s).sameFile(st.Ino)...)
+	o.end(s, false, valuesIn(b))
+	o.touches(s.sameFile(st.Ino)...)
+	if !o.apart {
+		o.endAt(o.other(s), o.other(s).sameFile(st.Ino)...)
+	}
 	removed := h.removed || st.Nlink == 0
 	v, b := o.write(s)
 	if err = h.f.Truncate(0); err == nil {
@@ -479,12 +512,55 @@ func (o *oracle) rewriteHeld(s *site) (string, error) {
 	return "rewrite the open " + h.path + " " + v.target(), err
 }
 
-func (o *oracle) chmod(s *site) (string, error) {
+// regular is one of the files that are neither links nor folders; "" if it is something else.
+func (o *oracle) regular(s *site) string {
 	_, files := o.entries(s)
 	p := o.file(files)
 	if fi, err := os.Lstat(s.path(p)); p == "" || err != nil || !fi.Mode().IsRegular() {
+		return ""
+	}
+	o.touches(p)
+	return p
+}
+
+func (o *oracle) chmod(s *site) (string, error) {
+	p := o.regular(s)
+	if p == "" {
 		return "", nil
 	}
 	mode := []fs.FileMode{0o600, 0o644, 0o755}[o.rng.IntN(3)]
 	return "chmod " + p, os.Chmod(s.path(p), mode)
 }
+
+func (o *oracle) utimes(s *site) (string, error) {
+	p := o.regular(s)
+	if p == "" {
+		return "", nil
+	}
+	at := time.Unix(1_000_000_000+int64(o.rng.IntN(1000)), 0)
+	return "utimes " + p, os.Chtimes(s.path(p), at, at)
+}
+
+func (o *oracle) setxattr(s *site) (string, error) {
+	p := o.regular(s)
+	if p == "" {
+		return "", nil
+	}
+	name, value := "user."+string(rune('x'+o.rng.IntN(2))), []byte{byte('0' + o.rng.IntN(10))}
+	return "setxattr " + p + " " + name, unix.Lsetxattr(s.path(p), name, value, 0)
+}
+
+// alike writes what others write as well, to a name that others take as well: two such files show
+// as one. Nobody asks whether it is lost.
+func (o *oracle) alike(s *site) (string, error) {
+	dirs, _ := o.entries(s)
+	p := o.fresh(dirs, "f")
+	o.touches(p)
+	f, err := os.OpenFile(s.path(p), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err == nil {
+		_, err = o.fill(f, []byte(alikeBytes))
+	}
+	return "create " + p + " as others do", err
+}
+
+const alikeBytes = "written by many\n"

@@ -24,9 +24,11 @@ var (
 	oracleLog    = flag.Bool("oracle.log", false, "show all that was done, also where nothing failed")
 )
 
-// Two real mounts, random operations, random partitions and crashes: no value that was written
-// ever vanishes, except by an overwrite or a delete on a device that showed it; and whenever the
-// two meet, they come to show exactly the same. The oracle knows nothing of how that is done.
+// Two real mounts, clocks that may be off by years, random operations, random partitions (one is
+// stopped, or the network is cut) and crashes: no value that was written ever vanishes, except by an
+// overwrite or a delete on a device that showed it, nor comes back; whenever the two meet, they come
+// to show exactly the same; and on who is alone an operation changes what it names, and nothing else.
+// The oracle knows nothing of how that is done.
 //
 // A seed decides what is tried; what comes of it depends on the machine too. Longer:
 //
@@ -70,6 +72,15 @@ type oracle struct {
 	gone   map[value]bool // overwritten or removed where they showed
 	counts map[string]int
 	log    []string
+
+	deed      deed
+	few, deep int // names, and folders in each other
+
+	cable   *cable // nil: the two can be parted only by stopping one
+	apart   bool   // it is cut
+	ended   map[value][]ended
+	renamed map[value][]*site
+	dead    map[value]int // at so many meetings both had forgotten it
 }
 
 // site is a device and what the test holds open on it.
@@ -83,14 +94,27 @@ type site struct {
 
 func newOracle(t *testing.T, seed uint64) *oracle {
 	o := &oracle{t: t, rng: rand.New(rand.NewPCG(seed, 0)), writer: map[value]*site{}, safe: map[value]bool{}, lost: map[value]bool{},
-		gone: map[value]bool{}, counts: map[string]int{"runs": 1}}
+		gone: map[value]bool{}, dead: map[value]int{}, counts: map[string]int{"runs": 1}}
+	o.few, o.deep = 1+o.rng.IntN(5), o.rng.IntN(4)-1
+	program, err := oracleProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		if t.Failed() || *oracleLog {
 			t.Logf("what was done:\n%s", strings.Join(o.log, "\n"))
 		}
 	})
+	if o.cable, err = newCable(t); err != nil {
+		t.Log("the network cannot be cut here:", err)
+	}
 	for i, name := range []string{"a", "b"} {
 		o.d[i] = &site{device: newDevice(t, name)}
+		o.d[i].program = program
+		o.d[i].env = []string{envSkew + "=" + []string{"0", "1h", "-50ms", "175200h", "-175200h"}[o.rng.IntN(5)]} // some by twenty years
+		if o.cable != nil {
+			o.d[i].prefix = append([]string{"nsenter"}, o.cable.enter(i)...)
+		}
 	}
 	t.Cleanup(func() { o.d[0].letGo(); o.d[1].letGo() })
 	o.d[0].up()
@@ -114,7 +138,15 @@ func (o *oracle) run() {
 		o.counts["values"], o.counts["gone by right"], o.counts["lost in crashes"] = int(o.next), len(o.gone), len(o.lost)
 	}()
 	for range *oracleRounds {
-		switch first, second := o.pick(); o.rng.IntN(8) {
+		kind := o.rng.IntN(12)
+		if o.cable == nil && kind > 7 {
+			kind = 2
+		}
+		switch first, second := o.pick(); kind {
+		case 8, 9, 10, 11: // both, and neither hears the other
+			o.separate()
+			o.work(10+o.rng.IntN(20), first, second)
+			o.reunite()
 		case 0, 1: // both, at once
 			o.work(10+o.rng.IntN(20), first, second)
 		case 2, 3, 4, 5: // one after the other, neither sees the other
@@ -296,6 +328,7 @@ func (o *oracle) meet() {
 		o.counts["torn"] += len(s[0].torn)
 		o.note("torn: %v", s[0].torn)
 	}
+	o.buried(s[0])
 	for v := range s[0].values {
 		o.safe[v] = true
 		delete(o.lost, v)

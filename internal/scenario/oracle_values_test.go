@@ -141,13 +141,13 @@ func look(mnt string) (shown, error) {
 				return err
 			}
 			_, rest := segments(b)
-			if rest > 0 {
+			if rest > 0 && string(b) != alikeBytes {
 				s.torn = append(s.torn, fmt.Sprintf("%s: %d of %d bytes", name, rest, len(b)))
 			}
 			vs := valuesIn(b)
 			s.add(vs)
 			s.files++
-			lines = append(lines, fmt.Sprintf("%s = %v %d+%d bytes, %v, %d names, %d", name, vs, len(b)-rest, rest, fi.Mode(), st.Nlink, fi.ModTime().UnixNano()))
+			lines = append(lines, fmt.Sprintf("%s = %v %d+%d bytes, %v, %d names, %d %s", name, vs, len(b)-rest, rest, fi.Mode(), st.Nlink, fi.ModTime().UnixNano(), xattrs(p)))
 		}
 		return nil
 	})

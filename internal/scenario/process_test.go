@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,6 +27,10 @@ type device struct {
 	home string
 	mnt  string
 	args []string // further arguments of `shelf up`
+
+	program string   // if not the one under test
+	prefix  []string // the command by which it is started, if any
+	env     []string // and what more it is told
 }
 
 func newDevice(t testing.TB, name string, upArgs ...string) *device {
@@ -56,8 +61,13 @@ func (d *device) cleanup() {
 }
 
 func (d *device) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, shelfBin, append([]string{"--home", d.home}, args...)...)
-	cmd.Env = environment()
+	program := shelfBin
+	if d.program != "" {
+		program = d.program
+	}
+	words := append(append(slices.Clone(d.prefix), program, "--home", d.home), args...)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.Env = append(environment(), d.env...)
 	return cmd
 }
 
