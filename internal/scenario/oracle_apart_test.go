@@ -25,15 +25,18 @@ func (o *oracle) end(s *site, removed bool, vs []value) {
 	}
 }
 
-// saves: a rename, by somebody who does not hear of it, keeps a file from being removed.
-func (o *oracle) saves(s *site, p string) {
+// saves looks at a file that is about to be renamed. The result notes that it was: a rename, by
+// somebody who does not hear of it, keeps a file from being removed.
+func (o *oracle) saves(s *site, p string) (saved func()) {
 	fi, err := os.Lstat(s.path(p))
 	if !o.apart || err != nil || !fi.Mode().IsRegular() || fi.Sys().(*syscall.Stat_t).Nlink > 1 {
-		return
+		return func() {}
 	}
 	vs, _ := valuesAt(s.path(p))
-	for _, v := range vs {
-		o.renamed[v] = append(o.renamed[v], s)
+	return func() {
+		for _, v := range vs {
+			o.renamed[v] = append(o.renamed[v], s)
+		}
 	}
 }
 

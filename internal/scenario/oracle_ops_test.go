@@ -319,8 +319,12 @@ func (o *oracle) rename(s *site) (string, error) {
 		o.leaves(p, 0)
 	}
 	o.leaves(q, from)
-	o.saves(s, p)
-	return "rename " + p + " to " + q, os.Rename(s.path(p), s.path(q))
+	saved := o.saves(s, p)
+	err := os.Rename(s.path(p), s.path(q))
+	if err == nil && from != to {
+		saved()
+	}
+	return "rename " + p + " to " + q, err
 }
 
 func (o *oracle) exchange(s *site) (string, error) {
@@ -332,9 +336,13 @@ func (o *oracle) exchange(s *site) (string, error) {
 	}
 	o.leaves(p, inode(s.path(q)))
 	o.leaves(q, inode(s.path(p)))
-	o.saves(s, p)
-	o.saves(s, q)
-	return "exchange " + p + " and " + q, unix.Renameat2(unix.AT_FDCWD, s.path(p), unix.AT_FDCWD, s.path(q), unix.RENAME_EXCHANGE)
+	saved, alsoSaved := o.saves(s, p), o.saves(s, q)
+	err := unix.Renameat2(unix.AT_FDCWD, s.path(p), unix.AT_FDCWD, s.path(q), unix.RENAME_EXCHANGE)
+	if err == nil && p != q {
+		saved()
+		alsoSaved()
+	}
+	return "exchange " + p + " and " + q, err
 }
 
 func (o *oracle) unlink(s *site) (string, error) {
