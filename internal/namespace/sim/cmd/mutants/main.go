@@ -38,6 +38,7 @@ func main() {
 	budget := flag.Duration("for", 2*time.Minute, "how long a mutant may survive")
 	workers := flag.Int("workers", 2, "schedules at once")
 	seed := flag.Uint64("seed", 1, "first seed")
+	mounts := flag.Bool("oracle", false, "not the simulation, but two real mounts (internal/scenario, TestOracle)")
 	only := flag.String("only", "", "only the mutants whose rule or text matches this expression")
 	flag.Parse()
 	want, err := regexp.Compile(*only)
@@ -58,7 +59,11 @@ func main() {
 		if !want.MatchString(m.rule + " " + m.off) {
 			continue
 		}
-		r, err := m.run(strings.TrimSpace(string(root)), dir, *budget, *workers, *seed)
+		play := m.run
+		if *mounts {
+			play = m.mounted
+		}
+		r, err := play(strings.TrimSpace(string(root)), dir, *budget, *workers, *seed)
 		switch {
 		case err != nil:
 			code = 1
@@ -109,6 +114,33 @@ func (m *mutant) run(root, dir string, budget time.Duration, workers int, seed u
 		return result{"stack overflow", "?", "?", fmt.Sprintf("%.1f", time.Since(begun).Seconds())}, nil
 	}
 	return result{}, fmt.Errorf("%w: %.300s", err, out)
+}
+
+var (
+	complaint = regexp.MustCompile(`(?m)^ +oracle[a-z_]*_test\.go:\d+: (.*)$`)
+	lastSeed  = regexp.MustCompile(`--- FAIL: TestOracle/seed-(\d+) `)
+)
+
+// mounted builds the whole program of the mutant and lets two of its mounts quarrel. A seed decides
+// there what is tried, not what comes of it.
+func (m *mutant) mounted(root, dir string, budget time.Duration, _ int, seed uint64) (result, error) {
+	overlay, err := m.overlay(root, dir)
+	if err != nil {
+		return result{}, err
+	}
+	begun := time.Now()
+	test := exec.Command("go", "test", "./internal/scenario", "-run", "TestOracle$", "-count", "1", "-timeout", "0", "-oracle.overlay", overlay,
+		"-oracle.time", budget.String(), "-oracle.rounds", "6", "-oracle.seed", fmt.Sprint(seed))
+	test.Dir = root
+	out, err := test.CombinedOutput()
+	if err == nil {
+		return result{}, nil
+	}
+	said, at := complaint.FindStringSubmatch(string(out)), lastSeed.FindStringSubmatch(string(out))
+	if said == nil || at == nil {
+		return result{}, fmt.Errorf("%w: %.300s", err, out)
+	}
+	return result{fmt.Sprintf("%.41s", said[1]), at[1], "?", fmt.Sprintf("%.1f", time.Since(begun).Seconds())}, nil
 }
 
 // overlay writes the changed files, and the list of them that go build wants.
