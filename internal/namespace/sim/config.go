@@ -47,7 +47,7 @@ func (s *Stats) Add(o *Stats) {
 func Expected() []string {
 	return []string{"merged directories", "cuts", "removed directories shown", "virtual copies", "displaced files", "twins", "hard links",
 		"bad frames refused", "power failures amid an operation", "collections of something",
-		"restored disks", "audits", "audits that dropped something", "copied disks", "devices without keys compared", "lies", "members who joined",
+		"restored disks", "audits", "audits that dropped something", "copied disks", "devices without keys compared", "lies", "members who joined", "members who left",
 		"power failures before a flush"}
 }
 
