@@ -140,7 +140,7 @@ func (m *mutant) mounted(root, dir string, budget time.Duration, _ int, seed uin
 	if said == nil || at == nil {
 		return result{}, fmt.Errorf("%w: %.300s", err, out)
 	}
-	return result{fmt.Sprintf("%.41s", said[1]), at[1], "?", fmt.Sprintf("%.1f", time.Since(begun).Seconds())}, nil
+	return result{fmt.Sprintf("%.100s", said[1]), at[1], "?", fmt.Sprintf("%.1f", time.Since(begun).Seconds())}, nil
 }
 
 // overlay writes the changed files, and the list of them that go build wants.
