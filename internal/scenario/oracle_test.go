@@ -138,15 +138,11 @@ func (o *oracle) run() {
 		o.counts["values"], o.counts["gone by right"], o.counts["lost in crashes"] = int(o.next), len(o.gone), len(o.lost)
 	}()
 	for range *oracleRounds {
-		kind := o.rng.IntN(12)
+		kind := o.rng.IntN(20)
 		if o.cable == nil && kind > 7 {
 			kind = 2
 		}
 		switch first, second := o.pick(); kind {
-		case 8, 9, 10, 11: // both, and neither hears the other
-			o.separate()
-			o.work(10+o.rng.IntN(20), first, second)
-			o.reunite()
 		case 0, 1: // both, at once
 			o.work(10+o.rng.IntN(20), first, second)
 		case 2, 3, 4, 5: // one after the other, neither sees the other
@@ -166,6 +162,10 @@ func (o *oracle) run() {
 			o.crash(first, first)
 			o.up(first)
 			o.work(3+o.rng.IntN(8), first)
+		default: // both, and neither hears the other
+			o.separate()
+			o.work(10+o.rng.IntN(20), first, second)
+			o.reunite()
 		}
 		for _, s := range o.d {
 			if !s.on {

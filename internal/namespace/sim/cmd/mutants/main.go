@@ -130,7 +130,7 @@ func (m *mutant) mounted(root, dir string, budget time.Duration, _ int, seed uin
 	}
 	begun := time.Now()
 	test := exec.Command("go", "test", "./internal/scenario", "-run", "TestOracle$", "-count", "1", "-timeout", "0", "-oracle.overlay", overlay,
-		"-oracle.time", budget.String(), "-oracle.rounds", "6", "-oracle.seed", fmt.Sprint(seed))
+		"-oracle.time", budget.String(), "-oracle.rounds", "12", "-oracle.seed", fmt.Sprint(seed))
 	test.Dir = root
 	out, err := test.CombinedOutput()
 	if err == nil {
