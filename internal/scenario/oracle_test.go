@@ -33,6 +33,8 @@ var (
 // A seed decides what is tried; what comes of it depends on the machine too. Longer:
 //
 //	go test ./internal/scenario -run TestOracle -timeout 0 -oracle.time 20m -oracle.rounds 8 -oracle.seed 1000
+//
+// The same with a program in which a merge rule is switched off: make sim-mutants ARGS='-oracle -only N14'.
 func TestOracle(t *testing.T) {
 	began, total := time.Now(), map[string]int{}
 	for i := 0; i < *oracleRuns || time.Since(began) < *oracleTime; i++ {

@@ -53,6 +53,7 @@ func (d *device) cleanup() {
 		d.kill()
 	}
 	_ = exec.Command("fusermount3", "-uzq", d.mnt).Run()
+	_ = syscall.Unmount(d.mnt, syscall.MNT_DETACH) // where root has no such command
 	if d.t.Failed() {
 		if b, err := os.ReadFile(filepath.Join(d.home, "shelf.log")); err == nil {
 			d.t.Logf("end of the log of %s:\n%s", d.name, tailOf(b))
