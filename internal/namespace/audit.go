@@ -113,7 +113,13 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 // owes reports whether an audit with a device is due since somebody was restored: this one owes it
 // to those who join later, too. Needs mu.
 func (r *Replica) owes(peer ident.DeviceID) bool {
-	return r.line.owed[peer] || r.self.Incarnation > 1 && !r.line.facts[Fact{r.self, peer}]
+	return peer != r.cfg.Self && (r.line.owed[peer] || r.self.Incarnation > 1 && !r.line.facts[Fact{r.self, peer}])
+}
+
+// mayHoldDead reports whether something may be held here of which the peer knows that it is dead:
+// an audit is owed to it, or to anybody, since a disk was put back. Needs mu.
+func (r *Replica) mayHoldDead(peer ident.DeviceID) bool {
+	return r.owes(peer) || len(r.line.newest) > 0 && slices.ContainsFunc(r.members(), r.owes)
 }
 
 // Kind says why the audit is made.
