@@ -63,8 +63,7 @@ func (o *oracle) fate(f *fact, all []knowledge) fate {
 			worst = vague
 		case k.hasAll(f) || f.again.Seq > 0 && k.claims.Has(f.again):
 			return kept
-		case k.d.i == f.dev && k.d.life == f.life+1: // what its disk holds is older
-		case k.d.id != f.by.Device:
+		case k.d.id != f.by.Device || k.d.i == f.dev && k.d.life == f.life+1: // its disk is older, and may have heard of it since
 			if k.ends[f.by] >= f.seq || f.again.Seq > 0 && k.ends[f.again.Writer] > 0 {
 				worst = vague
 			}
