@@ -177,6 +177,9 @@ func (r *Replica) Complete(ctx context.Context, from ident.DeviceID, end End) (C
 		return Claims{}, err
 	}
 	delete(r.sessions, from)
+	if s.doubts && r.inDoubt() { // only this peer can show why
+		r.session(from).doubts = true
+	}
 	if s.skip != (ident.Writer{}) && !r.inDoubt() {
 		r.news.Add(1) // what was left out comes in another session
 	}
