@@ -5,6 +5,7 @@ import (
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/content"
+	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -71,6 +72,9 @@ func (fs *FS) record(f *file, c blocks.Content, mtime int64) (namespace.Entry, e
 	id := f.n.node()
 	done := fs.expect(changeKey{what: namespace.ContentChanged, node: id}, attrKey(id))
 	e, err := fs.cfg.Names.Commit(id, f.base, c, mtime)
+	if errs.Is(err, errs.Stale) && f.entry.ID == id { // the others have forgotten it
+		e, err = fs.cfg.Names.CommitLost(f.entry, c, mtime)
+	}
 	if err == nil && f.atime != nil {
 		ch := namespace.AttrChange{Atime: f.atime}
 		f.atime = nil

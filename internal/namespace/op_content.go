@@ -41,6 +41,39 @@ func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime in
 	})
 }
 
+// CommitLost gives bytes to a file that somebody has open and of which nothing is known any more: a
+// conflict copy that was discarded elsewhere, or a file whose removal was collected. was is how it
+// showed last: it comes back there, or in the root if its directory is gone, too. Stale: something
+// is known of it (Commit).
+func (r *Replica) CommitLost(was Entry, content blocks.Content, mtime int64) (Entry, error) {
+	const op = "namespace.CommitLost"
+	return r.entryOp(op, func(t *tx) (NodeID, error) {
+		bytes := merge.Bytes{Kind: File, Content: content}
+		if !validBytes(was.ID, bytes) || !validName(was.Name) {
+			return was.ID, errs.E(op, errs.Invalid, "", nil)
+		}
+		if n := t.node(was.ID); len(n.P) > 0 || len(n.C) > 0 {
+			return was.ID, errs.E(op, errs.Stale, "", nil)
+		}
+		f, err := t.open(op, was.Parent)
+		if errs.Is(err, errs.NotExist) {
+			f, err = t.folder(Root), nil
+		}
+		if err != nil {
+			return was.ID, err
+		}
+		t.revive(f)
+		t.pinFor(f, was.Name, was.ID)
+		stamp := t.stamp()
+		if mtime == 0 {
+			mtime = stamp.Nanos()
+		}
+		t.putPlace(was.ID, f.id, was.Name, true, stamp)
+		t.put(was.ID, merge.Strong, &merge.Body{Bytes: bytes, Mtime: mtime, Mode: was.Mode, UID: was.UID, GID: was.GID}, stamp)
+		return was.ID, nil
+	})
+}
+
 // edit writes a strong version. It covers what of the base is still held; without a base,
 // what the name shows; and always what nothing shows (N4).
 func (t *tx) edit(n *node, base []Dot, bytes merge.Bytes, mtime int64) {

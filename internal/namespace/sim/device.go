@@ -45,6 +45,7 @@ type handle struct {
 	id   namespace.NodeID
 	base []namespace.Dot
 	seen int
+	was  entry
 }
 
 // frame is a message on its way, and who sent it.

@@ -200,7 +200,7 @@ func (a *action) write() {
 
 func (a *action) open() {
 	if e, ok := a.lookup(a.s.arg(0)); ok && e.Kind == namespace.File {
-		a.handles[a.s.arg(1)] = handle{e.ID, e.Versions, contentOf(&e)}
+		a.handles[a.s.arg(1)] = handle{e.ID, e.Versions, contentOf(&e), e}
 	}
 }
 
@@ -248,6 +248,9 @@ func (a *action) bringBack(h handle) {
 		return
 	}
 	n, err := a.names.Commit(h.id, h.base, content(c), 0)
+	if errs.Is(err, errs.Stale) {
+		n, err = a.names.CommitLost(h.was, content(c), 0)
+	}
 	if !a.may(err, errs.Stale) {
 		return
 	}
