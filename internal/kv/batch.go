@@ -173,6 +173,14 @@ func (b *Batch) Has(k Key) (bool, error) {
 	return b.db.has(b.e, k)
 }
 
+// Pick implements Reader.
+func (b *Batch) Pick(keys []Key, fn func(i int, value []byte) bool) error {
+	if b.e == nil {
+		return errs.E("kv.Pick", errs.Closed, "batch", nil)
+	}
+	return b.db.pick(b.e, keys, fn)
+}
+
 // Scan implements Reader. Changes made by fn to the batch may or may not be seen.
 func (b *Batch) Scan(prefix Key, fn func(Key, []byte) bool) error {
 	return b.ScanRange(Range{Prefix: prefix}, fn)

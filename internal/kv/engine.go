@@ -20,6 +20,7 @@ type engine interface {
 type rowReader interface {
 	get(dst []byte, k Key) ([]byte, error)
 	has(k Key) (bool, error)
+	pick(keys []Key, fn func(int, []byte) bool) error // keys are sorted and not none
 	scan(r Range, fn func(Key, []byte) bool) error
 }
 

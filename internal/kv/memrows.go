@@ -81,6 +81,22 @@ func (r rows) get(dst []byte, k Key) ([]byte, error) {
 
 func (r rows) has(k Key) (bool, error) { return r.lookup(k) != nil, nil }
 
+func (r rows) pick(keys []Key, fn func(int, []byte) bool) error {
+	for i, k := range keys {
+		x := r.lookup(k)
+		switch {
+		case x == nil:
+			continue
+		case x.value == nil:
+			return errs.E("kv.Pick", errs.Corrupt, tableName(k), nil)
+		}
+		if !fn(i, x.value[:len(x.value):len(x.value)]) {
+			break
+		}
+	}
+	return nil
+}
+
 func (r rows) scan(rg Range, fn func(Key, []byte) bool) error {
 	if len(r) == 0 {
 		return nil

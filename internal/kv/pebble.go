@@ -244,6 +244,14 @@ func (b *pebbleBatch) has(k Key) (bool, error) {
 	return r.has(k)
 }
 
+func (b *pebbleBatch) pick(keys []Key, fn func(int, []byte) bool) error {
+	r, err := b.index()
+	if err != nil {
+		return err
+	}
+	return r.pick(keys, fn)
+}
+
 func (b *pebbleBatch) scan(rg Range, fn func(Key, []byte) bool) error {
 	r, err := b.index()
 	if err != nil {

@@ -35,6 +35,11 @@ func (s *Snapshot) GetAppend(dst []byte, k Key) ([]byte, error) { return s.db.ge
 // Has implements Reader.
 func (s *Snapshot) Has(k Key) (bool, error) { return s.db.has(s.e, k) }
 
+// Pick implements Reader.
+func (s *Snapshot) Pick(keys []Key, fn func(i int, value []byte) bool) error {
+	return s.db.pick(s.e, keys, fn)
+}
+
 // Scan implements Reader.
 func (s *Snapshot) Scan(prefix Key, fn func(Key, []byte) bool) error {
 	return s.db.scan(s.e, Range{Prefix: prefix}, fn)

@@ -1,0 +1,65 @@
+package kv
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// pickSteps is how many rows are walked over on the way to the next wanted one before a seek,
+// which costs as much, is worth it.
+const pickSteps = 6
+
+// pick walks over the rows with one iterator: a Get would look for each key anew in all levels.
+func (r pebbleReader) pick(keys []Key, fn func(int, []byte) bool) error {
+	first, last := keys[0], keys[len(keys)-1]
+	it, err := r.src.NewIter(&pebble.IterOptions{LowerBound: first, UpperBound: append(last.Clone(), 0)})
+	if err != nil {
+		return readError("kv.Pick", first, err)
+	}
+	k, err := r.d.pickRows(it, keys, fn)
+	err = errors.Join(err, it.Close())
+	switch {
+	case errs.Is(err, errs.Corrupt):
+		r.d.corruptRow(k)
+		return err
+	case err != nil:
+		return readError("kv.Pick", first, err)
+	}
+	return nil
+}
+
+// pickRows drives the iterator; with an error it returns the key at which it was met.
+func (d *disk) pickRows(it *pebble.Iterator, keys []Key, fn func(int, []byte) bool) (Key, error) {
+	var buf []byte
+	ok := it.First()
+	for i, k := range keys {
+		for n := 0; ok && bytes.Compare(it.Key(), k) < 0; n++ {
+			if n < pickSteps {
+				ok = it.Next()
+			} else {
+				ok = it.SeekGE(k)
+			}
+		}
+		if !ok {
+			break
+		}
+		if !bytes.Equal(it.Key(), k) {
+			continue
+		}
+		row, err := it.ValueAndErr()
+		if err != nil {
+			return k, err
+		}
+		if buf, err = d.rows.open(buf[:0], k, row); err != nil {
+			return k, err
+		}
+		if !fn(i, buf) {
+			break
+		}
+	}
+	return nil, it.Error()
+}
