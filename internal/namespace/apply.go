@@ -121,7 +121,7 @@ func (r *Replica) merge(op string, recs []verified, repair bool) (done, held []v
 	claims := r.Claims()
 	err = r.transact(op, func(t *tx) error {
 		t.remote = true
-		t.expect(len(recs))
+		t.expect(recs)
 		for _, x := range recs {
 			switch {
 			case !repair && claims.Has(x.v.Dot):

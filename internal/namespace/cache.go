@@ -29,6 +29,14 @@ func (c *rowCache[V]) get(id NodeID) (v V, ok bool) {
 	return v, ok
 }
 
+func (c *rowCache[V]) has(id NodeID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, young := c.young[id]
+	_, old := c.old[id]
+	return young || old
+}
+
 func (c *rowCache[V]) set(id NodeID, v V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -20,6 +20,7 @@ func (t *tx) settle() {
 			t.unplace(n)
 		}
 	}
+	t.namesAhead(queue)
 	for _, n := range queue {
 		n.queued = false
 		switch {

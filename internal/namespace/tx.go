@@ -71,6 +71,7 @@ type indexed struct {
 
 type name struct {
 	nameRow
+	key   kv.Key
 	dirty bool
 	was   []NodeID
 }
@@ -116,8 +117,13 @@ func (t *tx) node(id NodeID) *node {
 	if n := t.nodes[id]; n != nil {
 		return n
 	}
-	n := t.fresh(id)
-	n.Node = t.loadNode(id)
+	return t.adopt(t.loadNode(id))
+}
+
+// adopt begins to keep a node as the store has it.
+func (t *tx) adopt(x merge.Node) *node {
+	n := t.fresh(x.ID)
+	n.Node = x
 	if p := n.P.Winner(); p != nil {
 		n.rawParent = p.Place.Parent
 		n.at = t.target(n)
@@ -130,10 +136,18 @@ func (t *tx) node(id NodeID) *node {
 	return n
 }
 
-// expect makes room for the changes of so many records.
-func (t *tx) expect(n int) {
+// expect makes ready for the changes of records.
+func (t *tx) expect(recs []verified) {
+	n := len(recs)
 	t.nodes, t.names = make(map[NodeID]*node, n), make(map[nameKey]*name, n)
 	t.dotRows = make(map[Dot]dotChange, n)
+	ids := make([]NodeID, 0, n)
+	for _, x := range recs {
+		if x.id.inNode() {
+			ids = append(ids, x.id.node)
+		}
+	}
+	t.nodesAhead(ids)
 }
 
 // fresh returns a node of which nothing is known.
@@ -216,18 +230,26 @@ func (t *tx) name(parent NodeID, s string) *name {
 	if x := t.names[k]; x != nil {
 		return x
 	}
-	x := &name{nameRow: nameRow{name: s}}
-	if row := t.get(t.keys.name(parent, s)); row != nil {
-		var err error
-		x.nameRow, err = decodeName(row)
-		t.fail(err)
-		x.was = slices.Clone(x.nodes)
+	x := &name{nameRow: nameRow{name: s}, key: t.keys.name(parent, s)}
+	if row := t.get(x.key); row != nil {
+		t.fail(x.load(row))
 	}
+	t.setName(k, x)
+	return x
+}
+
+// load takes what the store has.
+func (x *name) load(row []byte) (err error) {
+	x.nameRow, err = decodeName(row)
+	x.was = slices.Clone(x.nodes)
+	return err
+}
+
+func (t *tx) setName(k nameKey, x *name) {
 	if t.names == nil {
 		t.names = make(map[nameKey]*name)
 	}
 	t.names[k] = x
-	return x
 }
 
 // dir returns what is kept of a directory.
