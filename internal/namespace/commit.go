@@ -1,7 +1,9 @@
 package namespace
 
 import (
+	"bytes"
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
@@ -90,7 +92,8 @@ func (t *tx) account() {
 // rows puts the changes into a batch of the store.
 func (t *tx) rows(b *kv.Batch) {
 	w := &t.r.numbers
-	for id, n := range t.nodes {
+	for _, n := range t.inOrder() {
+		id := n.ID
 		switch {
 		case !n.dirty:
 		case n.bare():
@@ -112,18 +115,23 @@ func (t *tx) rows(b *kv.Batch) {
 			t.fail(b.Set(t.keys.sub(id), w.encodeSub(id, s.reg)))
 		}
 	}
+	names := make([]*name, 0, len(t.names))
 	for k, x := range t.names {
 		if x.dirty {
 			t.several(b, k, len(x.was), len(x.nodes))
 		}
-		switch {
-		case !x.dirty || slices.Equal(x.nodes, x.was):
-		case len(x.nodes) == 0:
-			t.fail(b.Delete(t.keys.name(k.parent, k.name)))
-		default:
-			t.made = x.append(t.made[:0])
-			t.fail(b.Set(t.keys.name(k.parent, k.name), t.made))
+		if x.dirty && !slices.Equal(x.nodes, x.was) {
+			names = append(names, x)
 		}
+	}
+	slices.SortFunc(names, func(x, y *name) int { return bytes.Compare(x.key, y.key) })
+	for _, x := range names {
+		if len(x.nodes) == 0 {
+			t.fail(b.Delete(x.key))
+			continue
+		}
+		t.made = x.append(t.made[:0])
+		t.fail(b.Set(x.key, t.made))
 	}
 	t.alikes(b)
 	for id, d := range t.dirs {
@@ -138,8 +146,13 @@ func (t *tx) rows(b *kv.Batch) {
 	for _, x := range t.leftRows {
 		t.fail(t.keys.setDot(b, w.number(x.dot.Writer), x.dot.Seq, x.dotChange))
 	}
+	dots := make([]dotRow, 0, len(t.dotRows))
 	for d, c := range t.dotRows {
-		t.fail(t.keys.setDot(b, w.number(d.Writer), d.Seq, c))
+		dots = append(dots, dotRow{w.number(d.Writer), d.Seq, c})
+	}
+	slices.SortFunc(dots, dotRow.compare)
+	for _, x := range dots {
+		t.fail(t.keys.setDot(b, x.writer, x.seq, x.dotChange))
 	}
 	for id, of := range t.origins {
 		if of.IsZero() {
@@ -156,6 +169,12 @@ func (t *tx) rows(b *kv.Batch) {
 		}
 	}
 	t.fail(b.Set(t.keys.state(stateCounters), t.state.encode()))
+}
+
+// inOrder lists the nodes in the order of their rows: a store takes rows that come in order with
+// half the work.
+func (t *tx) inOrder() []*node {
+	return slices.SortedFunc(maps.Values(t.nodes), func(a, b *node) int { return a.ID.Compare(b.ID) })
 }
 
 // writerRows writes the numbers that rows have used for the first time.

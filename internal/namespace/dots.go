@@ -1,6 +1,7 @@
 package namespace
 
 import (
+	"cmp"
 	"encoding/binary"
 
 	"github.com/shelffs/shelf/internal/ident"
@@ -38,6 +39,18 @@ func (k keys) dot(order int, writer uint32, seq uint64, id regID) kv.Key {
 		sub = ""
 	}
 	return k.db.Key(tableDots, kv.Plain([]byte{byte(order)}), kv.U32(writer), kv.U64(seq), kv.Plain([]byte{byte(id.kind)}), kv.Plain(id.node[:]), kv.Plain([]byte(sub)))
+}
+
+// dotRow is a row to be written.
+type dotRow struct {
+	writer uint32
+	seq    uint64
+	dotChange
+}
+
+// compare is the order of the table.
+func (x dotRow) compare(y dotRow) int {
+	return cmp.Or(cmp.Compare(x.order, y.order), cmp.Compare(x.writer, y.writer), cmp.Compare(x.seq, y.seq))
 }
 
 // setDot writes or removes the row of a live version.
