@@ -25,8 +25,9 @@ func (t *tx) nodesAhead(ids []NodeID) {
 	}
 	keys := make([]kv.Key, len(ids))
 	nodes := make([]merge.Node, len(ids))
+	room := make(kv.Key, len(ids)*nodeKeyLen)
 	for i, id := range ids {
-		keys[i], nodes[i].ID = t.keys.node(id), id
+		keys[i], nodes[i].ID = t.keys.appendNode(room[i*nodeKeyLen:i*nodeKeyLen], id), id
 	}
 	t.fail(t.src.Pick(keys, func(i int, row []byte) bool {
 		err := decodeNode(ids[i], row, t.writers, &nodes[i])
@@ -35,6 +36,9 @@ func (t *tx) nodesAhead(ids []NodeID) {
 	}))
 	if t.err != nil {
 		return
+	}
+	if t.changes != nil {
+		t.spare = make([]changing, len(nodes))
 	}
 	for _, n := range nodes {
 		t.adopt(n)

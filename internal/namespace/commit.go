@@ -58,8 +58,12 @@ func (t *tx) remember() {
 	if t.reshaped {
 		t.caches.folders.clear()
 	}
+	bulk := t.remote && len(t.nodes) > cacheRows/8 // would only push out what somebody looks at
 	for id, n := range t.nodes {
-		if n.dirty {
+		switch {
+		case !n.dirty:
+		case bulk && !t.caches.nodes.has(id):
+		default:
 			t.caches.nodes.set(id, n.Node)
 		}
 	}
@@ -99,8 +103,9 @@ func (t *tx) rows(b *kv.Batch) {
 		case n.bare():
 			t.fail(b.Delete(t.keys.node(id)))
 		default:
+			t.key = t.keys.appendNode(t.key[:0], id)
 			t.made = w.appendNode(t.made[:0], &n.Node)
-			t.fail(b.Set(t.keys.node(id), t.made))
+			t.fail(b.Set(t.key, t.made))
 		}
 		if id != Root {
 			t.mark(b, n)
@@ -144,7 +149,7 @@ func (t *tx) rows(b *kv.Batch) {
 		}
 	}
 	for _, x := range t.leftRows {
-		t.fail(t.keys.setDot(b, w.number(x.dot.Writer), x.dot.Seq, x.dotChange))
+		t.setDot(b, dotRow{w.number(x.dot.Writer), x.dot.Seq, x.dotChange})
 	}
 	dots := make([]dotRow, 0, len(t.dotRows))
 	for d, c := range t.dotRows {
@@ -152,7 +157,7 @@ func (t *tx) rows(b *kv.Batch) {
 	}
 	slices.SortFunc(dots, dotRow.compare)
 	for _, x := range dots {
-		t.fail(t.keys.setDot(b, x.writer, x.seq, x.dotChange))
+		t.setDot(b, x)
 	}
 	for id, of := range t.origins {
 		if of.IsZero() {

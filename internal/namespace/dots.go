@@ -33,12 +33,14 @@ const (
 // dotSeq is the sequence number in the key of a row of tableDots.
 func dotSeq(k kv.Key) uint64 { return binary.BigEndian.Uint64(k[dotSeqAt:]) }
 
-func (k keys) dot(order int, writer uint32, seq uint64, id regID) kv.Key {
-	sub := id.sub
+func appendDotKey(b kv.Key, order int, writer uint32, seq uint64, id regID) kv.Key {
+	b = append(b, tableDots, byte(order))
+	b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(b, writer), seq)
+	b = append(append(b, byte(id.kind)), id.node[:]...)
 	if id.kind == regXattr {
-		sub = ""
+		return b
 	}
-	return k.db.Key(tableDots, kv.Plain([]byte{byte(order)}), kv.U32(writer), kv.U64(seq), kv.Plain([]byte{byte(id.kind)}), kv.Plain(id.node[:]), kv.Plain([]byte(sub)))
+	return append(b, id.sub...)
 }
 
 // dotRow is a row to be written.
@@ -54,15 +56,16 @@ func (x dotRow) compare(y dotRow) int {
 }
 
 // setDot writes or removes the row of a live version.
-func (k keys) setDot(b *kv.Batch, writer uint32, seq uint64, c dotChange) error {
-	key := k.dot(c.order, writer, seq, c.id)
+func (t *tx) setDot(b *kv.Batch, x dotRow) {
+	t.key = appendDotKey(t.key[:0], x.order, x.writer, x.seq, x.id)
 	switch {
-	case !c.live:
-		return b.Delete(key)
-	case c.id.kind == regXattr:
-		return b.Set(key, appendString([]byte{rowVersion}, c.id.sub))
+	case !x.live:
+		t.fail(b.Delete(t.key))
+	case x.id.kind == regXattr:
+		t.fail(b.Set(t.key, appendString([]byte{rowVersion}, x.id.sub)))
+	default:
+		t.fail(b.Mark(t.key))
 	}
-	return b.Mark(key)
 }
 
 // register reads which register a row of tableDots is about.

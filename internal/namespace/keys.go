@@ -36,10 +36,16 @@ const (
 	stateSelf     = 3 // this device's incarnation, and what its disk looked like
 )
 
-// keys builds the keys of rows.
+// keys builds the keys of rows; those that are needed by the thousand, in memory of the caller's.
 type keys struct{ db *kv.DB }
 
-func (k keys) node(n NodeID) kv.Key    { return k.db.Key(tableNode, kv.Plain(n[:])) }
+const nodeKeyLen = 1 + len(NodeID{})
+
+func (k keys) appendNode(b kv.Key, n NodeID) kv.Key {
+	return k.db.AppendKey(b, tableNode, kv.Plain(n[:]))
+}
+
+func (k keys) node(n NodeID) kv.Key    { return k.appendNode(make(kv.Key, 0, nodeKeyLen), n) }
 func (k keys) dir(n NodeID) kv.Key     { return k.db.Key(tableDir, kv.Plain(n[:])) }
 func (k keys) origin(n NodeID) kv.Key  { return k.db.Key(tableOrigin, kv.Plain(n[:])) }
 func (k keys) names(dir NodeID) kv.Key { return k.db.Key(tableName, kv.Plain(dir[:])) }

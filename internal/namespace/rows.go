@@ -96,7 +96,8 @@ func (d *rowDecoder) dotList() []Dot {
 
 func (d *rowDecoder) version(id regID) *merge.Version {
 	flags := d.byte()
-	v := &merge.Version{Class: merge.Class(flags & classMask)}
+	x := &lone{v: merge.Version{Class: merge.Class(flags & classMask)}}
+	v := &x.v
 	switch {
 	case flags&flagNext == 0:
 		v.Dot, v.T = d.dot(), d.stamp()
@@ -106,13 +107,20 @@ func (d *rowDecoder) version(id regID) *merge.Version {
 		v.Dot, v.T = after(d.before.Dot), d.before.T
 	}
 	if flags&flagAlone != 0 {
-		v.Past.Vector = []Dot{v.Dot}
+		x.past[0] = v.Dot
+		v.Past.Vector = x.past[:]
 	} else {
 		v.Past.Vector, v.Past.Except = d.dotList(), d.dotList()
 	}
 	d.value(id, v)
 	d.before = v
 	return v
+}
+
+// lone is a version with room for the past that most have: only itself.
+type lone struct {
+	v    merge.Version
+	past [1]Dot
 }
 
 // register reads n versions.

@@ -23,8 +23,10 @@ type tx struct {
 	writers []ident.Writer // for decoding
 	state   state
 	err     error
-	row     []byte // the last that was read
-	made    []byte // the last that was made to be written
+	row     []byte     // the last that was read
+	made    []byte     // the last that was made to be written
+	key     kv.Key     // its key
+	spare   []changing // for nodes to come
 
 	nodes map[NodeID]*node
 	names map[nameKey]*name
@@ -60,6 +62,17 @@ type prior struct {
 	was     sum
 	before  merge.Node
 	indexed indexed
+}
+
+// changing is a node of a transaction that writes.
+type changing struct {
+	node
+	was prior
+}
+
+func (c *changing) begin() *node {
+	c.node.prior = &c.was
+	return &c.node
 }
 
 // indexed is what index last saw of a node.
@@ -155,10 +168,16 @@ func (t *tx) fresh(id NodeID) *node {
 	if t.nodes == nil {
 		t.nodes = make(map[NodeID]*node)
 	}
-	n := &node{Node: merge.Node{ID: id}}
-	if t.changes != nil {
-		n.prior = &prior{}
+	var n *node
+	switch {
+	case t.changes == nil:
+		n = &node{}
+	case len(t.spare) > 0:
+		n, t.spare = t.spare[0].begin(), t.spare[1:]
+	default:
+		n = new(changing).begin()
 	}
+	n.ID = id
 	t.nodes[id] = n
 	return n
 }
