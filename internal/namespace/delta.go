@@ -318,31 +318,3 @@ func (d *Delta) lives(num uint32, w ident.Writer, first, last uint64) (found boo
 	}
 	return found, err
 }
-
-// dots yields the live records of a writer, of one class, that the peer does not claim.
-func (d *Delta) dots(order int, num uint32, w ident.Writer, yield func(item) bool) bool {
-	after := max(d.theirs.Upto(w), d.progress.upto(order, w))
-	more := true
-	err := d.snap.ScanRange(d.t.keys.dotsFrom(order, num, after+1), func(k kv.Key, _ []byte) bool {
-		dot := Dot{Writer: w, Seq: dotSeq(k)}
-		if d.theirs.Has(dot) {
-			return true
-		}
-		id, err := d.t.keys.register(d.snap, k)
-		if more = d.check(err); !more {
-			return false
-		}
-		if len(d.t.nodes)+len(d.t.subs) > 1024 { // the transaction keeps what it read
-			d.t.nodes, d.t.subs, d.t.dirs = nil, nil, nil
-		}
-		v := d.t.held(id).Find(dot)
-		if v == nil {
-			err = corruptRow("dot")
-		}
-		if more = d.check(err); more {
-			more = yield(item{by: w, record: d.r.record(id, v), v: v})
-		}
-		return more
-	})
-	return d.check(err) && more
-}
