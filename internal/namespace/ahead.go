@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/shelffs/shelf/internal/kv"
-	"github.com/shelffs/shelf/internal/namespace/merge"
 )
 
 // Whoever merges many records knows beforehand which rows he will ask for, and reads them in one
@@ -23,25 +22,25 @@ func (t *tx) nodesAhead(ids []NodeID) {
 	if len(ids) < aheadFrom {
 		return
 	}
-	keys := make([]kv.Key, len(ids))
-	nodes := make([]merge.Node, len(ids))
+	keys, nodes := make([]kv.Key, len(ids)), make([]*node, len(ids))
 	room := make(kv.Key, len(ids)*nodeKeyLen)
+	if t.changes != nil {
+		t.spare = make([]changing, len(ids))
+	}
 	for i, id := range ids {
-		keys[i], nodes[i].ID = t.keys.appendNode(room[i*nodeKeyLen:i*nodeKeyLen], id), id
+		keys[i] = t.keys.appendNode(room[i*nodeKeyLen:i*nodeKeyLen], id)
+		nodes[i] = t.fresh(id)
 	}
 	t.fail(t.src.Pick(keys, func(i int, row []byte) bool {
-		err := decodeNode(ids[i], row, t.writers, &nodes[i])
+		err := decodeNode(ids[i], row, t.writers, &nodes[i].Node)
 		t.fail(err)
 		return err == nil
 	}))
 	if t.err != nil {
 		return
 	}
-	if t.changes != nil {
-		t.spare = make([]changing, len(nodes))
-	}
 	for _, n := range nodes {
-		t.adopt(n)
+		t.loaded(n)
 	}
 }
 

@@ -130,13 +130,14 @@ func (t *tx) node(id NodeID) *node {
 	if n := t.nodes[id]; n != nil {
 		return n
 	}
-	return t.adopt(t.loadNode(id))
+	n := t.fresh(id)
+	n.Node = t.loadNode(id)
+	t.loaded(n)
+	return n
 }
 
-// adopt begins to keep a node as the store has it.
-func (t *tx) adopt(x merge.Node) *node {
-	n := t.fresh(x.ID)
-	n.Node = x
+// loaded makes the rest of a node that has its registers.
+func (t *tx) loaded(n *node) {
 	if p := n.P.Winner(); p != nil {
 		n.rawParent = p.Place.Parent
 		n.at = t.target(n)
@@ -146,7 +147,6 @@ func (t *tx) adopt(x merge.Node) *node {
 		n.was, n.before = n.sum(), n.Node
 		n.indexed = indexed{n.was.placed, n.was.link, n.was.copies}
 	}
-	return n
 }
 
 // expect makes ready for the changes of records.

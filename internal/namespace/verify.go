@@ -176,6 +176,7 @@ func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad [
 			res.v, res.err = res.rec.sealedVersion(Dot{Writer: x.writer, Seq: res.rec.seq}, x.bytes), nil
 		}
 	})
+	good = make([]verified, 0, len(recs))
 	for i := range all {
 		if all[i].err != nil {
 			bad = append(bad, badItem{writer: recs[i].writer, from: all[i].rec.seq, signed: all[i].signed, bytes: recs[i].bytes, err: all[i].err})
