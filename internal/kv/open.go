@@ -105,7 +105,7 @@ func (o *Options) setDefaults() {
 		o.FreeFloor = 32 << 20
 	}
 	if o.memTable == 0 {
-		o.memTable = 8 << 20
+		o.memTable = 16 << 20
 	}
 	if o.restAfter == 0 {
 		o.restAfter = restAfter
@@ -134,7 +134,7 @@ func openPebble(dir string, o Options, d *disk) (p *pebble.DB, err error) {
 		Logger:                &logger{log: o.Logger, guard: d.guard},
 		EventListener:         d.guard.listener(),
 		MemTableSize:          uint64(o.memTable),
-		L0CompactionThreshold: 2,
+		L0CompactionThreshold: 4,
 		LBaseMaxBytes:         32 << 20,
 		MaxOpenFiles:          512,
 		Cleaner:               noRecycling{},

@@ -15,7 +15,7 @@ import (
 const (
 	restAfter = 10 * time.Second // without a commit
 	restLog   = 64 << 10         // bytes of log that are worth a table
-	restLoose = 1 << 20          // bytes above the last level that are worth a compaction …
+	restLoose = 256 << 10        // bytes above the last level that are worth a compaction …
 	restPart  = 4                // … if they are also more than this part of the last level
 )
 
