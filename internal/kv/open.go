@@ -115,6 +115,10 @@ func (o *Options) setDefaults() {
 	}
 }
 
+// blockSize is how many bytes of rows a table reads and writes at once. With rows as small as a
+// namespace's, smaller blocks cost more calls of the system than they save bytes.
+const blockSize = 16 << 10
+
 // openPebble opens the engine; what it panics about while it reads foreign bytes is corruption.
 func openPebble(dir string, o Options, d *disk) (p *pebble.DB, err error) {
 	defer func() {
@@ -147,6 +151,7 @@ func openPebble(dir string, o Options, d *disk) (p *pebble.DB, err error) {
 	po.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone }) // sealed rows don't shrink
 	for i := range po.Levels {
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		po.Levels[i].BlockSize = blockSize
 	}
 	p, err = pebble.Open(dir, po)
 	if err == nil && d.guard.failure() != nil {

@@ -10,8 +10,8 @@ import (
 )
 
 // pickSteps is how many rows are walked over on the way to the next wanted one before a seek,
-// which costs as much, is worth it.
-const pickSteps = 6
+// which looks into all levels, is worth it.
+const pickSteps = 32
 
 // pick walks over the rows with one iterator: a Get would look for each key anew in all levels.
 func (r pebbleReader) pick(keys []Key, fn func(int, []byte) bool) error {
