@@ -35,14 +35,20 @@ func (r pebbleReader) pick(keys []Key, fn func(int, []byte) bool) error {
 // pickRows drives the iterator; with an error it returns the key at which it was met.
 func (d *disk) pickRows(it *pebble.Iterator, keys []Key, fn func(int, []byte) bool) (Key, error) {
 	var buf []byte
-	ok := it.First()
+	ok, steps := it.First(), pickSteps
 	for i, k := range keys {
-		for n := 0; ok && bytes.Compare(it.Key(), k) < 0; n++ {
-			if n < pickSteps {
+		n := 0
+		for ; ok && bytes.Compare(it.Key(), k) < 0; n++ {
+			if n < steps {
 				ok = it.Next()
 			} else {
 				ok = it.SeekGE(k)
 			}
+		}
+		if n > steps { // the rows lie far apart
+			steps = max(steps/2, 2)
+		} else if n > 0 {
+			steps = pickSteps
 		}
 		if !ok {
 			break
