@@ -94,16 +94,29 @@ func (d *decoder) id() (id [16]byte) {
 	return id
 }
 
-// appendPlace appends a placement. Only directories have a previous parent.
+// The flags of a placement.
+const (
+	placeAuto = 1
+	placeGone = 2
+)
+
+// appendPlace appends a placement. Only directories have a previous parent, only files lose their
+// name and not their bytes.
 func appendPlace(b []byte, n NodeID, p *merge.Place) []byte {
 	b = append(b, p.Parent[:]...)
 	flags := byte(0)
 	if p.Auto {
-		flags |= 1
+		flags |= placeAuto
+	}
+	if p.Gone {
+		flags |= placeGone
 	}
 	b = append(b, flags)
 	if n.IsDir() {
 		b = append(b, p.Prev[:]...)
+	}
+	if p.Gone {
+		b = appendUvarint(b, uint64(p.Took))
 	}
 	return appendString(b, p.Name)
 }
@@ -111,12 +124,15 @@ func appendPlace(b []byte, n NodeID, p *merge.Place) []byte {
 func (d *decoder) place(n NodeID) *merge.Place {
 	p := &merge.Place{Parent: d.id()}
 	flags := d.byte()
-	p.Auto = flags&1 != 0
+	p.Auto, p.Gone = flags == placeAuto, flags == placeGone
 	if n.IsDir() {
 		p.Prev = d.id()
 	}
+	if p.Gone {
+		p.Took = merge.Stamp(d.uvarint())
+	}
 	p.Name = d.string()
-	if flags > 1 || !validPlace(n, p) {
+	if flags > placeGone || !validPlace(n, p) {
 		d.fail()
 	}
 	return p

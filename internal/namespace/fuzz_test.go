@@ -37,6 +37,7 @@ func samples() (ids []regID, vs []*merge.Version) {
 	add(regID{node: file, kind: regXattr, sub: "user.x"}, merge.Version{Class: merge.Set, Value: encodeXattr([]byte("value"))})
 	add(regID{node: file, kind: regXattr, sub: "user.y"}, merge.Version{Class: merge.Set})
 	add(regID{node: dir, kind: regPolicy, sub: string(make([]byte, 32))}, merge.Version{Class: merge.Set, Value: encodePolicy(Pinned)})
+	add(regID{node: file, kind: regPlace}, merge.Version{Class: merge.Placed, Place: &merge.Place{Parent: dir, Name: "g.txt", Gone: true, Took: 5 << 20}})
 	return ids, vs
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/shelffs/shelf/internal/ident"
 )
 
-// future seals what some devices write as payloads of version 2.
+// future seals what some devices write as payloads of a version to come.
 type future struct {
 	*seal.Sealer
 	devices []ident.DeviceID
@@ -19,7 +19,7 @@ type future struct {
 func (f future) SealRecord(header, payload []byte) []byte {
 	if slices.Contains(f.devices, ident.DeviceID(header[:32])) {
 		payload = bytes.Clone(payload)
-		payload[0] = 2
+		payload[0] = payloadVersion + 1
 	}
 	return f.Sealer.SealRecord(header, payload)
 }
@@ -34,7 +34,7 @@ func TestNewerRecordsAreKeptAndShownLater(t *testing.T) {
 		d.seals = future{w.sealer, []ident.DeviceID{ident.DeviceIDOf(d.key)}}
 		return w.addDevice(d)
 	}
-	a, old := add("new", 2), add("old", 1)
+	a, old := add("new", payloadVersion+1), add("old", payloadVersion)
 	both := func() {
 		for range 3 {
 			pull(t, a, old, -1)
@@ -72,14 +72,14 @@ func TestNewerRecordsAreKeptAndShownLater(t *testing.T) {
 	must(old.Commit(removed.ID, nil, content(5), 0))
 	both()
 
-	late := add("late", 2) // has it all from the one that cannot read it
+	late := add("late", payloadVersion+1) // has it all from the one that cannot read it
 	pull(t, late, old, -1)
 	if got, want := fmt.Sprint(everything(t, late.Replica)), fmt.Sprint(everything(t, a.Replica)); got != want {
 		t.Errorf("passed on:\n%s\nnot\n%s", got, want)
 	}
 	old.reopen()
 	wantNames(t, old.Replica, Root, "shared", "removed")
-	old.reads = 2
+	old.reads = payloadVersion + 1
 	old.reopen()
 	checkView(t, old.Replica)
 	if n := old.Newer(10); n != 0 {
@@ -115,7 +115,7 @@ func TestNothingIsCollectedBesideWhatCannotBeRead(t *testing.T) {
 	w := newMemWorld(t, 1, 0)
 	var d [2]*device
 	for i, name := range []string{"new", "old"} {
-		d[i] = &device{name: name, reads: 2 - uint8(i)}
+		d[i] = &device{name: name, reads: payloadVersion + 1 - uint8(i)}
 		seedKey(d[i], "new")
 		d[i].seals = future{w.sealer, []ident.DeviceID{ident.DeviceIDOf(d[i].key)}}
 		w.addDevice(d[i])
@@ -135,7 +135,7 @@ func TestNothingIsCollectedBesideWhatCannotBeRead(t *testing.T) {
 	if n := must(old.Collect(t.Context())); n != 0 {
 		t.Errorf("%d registers collected", n)
 	}
-	old.reads = 2
+	old.reads = payloadVersion + 1
 	old.reopen()
 	w.heal()
 	w.converged()

@@ -175,6 +175,7 @@ func TestQuarantineOfSignedNonsense(t *testing.T) {
 		"empty name":            place(file, merge.Place{Parent: Root}),
 		"name too long":         place(file, merge.Place{Parent: Root, Name: string(bytes.Repeat([]byte("x"), 256))}),
 		"file as a parent":      place(file, merge.Place{Parent: NodeID{0: 9}, Name: "x"}),
+		"directory, nameless":   place(dir, merge.Place{Parent: Root, Name: "x", Gone: true}),
 		"root moved":            place(Root, merge.Place{Parent: dir, Name: "x"}),
 		"root's contents":       body(Root, merge.Body{Bytes: merge.Bytes{Kind: Dir}}),
 		"directory with bytes":  body(dir, merge.Body{Bytes: merge.Bytes{Kind: File}}),

@@ -15,14 +15,14 @@ import (
 //	past    = dots of the vector without the record's own | dots of the exceptions
 //	dots    = uvarint count | count × (device 32, u32be incarnation, uvarint seq), sorted
 //	sealed  = payload under Sealer, its associated data the writer (36) and all before past's end
-//	payload = u8 version=1 | node 16 | u8 kind | sub | u64be stamp | value
+//	payload = u8 version | node 16 | u8 kind | sub | u64be stamp | value
 //
 // The register is a PRF of node, kind and sub: a device without keys can merge records and
 // cannot tell what they are about. Strings are uvarint length and bytes; every uvarint has its
 // shortest form. Equal versions have equal bytes, so records are not stored but made again.
 const (
 	recordVersion  = 1
-	payloadVersion = 1
+	payloadVersion = 2 // the newest that this program writes
 
 	maxPast   = 4096      // dots in one past
 	maxRecord = 160 << 10 // bytes: room for the largest xattr
@@ -50,7 +50,7 @@ func encodeRecord(s Sealer, id regID, v *merge.Version) []byte {
 	h = appendDots(h, v.Past.Except, Dot{})
 
 	p := make([]byte, 0, 256)
-	p = append(p, payloadVersion)
+	p = append(p, payloadOf(v))
 	p = append(p, id.node[:]...)
 	p = append(p, byte(id.kind))
 	p = appendString(p, id.sub)
@@ -60,6 +60,15 @@ func encodeRecord(s Sealer, id regID, v *merge.Version) []byte {
 	sealed := s.SealRecord(h, p)
 	out := appendUvarint(h[len(w):], uint64(len(sealed)))
 	return append(out, sealed...)
+}
+
+// payloadOf is the version of a payload: the lowest that knows what it says, so that older programs
+// read what they can. 2: the name of a file is gone (N18).
+func payloadOf(v *merge.Version) byte {
+	if v.Place != nil && v.Place.Gone {
+		return 2
+	}
+	return 1
 }
 
 // appendDots appends a list of dots without skip.
@@ -155,11 +164,11 @@ func (r *record) open(s Sealer, w ident.Writer, reads uint8) (regID, *merge.Vers
 	if t := d.take(8); t != nil {
 		v.T = merge.Stamp(binary.BigEndian.Uint64(t))
 	}
-	if d.bad || version == 0 || id.kind < regPlace || id.kind > regPolicy || !validSub(id) {
+	if d.bad || id.kind < regPlace || id.kind > regPolicy || !validSub(id) {
 		return regID{}, nil, badRecord("payload")
 	}
 	d.value(id, v)
-	if !d.end() {
+	if !d.end() || version <= payloadVersion && version != payloadOf(v) {
 		return regID{}, nil, badRecord("value")
 	}
 	if s.RegisterKey(id.node, id.name()) != r.register {

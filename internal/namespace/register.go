@@ -192,5 +192,5 @@ func validTarget(s string) bool {
 
 // validPlace checks a placement.
 func validPlace(n NodeID, p *merge.Place) bool {
-	return n != Root && validName(p.Name) && p.Parent.IsDir() && (p.Prev.IsZero() || n.IsDir() && p.Prev.IsDir())
+	return n != Root && validName(p.Name) && p.Parent.IsDir() && (p.Prev.IsZero() || n.IsDir() && p.Prev.IsDir()) && !(p.Gone && n.IsDir())
 }

@@ -11,6 +11,7 @@ type Kid struct {
 	ID     NodeID
 	Place  *Version // the placement in effect
 	Groups []Group  // of a file
+	Lent   bool     // the file itself is shown by its hard links; here are only its copies (N18)
 }
 
 // Shown is one entry of a displayed directory.
@@ -84,7 +85,9 @@ func Layout(kids []Kid, a Around) NameGroup {
 			g.Winner = mergeDir(g.Winner, k)
 			continue
 		}
-		files = append(files, &Shown{ID: k.ID, Raw: k.Place.Place.Name, Place: k.Place, Group: &k.Groups[0]})
+		if !k.Lent {
+			files = append(files, &Shown{ID: k.ID, Raw: k.Place.Place.Name, Place: k.Place, Group: &k.Groups[0]})
+		}
 		for j := 1; j < len(k.Groups); j++ {
 			if id := CopyID(k.ID, k.Groups[j].Least); !a.Alive(id) {
 				virtual = append(virtual, &Shown{ID: id, Of: k.ID, Raw: k.Place.Place.Name, Place: k.Place, Group: &k.Groups[j]})

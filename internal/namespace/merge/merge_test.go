@@ -314,6 +314,9 @@ func TestWinner(t *testing.T) {
 	v := func(seq int, t Stamp, auto bool) *Version {
 		return &Version{Dot: dot(1, seq), T: t, Place: &Place{Auto: auto}}
 	}
+	gone := func(seq int, t, took Stamp) *Version {
+		return &Version{Dot: dot(1, seq), T: t, Place: &Place{Gone: true, Took: took}}
+	}
 	for _, c := range []struct {
 		vs   []*Version
 		want uint64
@@ -322,6 +325,11 @@ func TestWinner(t *testing.T) {
 		{[]*Version{v(1, 5, true), v(2, 9, true)}, 2},
 		{[]*Version{v(1, 5, false), v(2, 9, false), v(3, 10, true)}, 2},
 		{[]*Version{v(1, 5, true), v(2, 9, false), v(3, 9, false)}, 3},
+		{[]*Version{gone(1, 20, 5), v(2, 6, false)}, 2}, // a move that did not know of it
+		{[]*Version{v(2, 6, false), gone(1, 20, 5)}, 2},
+		{[]*Version{v(2, 5, false), gone(1, 20, 5)}, 1}, // what it took away, said again
+		{[]*Version{v(2, 9, true), gone(1, 20, 5)}, 1},
+		{[]*Version{gone(1, 20, 5), gone(2, 21, 5)}, 2},
 	} {
 		node := Node{ID: n, P: c.vs}
 		if got := node.P.Winner(); got.Dot.Seq != c.want {

@@ -61,15 +61,31 @@ func (r Register) Newest() *Version {
 }
 
 // Winner is the version in effect of a placement register (N10), or nil: explicit before
-// automatic, then the newest.
+// automatic, then the newest. That a name is gone counts like the placement taken away: a move
+// that was made without knowing of it is newer, the same said again (S8) is not.
 func (r Register) Winner() *Version {
 	var best *Version
-	for _, v := range r { // ascending: later ones are newer
-		if best == nil || best.Place.Auto || !v.Place.Auto {
+	for _, v := range r { // ascending: of equals the later one
+		if best == nil || best.yields(v) {
 			best = v
 		}
 	}
 	return best
+}
+
+func (v *Version) yields(to *Version) bool {
+	if v.Place.Auto != to.Place.Auto {
+		return v.Place.Auto
+	}
+	return v.placed() <= to.placed()
+}
+
+// placed is the stamp by which a placement counts.
+func (v *Version) placed() Stamp {
+	if v.Place.Gone {
+		return v.Place.Took
+	}
+	return v.T
 }
 
 // Stamp is the highest stamp held, 0 for none.

@@ -10,11 +10,12 @@ import (
 type Tree struct {
 	Kids map[NodeID][]*Shown // by displayed directory: by name
 	Cuts []NodeID            // sorted
+	Lent map[NodeID]NodeID   // files without a name of their own: the link beside which their copies are (N18)
 }
 
-// Build computes the view of all nodes of a share (N1–N3, N10–N15).
+// Build computes the view of all nodes of a share (N1–N3, N10–N15, N18).
 func Build(nodes map[NodeID]*Node, names Names) *Tree {
-	b := &builder{nodes: nodes, names: names, tree: &Tree{Kids: map[NodeID][]*Shown{}}}
+	b := &builder{nodes: nodes, names: names, tree: &Tree{Kids: map[NodeID][]*Shown{}, Lent: Lend(nodes)}}
 	b.cut()
 	b.placeVisible()
 	b.layout(Root, []NodeID{Root})
@@ -60,7 +61,7 @@ func (b *builder) placeVisible() {
 	visible := map[NodeID]bool{Root: true}
 	b.placed = map[NodeID][]NodeID{}
 	for n, x := range b.nodes {
-		if !x.Alive() {
+		if _, lent := b.tree.Lent[n]; lent || !x.Alive() {
 			continue
 		}
 		up := n
@@ -88,6 +89,10 @@ func (b *builder) layout(dir NodeID, members []NodeID) {
 				k.Groups, _ = Groups(b.nodes[n].C)
 			}
 			byName[k.Place.Place.Name] = append(byName[k.Place.Place.Name], k)
+			if f := b.nodes[b.nodes[n].Link()]; f != nil && b.tree.Lent[f.ID] == n {
+				groups, _ := Groups(f.C)
+				byName[k.Place.Place.Name] = append(byName[k.Place.Place.Name], Kid{ID: f.ID, Place: k.Place, Groups: groups, Lent: true})
+			}
 		}
 	}
 	around := Around{Alive: b.alive, Stored: func(name string) bool { return len(byName[name]) > 0 }, Names: b.names}

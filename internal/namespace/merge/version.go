@@ -46,6 +46,12 @@ type Place struct {
 	Prev   NodeID // directories: the parent before, zero if none
 	Name   string
 	Auto   bool // written by a rule, not by a user: loses to a real move
+
+	// Gone: the file has no name of its own any more, only those of its hard links (N18). Where it
+	// would lie if none of them lived is said all the same. Took is the stamp of the placement that
+	// was taken away, 0 of an automatic one.
+	Gone bool
+	Took Stamp
 }
 
 // Bytes identify what a user would call the contents: two versions with equal Bytes never
