@@ -54,7 +54,7 @@ func (t *tx) namesAhead(nodes []*node) {
 		if n.placed || n.ID == Root || len(n.P) == 0 || !t.supported(n) {
 			continue
 		}
-		if at := t.target(n); t.names[at] == nil {
+		if at, by := t.target(n); by.IsZero() && t.names[at] == nil {
 			x := &name{nameRow: nameRow{name: at.name}, key: t.keys.name(at.parent, at.name)}
 			t.setName(at, x)
 			rows = append(rows, x)

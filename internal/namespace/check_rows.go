@@ -49,7 +49,8 @@ func (c *checker) derive(d *derived) {
 	}
 	placed := map[NodeID]bool{} // what lives, and what it hangs on
 	for id, n := range c.nodes {
-		for up := id; n.Alive() && up != Root && !placed[up] && c.placeOf(up) != nil; up = parent(up) {
+		_, lent := c.pure.Lent[id]
+		for up := id; !lent && n.Alive() && up != Root && !placed[up] && c.placeOf(up) != nil; up = parent(up) {
 			placed[up] = true
 			d.kids[parent(up)]++
 		}
@@ -64,6 +65,12 @@ func (c *checker) derive(d *derived) {
 		}
 		if hasRemovals(n) {
 			d.dead[id] = true
+		}
+	}
+	for id := range c.pure.Lent {
+		if n := c.nodes[id]; n.Alive() {
+			s := (&node{Node: *n, placed: true}).sum()
+			d.state.count(false, &s, 1)
 		}
 	}
 	for id := range placed {

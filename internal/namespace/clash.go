@@ -243,23 +243,30 @@ func (t *tx) knew(u, v *merge.Shown) (knew, ignorant bool) {
 	if u.IsDir() || v.IsDir() {
 		return false, !u.IsDir() && madeAs(u)
 	}
-	if fileOf(u) != fileOf(v) {
+	ofU, gu := t.bytesOf(u)
+	ofV, gv := t.bytesOf(v)
+	if ofU != ofV {
 		return false, madeAs(u)
 	}
-	for _, x := range v.Group.Versions {
-		if u.Group.Best.Past.Spared(x.Dot) {
+	for _, x := range gv.Versions {
+		if gu.Best.Past.Spared(x.Dot) {
 			return true, false
 		}
 	}
-	return false, u.Group.Best.Class == merge.Strong && u.Group.Best.T < v.Group.Best.T
+	return false, gu.Best.Class == merge.Strong && gu.Best.T < gv.Best.T
 }
 
-// fileOf is the node whose register holds what is shown.
-func fileOf(s *merge.Shown) NodeID {
+// bytesOf is the node whose register holds what is shown, and the versions there.
+func (t *tx) bytesOf(s *merge.Shown) (NodeID, *merge.Group) {
 	if s.Of != (NodeID{}) {
-		return s.Of
+		return s.Of, s.Group
 	}
-	return s.ID
+	n := t.node(s.ID)
+	if f := t.file(n); f != n {
+		gs, _ := f.parts()
+		return f.ID, &gs[0]
+	}
+	return s.ID, s.Group
 }
 
 // madeAs reports whether the bytes shown are those with which the file was made under this name.

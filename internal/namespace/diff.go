@@ -112,8 +112,10 @@ func (d *differ) plain(k nameKey, row *name) bool {
 	for _, list := range [][]NodeID{row.was, row.nodes} {
 		for _, id := range list {
 			n := d.now.node(id)
-			if len(n.was.copies) > 0 || len(n.C) > 1 {
-				return false
+			for _, x := range []*node{n, d.now.file(n)} { // copies of a nameless file are beside its link
+				if len(x.was.copies) > 0 || len(x.C) > 1 {
+					return false
+				}
 			}
 		}
 	}
@@ -127,14 +129,7 @@ func (d *differ) alone(dir NodeID) bool {
 
 // shownID is the id under which a node alone in its row is shown: a hard link's is its file's.
 func (d *differ) shownID(t *tx, id NodeID) NodeID {
-	gs, _ := t.node(id).parts()
-	if id.IsDir() || len(gs) == 0 || gs[0].Bytes.Link.IsZero() {
-		return id
-	}
-	if x := t.node(gs[0].Bytes.Link); x.placed {
-		return x.ID
-	}
-	return id
+	return t.file(t.node(id)).ID
 }
 
 // layout compares all that is shown for a stored name, derived entries included.

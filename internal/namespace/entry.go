@@ -30,12 +30,9 @@ func (t *tx) entry(f folder, s *merge.Shown) Entry {
 		e.Conflict.Device, e.Conflict.When = by.Device, when.Time()
 	}
 	g := s.Group
-	if !g.Bytes.Link.IsZero() {
-		target := t.node(g.Bytes.Link)
-		if gs, _ := target.parts(); target.placed && len(gs) > 0 && gs[0].Bytes.Link.IsZero() {
-			of, g = target, &gs[0]
-			e.ID = target.ID
-		}
+	if f := t.file(of); f != of && s.Of.IsZero() {
+		gs, _ := f.parts()
+		of, g, e.ID = f, &gs[0], f.ID
 	}
 	t.fillFile(&e, of, g)
 	return e
@@ -60,7 +57,9 @@ func (t *tx) fillFile(e *Entry, n *node, g *merge.Group) {
 	if e.Conflict != nil && !e.Conflict.Of.IsZero() {
 		return // attributes are the file's, not the copy's
 	}
-	e.Nlink += t.linkNames(n.ID)
+	if e.Nlink += t.linkNames(n.ID); !n.by.IsZero() {
+		e.Nlink-- // it has no name but its links'
+	}
 	overrule(e, &n.Node, v.T, body.Bytes)
 	e.Ctime = max(e.Ctime, n.Changed().Nanos())
 }

@@ -194,13 +194,22 @@ func (h *historic) fleeting(e Entry, end *merge.Version, by ident.Writer) bool {
 // only what showed before. A stamp from the future tells nothing: then it is 0.
 func (t *tx) since(e Entry, now int64) int64 {
 	s := e.Stamp
-	if p := t.node(e.ID).P.Winner(); p != nil && !p.Place.Auto {
+	if p := t.firstPlace(e.ID); p != nil && !p.Place.Auto {
 		s = max(s, p.T)
 	}
 	if at := s.Nanos(); at <= now {
 		return at
 	}
 	return 0
+}
+
+// firstPlace is the placement of a node's first name, nil if there is none.
+func (t *tx) firstPlace(id NodeID) *merge.Version {
+	n := t.node(id)
+	if !n.by.IsZero() {
+		n = t.node(n.by)
+	}
+	return n.P.Winner()
 }
 
 // leaves describes a node for left.
@@ -210,7 +219,7 @@ func (t *tx) leaves(id NodeID) (l left) {
 	}
 	n := t.node(id)
 	l.node = id
-	if p := n.P.Winner(); p != nil {
+	if p := t.firstPlace(id); p != nil {
 		l.place = p.Dot
 	}
 	if gs, _ := n.parts(); len(gs) > 0 {

@@ -22,6 +22,17 @@ func (t *tx) origin(id NodeID) (of NodeID) {
 	return of
 }
 
+// link is the file to which a node is a living hard link, zero if it is none.
+func (n *node) link() (to NodeID) {
+	if n.ID.IsDir() || len(n.P) == 0 {
+		return to
+	}
+	if gs, _ := n.parts(); len(gs) > 0 {
+		to = gs[0].Bytes.Link
+	}
+	return to
+}
+
 // linksTo returns the living hard link nodes of a file, by id.
 func (t *tx) linksTo(id NodeID) []NodeID {
 	var out []NodeID
@@ -43,6 +54,16 @@ func (t *tx) linksTo(id NodeID) []NodeID {
 	return out
 }
 
+// firstLink is the first living hard link of a file, zero if there is none.
+func (t *tx) firstLink(id NodeID) (first NodeID) {
+	for _, l := range t.linksTo(id) {
+		if n := t.node(l); len(n.P) > 0 && (first.IsZero() || n.Older(&t.node(first).Node)) {
+			first = l
+		}
+	}
+	return first
+}
+
 func (t *tx) storedLinks(id NodeID) (out []NodeID) {
 	prefix := t.keys.links(id)
 	t.fail(t.src.ScanKeys(prefix, func(k kv.Key) bool {
@@ -52,6 +73,27 @@ func (t *tx) storedLinks(id NodeID) (out []NodeID) {
 		return true
 	}))
 	return out
+}
+
+// lent returns the nameless file of which n is the first link (N18), nil if there is none.
+func (t *tx) lent(n *node) *node {
+	if to := n.link(); !to.IsZero() {
+		if f := t.node(to); f.by == n.ID {
+			return f
+		}
+	}
+	return nil
+}
+
+// file returns the file that a hard link names, n itself if it is none or names nothing that is
+// shown.
+func (t *tx) file(n *node) *node {
+	if to := n.link(); !to.IsZero() {
+		if f := t.node(to); f.placed && f.link().IsZero() {
+			return f
+		}
+	}
+	return n
 }
 
 // linkNames is how many names the hard links of a file show: those that are twins show one.

@@ -146,3 +146,34 @@ func TestNothingIsCollectedBesideWhatCannotBeRead(t *testing.T) {
 	}
 	w.converged()
 }
+
+// A program from before names could go alone shows them as they were, until its update.
+func TestRemovedNamesBeforeAnUpdate(t *testing.T) {
+	w := newMemWorld(t, 1, 0)
+	var d [2]*device
+	for i, name := range []string{"new", "old"} {
+		d[i] = &device{name: name, reads: payloadVersion - uint8(i)}
+		seedKey(d[i], name)
+		w.addDevice(d[i])
+	}
+	a, old := d[0], d[1]
+	f := mkfile(t, a.Replica, Root, "f", 1)
+	must(a.Link(f.ID, Root, "g"))
+	pull(t, old, a, -1)
+	must(a.Remove(Root, "f", false))
+	pull(t, old, a, -1)
+	wantNames(t, old.Replica, Root, "f", "g")
+	if n, last := old.Quarantined(); n > 0 || old.Newer(10) != 1 {
+		t.Errorf("%d refused, %v; %d of a newer version", n, last, old.Newer(10))
+	}
+	must(old.Commit(f.ID, nil, content(2), 0))
+	pull(t, a, old, -1)
+	wantNames(t, a.Replica, Root, "g")
+	old.reads = payloadVersion
+	old.reopen()
+	wantNames(t, old.Replica, Root, "g")
+	if e := must(old.Lookup(Root, "g")); e.Nlink != 1 || e.Content != content(2) {
+		t.Errorf("%+v", e)
+	}
+	checkView(t, old.Replica)
+}

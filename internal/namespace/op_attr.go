@@ -65,10 +65,10 @@ func (t *tx) touchable(op string, id NodeID) (*node, error) {
 		t.revive(folder{s.it.ID, s.it.Members})
 		return t.node(s.it.ID), nil
 	}
-	if slices.Contains(s.it.Twins, id) {
-		return t.node(id), nil
+	if !slices.Contains(s.it.Twins, id) {
+		t.own(s)
 	}
-	return t.node(t.own(s).it.ID), nil
+	return t.node(id), nil
 }
 
 // GetXattr returns an extended attribute. NoAttr.

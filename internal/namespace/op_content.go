@@ -24,7 +24,7 @@ func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime in
 			return id, errs.E(op, errs.Invalid, "", nil)
 		}
 		if s, ok := t.show(id); ok {
-			if !s.it.Group.Bytes.Link.IsZero() {
+			if !t.node(id).link().IsZero() {
 				return id, errs.E(op, errs.Stale, "link", nil)
 			}
 			s = t.own(s)

@@ -3,7 +3,6 @@ package namespace
 import (
 	"encoding/binary"
 	"io"
-	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace/merge"
@@ -55,20 +54,20 @@ func (r *Replica) Link(id, dir NodeID, name string) (Entry, error) {
 			return link, errs.E(op, errs.Stale, "", nil)
 		}
 		t.revive(f)
-		s = t.own(s)
-		target := t.node(s.it.ID)
-		if slices.Contains(s.it.Twins, id) { // hidden by its name, but not by a link to it
-			target = t.node(id)
-		}
-		if gs, _ := target.parts(); !gs[0].Bytes.Link.IsZero() {
+		t.own(s)
+		target := t.node(id) // maybe hidden by its name, but not by a link to it
+		if !target.link().IsZero() {
 			return link, errs.E(op, errs.Forbidden, "", nil) // a link to nothing
+		}
+		if p := target.P.Winner(); p.Place.Gone && target.by.IsZero() { // what was left of its names is its own now
+			t.putPlace(id, target.at.parent, target.at.name, true, p.T)
 		}
 		if link, err = t.newID(dir, false); err != nil {
 			return link, err
 		}
 		body := t.present(target)
 		body.Bytes = merge.Bytes{Kind: merge.Link, Link: target.ID}
-		stamp := t.stamp(target.ID)
+		stamp := t.stamp(append(t.linksTo(target.ID), target.ID)...) // never the first of several
 		t.putPlace(link, f.id, name, false, stamp)
 		t.put(link, merge.Strong, &body, stamp)
 		t.reassert(target.ID) // survives a removal of its first name elsewhere

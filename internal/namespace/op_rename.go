@@ -130,8 +130,9 @@ func (t *tx) rename(op string, m move, dst string, replaced *Entry) error {
 	t.pinFor(to, dst, from.it.ID)
 	t.moveTo(from, to, dst)
 	if replaced != nil && replaced.Nlink == 0 {
+		file := t.file(t.node(from.it.ID)).ID
 		for _, p := range policies {
-			t.putAttr(regID{node: from.it.ID, kind: regPolicy, sub: string(p.dev[:])}, encodePolicy(p.how), t.stamp(from.it.ID))
+			t.putAttr(regID{node: file, kind: regPolicy, sub: string(p.dev[:])}, encodePolicy(p.how), t.stamp(file))
 		}
 	}
 	return nil
@@ -142,11 +143,7 @@ func (t *tx) again(s showing) (showing, bool) {
 	if s.it.IsDir() {
 		return t.show(s.it.Members[0])
 	}
-	now, ok := t.show(s.it.ID)
-	if to := s.it.Group.Bytes.Link; !ok && !to.IsZero() { // the file has taken its hard link's place
-		return t.show(to)
-	}
-	return now, ok
+	return t.show(s.it.ID)
 }
 
 // exchange lets two entries change places.

@@ -15,10 +15,26 @@ import (
 func (t *tx) putPlace(n, parent NodeID, name string, auto bool, s merge.Stamp) {
 	p := &merge.Place{Parent: parent, Name: name, Auto: auto}
 	if x := t.node(n); n.IsDir() && len(x.P) > 0 {
-		p.Prev = t.target(x).parent
+		at, _ := t.target(x)
+		p.Prev = at.parent
 	}
 	id := regID{node: n, kind: regPlace}
 	t.write(id, &merge.Version{T: s, Class: merge.Placed, Place: p}, t.held(id))
+}
+
+// putGone takes a file its own name, and says where it would lie without any (N18).
+func (t *tx) putGone(n NodeID, at nameKey) {
+	p := &merge.Place{Parent: at.parent, Name: at.name, Gone: true}
+	switch was := t.node(n).P.Winner(); {
+	case was.Place.Gone && at == nameKey{was.Place.Parent, was.Place.Name}:
+		return
+	case was.Place.Gone:
+		p.Took = was.Place.Took
+	case !was.Place.Auto: // any move wins over a rule's placement, and over its end
+		p.Took = was.T
+	}
+	id := regID{node: n, kind: regPlace}
+	t.write(id, &merge.Version{T: t.stamp(n), Class: merge.Placed, Place: p}, t.held(id))
 }
 
 // put writes the content register of a file or directory itself (N4): it covers what the name
@@ -62,6 +78,14 @@ func (t *tx) reassert(n NodeID) {
 	t.write(regID{node: n, kind: regBytes}, v, cover)
 }
 
+// save says again what a name shows, so that both stay where the name is removed elsewhere (N9, N18).
+func (t *tx) save(n NodeID) {
+	t.reassert(n)
+	if f := t.file(t.node(n)); f.ID != n {
+		t.reassert(f.ID)
+	}
+}
+
 // sayAgain says unchanged where a node lies that does not exist and is about to, and what its
 // attributes are: others who know of its removal may have forgotten all of it (S7).
 func (t *tx) sayAgain(n NodeID) {
@@ -84,13 +108,13 @@ func (t *tx) comeBack(n NodeID) {
 		return
 	}
 	t.sayAgain(n)
-	for p := t.node(n).P.Winner(); p != nil && p.Place.Parent != Root; {
-		up := t.node(p.Place.Parent)
-		if up.Alive() {
+	for up := t.node(n).at.parent; up != Root && !t.node(up).Alive(); {
+		t.reassert(up)
+		p := t.node(up).P.Winner()
+		if p == nil {
 			return
 		}
-		t.reassert(up.ID)
-		p = up.P.Winner()
+		up = p.Place.Parent
 	}
 }
 
@@ -102,6 +126,9 @@ func (t *tx) dropGroup(n NodeID, g *merge.Group) {
 // writeOut turns virtual copies of n, those that want accepts (nil: all), into files of their
 // own (N7). shown is how the names stood before the operation.
 func (t *tx) writeOut(shown *merge.NameGroup, n NodeID, want func(id NodeID, g *merge.Group) bool) {
+	if of := t.lent(t.node(n)); of != nil { // beside a link are those of its nameless file
+		n = of.ID
+	}
 	gs, _ := t.node(n).parts()
 	for i := 1; i < len(gs); i++ {
 		g := &gs[i]
@@ -216,6 +243,11 @@ func (t *tx) own(s showing) showing {
 // editable prepares an entry for new bytes (N5): it becomes a file of its own, displaced files
 // and copies that would fold with it get their names for good, its twins go.
 func (t *tx) editable(s showing, n NodeID, b merge.Bytes) {
+	same := func(_ NodeID, g *merge.Group) bool { return g.Bytes == b }
+	if !s.it.Group.Bytes.Link.IsZero() { // a nameless file: with its links nothing folds
+		t.writeOut(&s.group, n, same)
+		return
+	}
 	if s.it.ID != n { // a hidden twin is written to: it takes the place of the one shown
 		t.pinFor(s.in, s.it.Raw, s.it.ID)
 	}
@@ -224,7 +256,7 @@ func (t *tx) editable(s showing, n NodeID, b merge.Bytes) {
 			t.pin(&s.group, d)
 		}
 	}
-	t.writeOut(&s.group, n, func(_ NodeID, g *merge.Group) bool { return g.Bytes == b })
+	t.writeOut(&s.group, n, same)
 	for _, twin := range append([]NodeID{s.it.ID}, s.it.Twins...) {
 		if twin != n {
 			t.dropName(&s.group, twin)
@@ -242,6 +274,6 @@ func (t *tx) moveTo(s showing, f folder, name string) {
 	for i, n := range nodes { // twins and merged directories move together, in order
 		t.writeOut(&s.group, n, nil)
 		t.putPlace(n, f.id, name, false, stamp+merge.Stamp(i))
-		t.reassert(n)
+		t.save(n)
 	}
 }

@@ -35,27 +35,22 @@ func (t *tx) removeShown(s showing) {
 	}
 }
 
-// dropName takes a file's first name away: the place of its smallest living hard link becomes
-// its own, and the link node goes (N18). A file without links is removed.
+// dropName takes a name away: a link is removed; a file without links, too, while one with links
+// only loses its own name. Whoever takes away the last removes the file (N18).
 func (t *tx) dropName(shown *merge.NameGroup, n NodeID) {
-	links := t.linksTo(n)
-	if len(links) == 0 {
-		t.removeNode(shown, n)
+	x := t.node(n)
+	f, at := t.file(x), x.at
+	if first := t.firstLink(n); x.link().IsZero() && !first.IsZero() {
+		t.writeOut(shown, n, nil)
+		t.putGone(n, t.node(first).at)
 		return
 	}
-	to, ok := t.show(links[0])
-	if !ok { // only in a damaged store
-		return
+	nameless := !f.by.IsZero()
+	t.removeNode(shown, n)
+	if nameless && f.by.IsZero() { // that was the last
+		t.putGone(f.ID, at)
+		t.removeNode(shown, f.ID)
 	}
-	to = t.own(to)
-	t.pinFor(to.in, to.it.Name, to.it.ID)
-	for _, l := range append([]NodeID{to.it.ID}, to.it.Twins...) {
-		t.removeNode(&to.group, l)
-	}
-	stamp := t.stamp(n)
-	t.writeOut(shown, n, nil)
-	t.putPlace(n, to.in.id, to.it.Name, false, stamp)
-	t.reassert(n)
 }
 
 // removeFolder removes an empty directory with all that are merged into it.

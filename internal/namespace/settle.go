@@ -14,9 +14,9 @@ import (
 func (t *tx) settle() {
 	queue := t.queue
 	t.queue = nil
-	queue = t.cut(queue)
+	queue = t.lend(t.cut(queue))
 	for _, n := range queue {
-		if n.placed && (len(n.P) == 0 || n.at != t.target(n)) {
+		if n.placed && (len(n.P) == 0 || t.moves(n)) {
 			t.unplace(n)
 		}
 	}
@@ -83,10 +83,44 @@ func (t *tx) cut(queue []*node) []*node {
 	return queue
 }
 
+// lend keeps the rows that lead from a file to its living hard links. Nameless files whose links
+// changed join the queue: they may show elsewhere now (N18).
+func (t *tx) lend(queue []*node) []*node {
+	for _, n := range queue {
+		was, now := n.indexed.link, n.link()
+		for _, to := range []NodeID{was, now} {
+			if to.IsZero() {
+				continue
+			}
+			f := t.node(to) // with the links as they were, if it was not loaded before
+			if p := f.P.Winner(); p != nil && p.Place.Gone && !f.queued {
+				f.queued = true
+				queue = append(queue, f)
+			}
+			if was != now {
+				t.linkRows[linkKey{to, n.ID}] = to == now
+				t.attrs[to] = true // its link count
+			}
+		}
+		n.indexed.link = now
+	}
+	return queue
+}
+
+// moves reports whether a node belongs elsewhere than where it stands.
+func (t *tx) moves(n *node) bool {
+	at, by := t.target(n)
+	return at != n.at || by != n.by
+}
+
 // place adds a node to the row of its name, and the directory above if it now has a reason
-// to be shown.
+// to be shown. A nameless file has its link's row.
 func (t *tx) place(n *node) {
-	n.at, n.placed = t.target(n), true
+	n.placed = true
+	if n.at, n.by = t.target(n); !n.by.IsZero() {
+		t.changed[n.at] = true
+		return
+	}
 	row := t.name(n.at.parent, n.at.name)
 	before := row.dirs()
 	i, _ := slices.BinarySearchFunc(row.nodes, n.ID, NodeID.Compare)
@@ -102,6 +136,10 @@ func (t *tx) place(n *node) {
 // unplace is the inverse of place.
 func (t *tx) unplace(n *node) {
 	n.placed = false
+	if !n.by.IsZero() {
+		t.changed[n.at] = true
+		return
+	}
 	row := t.name(n.at.parent, n.at.name)
 	before := row.dirs()
 	row.nodes = slices.DeleteFunc(row.nodes, func(x NodeID) bool { return x == n.ID })
@@ -132,11 +170,11 @@ func (t *tx) renamed(n *node, row *name, dirsBefore int) {
 	d.changed = max(d.changed, n.P.Stamp(), n.C.Stamp())
 }
 
-// index keeps the rows that lead from conflict copies to their file and from a file to its
-// hard links.
+// index keeps the rows that lead from conflict copies to their file, and tells the hard links of a
+// file that comes or goes.
 func (t *tx) index(n *node) {
 	old, now := n.indexed, n.sum()
-	n.indexed = indexed{now.placed, now.link, now.copies}
+	n.indexed = indexed{now.placed, old.link, now.copies}
 	for _, id := range old.copies {
 		if !slices.Contains(now.copies, id) {
 			t.origins[id] = NodeID{}
@@ -145,15 +183,7 @@ func (t *tx) index(n *node) {
 	for _, id := range now.copies {
 		t.origins[id] = n.ID
 	}
-	if old.link != now.link || old.placed != now.placed {
-		if !old.link.IsZero() {
-			t.linkRows[linkKey{old.link, n.ID}] = false
-			t.attrs[old.link] = true // its link count
-		}
-		if !now.link.IsZero() {
-			t.linkRows[linkKey{now.link, n.ID}] = now.placed
-			t.attrs[now.link] = true
-		}
+	if old.placed != now.placed {
 		for _, l := range t.linksTo(n.ID) { // they show something else now
 			if x := t.node(l); x.placed {
 				t.changed[x.at] = true

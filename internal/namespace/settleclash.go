@@ -140,7 +140,7 @@ func (t *tx) keepAll(s showing, all []*merge.Shown) {
 		}
 		if x.Of == (NodeID{}) && !x.IsDir() {
 			for _, n := range append([]NodeID{x.ID}, x.Twins...) {
-				t.reassert(n)
+				t.save(n)
 			}
 		}
 	}
@@ -149,7 +149,11 @@ func (t *tx) keepAll(s showing, all []*merge.Shown) {
 // keepOne lets one version have the name, and drops the others.
 func (t *tx) keepOne(op string, s showing, all []*merge.Shown, kept *merge.Shown) error {
 	first := all[0].ID
-	if kept.Of != (NodeID{}) && kept.Of != first { // before the file that it hangs on is dropped
+	file := first
+	if !all[0].IsDir() {
+		file = t.file(t.node(first)).ID
+	}
+	if kept.Of != (NodeID{}) && kept.Of != file { // before the file that it hangs on is dropped
 		t.pinDerived(&s.group, kept)
 	}
 	for _, copies := range []bool{true, false} { // a file that is removed would make its copies files
@@ -170,27 +174,28 @@ func (t *tx) keepOne(op string, s showing, all []*merge.Shown, kept *merge.Shown
 	if !ok1 || !ok2 {
 		return errs.E(op, errs.Stale, all[0].Name, t.err)
 	}
-	if from.it.Of == first {
-		t.promote(to, from.it)
+	if from.it.Of == file {
+		t.promote(to, file, from.it)
 		return nil
 	}
 	e := t.entry(to.in, to.it)
 	return t.rename(op, move{from: from, to: to}, all[0].Name, &e)
 }
 
-// promote gives a file the bytes of one of its conflict copies: an edit that covers what the file
+// promote gives the file n the bytes of one of its conflict copies: an edit that covers what the file
 // shows, and says again what the copy says. The copy's own versions stay beside it, in the same
 // group: whoever keeps their bytes is known to keep them.
-func (t *tx) promote(s showing, c *merge.Shown) {
-	n := s.it.ID
+func (t *tx) promote(s showing, n NodeID, c *merge.Shown) {
 	t.pinFor(s.in, c.Name, c.ID)
 	for _, d := range s.group.Derived { // N14, N5: what would fold with it stays apart
 		if d.Of == (NodeID{}) && d.ID != n && d.Group.Bytes == c.Group.Bytes {
 			t.pin(&s.group, d)
 		}
 	}
-	for _, twin := range s.it.Twins {
-		t.dropName(&s.group, twin)
+	if s.it.ID == n { // and not a link to it
+		for _, twin := range s.it.Twins {
+			t.dropName(&s.group, twin)
+		}
 	}
 	x := t.node(n)
 	gs, rest := x.parts()

@@ -45,8 +45,9 @@ type nameKey struct {
 type node struct {
 	merge.Node
 	dirty  bool
-	placed bool    // its id stands in the row of at
+	placed bool    // its id stands in the row of at, or that of the link by which it is shown
 	at     nameKey // where it lives, after cuts
+	by     NodeID  // of a nameless file: the link that stands in the row of at (N18)
 
 	split  bool // groups is valid
 	groups []merge.Group
@@ -75,7 +76,7 @@ func (c *changing) begin() *node {
 	return &c.node
 }
 
-// indexed is what index last saw of a node.
+// indexed is what index, and lend of a living link, last saw of a node.
 type indexed struct {
 	placed bool
 	link   NodeID
@@ -140,7 +141,7 @@ func (t *tx) node(id NodeID) *node {
 func (t *tx) loaded(n *node) {
 	if p := n.P.Winner(); p != nil {
 		n.rawParent = p.Place.Parent
-		n.at = t.target(n)
+		n.at, n.by = t.target(n)
 		n.placed = t.supported(n)
 	}
 	if t.changes != nil {
@@ -202,13 +203,18 @@ func (t *tx) loadNode(id NodeID) merge.Node {
 	return n
 }
 
-// target is where a node whose placement is known belongs.
-func (t *tx) target(n *node) nameKey {
+// target is where a node whose placement is known belongs: a nameless file with its first link.
+func (t *tx) target(n *node) (at nameKey, by NodeID) {
 	p := n.P.Winner().Place
-	if to, cut := t.state.cuts[n.ID]; cut {
-		return nameKey{to, p.Name}
+	if p.Gone && n.Nameless() {
+		if by = t.firstLink(n.ID); !by.IsZero() {
+			p = t.node(by).P.Winner().Place
+		}
 	}
-	return nameKey{p.Parent, p.Name}
+	if to, cut := t.state.cuts[n.ID]; cut {
+		return nameKey{to, p.Name}, by
+	}
+	return nameKey{p.Parent, p.Name}, by
 }
 
 // supported reports whether a node exists, or something that exists lives in it.
@@ -236,7 +242,7 @@ func (n *node) sum() sum {
 	}
 	s.bytes = gs[0].Bytes
 	s.size = s.bytes.Content.Size
-	s.link = s.bytes.Link
+	s.link = n.link()
 	for _, g := range gs[1:] {
 		s.copies = append(s.copies, merge.CopyID(n.ID, g.Least))
 	}

@@ -47,7 +47,7 @@ type Entry struct {
 	UID    uint32
 	GID    uint32
 	Rdev   uint32
-	Nlink  uint32 // 1 + living hard links; always 1 for directories
+	Nlink  uint32 // names; always 1 for directories
 	Mtime  int64  // nanoseconds since 1970
 	Ctime  int64
 	Atime  int64

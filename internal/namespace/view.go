@@ -92,6 +92,10 @@ func (t *tx) group(f folder, name string) merge.NameGroup {
 				continue
 			}
 			kids = append(kids, merge.Kid{ID: id, Place: p, Groups: gs})
+			if of := t.lent(n); of != nil {
+				copies, _ := of.parts()
+				kids = append(kids, merge.Kid{ID: of.ID, Place: p, Groups: copies, Lent: true})
+			}
 		}
 	}
 	return merge.Layout(kids, merge.Around{
@@ -142,10 +146,14 @@ type showing struct {
 }
 
 // show finds how a node is shown: a node of its own, a member of a merged directory, a twin,
-// or a virtual copy. It is false for what is shown nowhere, and for the root.
+// or a virtual copy; a nameless file is shown by a link. It is false for what is shown nowhere,
+// and for the root.
 func (t *tx) show(id NodeID) (showing, bool) {
 	n := t.node(id)
-	if !n.placed {
+	switch {
+	case n.placed && !n.by.IsZero():
+		id = n.by
+	case !n.placed:
 		of := t.origin(id)
 		if of.IsZero() {
 			return showing{}, false

@@ -94,6 +94,9 @@ func (t *tx) replace(id regID, now merge.Register) {
 		s.reg, s.dirty = now, true
 	} else {
 		n := t.node(id.node)
+		if of := n.link(); !of.IsZero() {
+			t.node(of) // where it shows may depend on n, so first as it is (N18)
+		}
 		*register(&n.Node, id.kind) = now
 		n.dirty = true
 		if id.kind == regBytes {

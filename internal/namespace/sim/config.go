@@ -45,7 +45,7 @@ func (s *Stats) Add(o *Stats) {
 
 // Expected is what every simulation of some thousand schedules must have met.
 func Expected() []string {
-	return []string{"merged directories", "cuts", "removed directories shown", "virtual copies", "displaced files", "twins", "hard links",
+	return []string{"merged directories", "cuts", "removed directories shown", "virtual copies", "displaced files", "twins", "hard links", "nameless files",
 		"bad frames refused", "power failures amid an operation", "collections of something",
 		"restored disks", "audits", "audits that dropped something", "copied disks", "devices without keys compared", "lies", "members who joined", "members who left",
 		"power failures before a flush"}
@@ -75,7 +75,8 @@ func (s *Stats) session(complete bool) {
 
 func (s *Stats) shape(x namespace.Shape) {
 	for what, n := range map[string]int{"merged directories": x.Merged, "cuts": x.Cuts, "removed directories shown": x.Revenants,
-		"virtual copies": x.Copies, "displaced files": x.Displaced, "twins": x.Twins, "hard links": x.Links} {
+		"virtual copies": x.Copies, "displaced files": x.Displaced, "twins": x.Twins, "hard links": x.Links,
+		"nameless files": x.Nameless} {
 		if n > 0 {
 			s.Met[what]++
 		}
