@@ -105,6 +105,15 @@ func (a *action) target(ids ...nodeID) {
 	}
 }
 
+// targetTwin: a file that is opened by a further name may be hidden by a twin under its first.
+func (a *action) targetTwin(id nodeID) {
+	if e, err := a.names.Get(id); err == nil {
+		if shown, err := a.names.Lookup(e.Parent, e.Name); err == nil {
+			a.target(shown.ID)
+		}
+	}
+}
+
 // lookup finds what the path shows.
 func (a *action) lookup(path string) (entry, bool) {
 	e, err := a.names.Resolve(path)
@@ -181,6 +190,7 @@ func (a *action) write() {
 	}
 	c := a.s.num(1)
 	a.target(e.ID)
+	a.targetTwin(e.ID)
 	if !a.put(c) {
 		return
 	}
@@ -218,9 +228,7 @@ func (a *action) commit() {
 	}
 	a.ok(err)
 	a.target(h.id)
-	if shown, err := a.names.Lookup(e.Parent, e.Name); err == nil {
-		a.target(shown.ID) // a twin through which it is shown
-	}
+	a.targetTwin(h.id)
 	c := a.s.num(1)
 	if !a.put(c) {
 		return
