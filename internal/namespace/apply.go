@@ -111,8 +111,9 @@ func (r *Replica) session(from ident.DeviceID) *session {
 
 // verified is a record that has passed all checks.
 type verified struct {
-	id regID
-	v  *merge.Version
+	id    regID
+	v     *merge.Version
+	early bool // before its turn: see Delta.placements
 }
 
 // merge inserts records in one transaction, except those that the brake holds back. What is

@@ -116,6 +116,7 @@ type item struct {
 	by     ident.Writer
 	record []byte
 	v      *merge.Version // of the record, where it is one of a delta
+	first  []item         // records without which it must not arrive
 }
 
 // Next returns the next frame, at most MaxFrame bytes, memory of its own; io.EOF at the end.
@@ -149,10 +150,14 @@ func (d *Delta) add(w *frameWriter, it *item) bool {
 	if it.batch != nil {
 		return w.addBatch(it.batch, it.hashes)
 	}
-	if !w.addRecord(it.by, it.record) {
+	all := []item{*it}
+	if len(it.first) > 0 {
+		all = append(it.first, *it)
+	}
+	if !w.addRecords(all...) {
 		return false
 	}
-	d.records++
+	d.records += len(all)
 	return true
 }
 

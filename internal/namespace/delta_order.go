@@ -9,13 +9,11 @@ import (
 )
 
 // placements yields the placements that the peer does not claim: those of each writer in order,
-// for progress counts on that, and as far as possible none before the place of the directory that
-// it names. Otherwise a session that is cut could hide what was moved into a directory of which
-// the peer has not heard.
+// for progress counts on that, and none before the place of the directory that it names.
+// Otherwise a session that is cut could hide what was moved into a directory of which the peer has
+// not heard. Where the order of a writer, or of several, does not allow that, the directory's place
+// goes along, and comes again when it is its turn.
 func (d *Delta) placements(order []uint32, yield func(item) bool) bool {
-	if len(order) == 1 { // who wrote it knew the directories
-		return d.dots(0, order[0], d.t.writers[order[0]], yield)
-	}
 	var streams []*placementStream
 	for _, num := range order {
 		next, stop := iter.Pull(func(yield func(item) bool) { d.dots(0, num, d.t.writers[num], yield) })
@@ -30,7 +28,9 @@ func (d *Delta) placements(order []uint32, yield func(item) bool) bool {
 		if s == nil || d.err != nil {
 			return d.err == nil
 		}
-		if !yield(s.head) {
+		it := s.head
+		it.first = d.above(it.v.Place, sent)
+		if !yield(it) {
 			return false
 		}
 		sent[s.head.by] = s.head.v.Dot.Seq
@@ -59,6 +59,20 @@ func (d *Delta) ready(streams []*placementStream, sent map[ident.Writer]uint64) 
 		}
 	}
 	return first
+}
+
+// above is the places of the directories above that the peer must be told first, topmost first.
+func (d *Delta) above(p *merge.Place, sent map[ident.Writer]uint64) (out []item) {
+	for len(out) < maxDepth && !d.knowsAbove(p, sent) {
+		v := d.t.node(p.Parent).P.Winner()
+		if slices.ContainsFunc(out, func(it item) bool { return it.v == v }) { // a cycle
+			break
+		}
+		out = append(out, item{by: v.Dot.Writer, v: v, record: d.r.record(regID{node: p.Parent, kind: regPlace}, v)})
+		p = v.Place
+	}
+	slices.Reverse(out)
+	return out
 }
 
 // knowsAbove reports whether the peer knows the directory above: it has been told of its place, or

@@ -11,15 +11,17 @@ const (
 	MaxFrame   = 576 << 10
 	MaxRecords = 4096
 
-	frameVersion = 1
+	frameVersion = 2
 )
 
 // A frame carries batches, in the order of their chains, and records of these or of earlier
 // batches:
 //
-//	u8 version=1 | uvarint count | count × batch | uvarint count | count × writer 36 |
-//	uvarint count | count × (uvarint index of the writer | uvarint length | record)
+//	u8 version=2 | uvarint count | count × batch | uvarint count | count × writer 36 |
+//	uvarint count | count × (uvarint 2 × index of the writer + early | uvarint length | record)
 //	batch = header 149 | signature 64 | uvarint count | count × member hash 16
+//
+// A record that is early (1) comes before its turn, because a later one needs it, and once more then.
 type frame struct {
 	batches []signedBatch
 	records []frameRecord
@@ -29,6 +31,7 @@ type frame struct {
 type frameRecord struct {
 	writer ident.Writer
 	bytes  []byte
+	early  bool
 }
 
 // badItem is something refused, and what it keeps from being claimed.
@@ -54,7 +57,7 @@ func (w *frameWriter) size() int { return len(w.batches) + len(w.records) + len(
 
 func (w *frameWriter) empty() bool { return w.nb == 0 && w.nr == 0 }
 
-// addBatch and addRecord report false if the item no longer fits. One item always does.
+// addBatch and addRecords report false if the item no longer fits. One item always does.
 func (w *frameWriter) addBatch(b *signedBatch, hashes bool) bool {
 	n := signedLen + 10
 	if hashes {
@@ -68,10 +71,22 @@ func (w *frameWriter) addBatch(b *signedBatch, hashes bool) bool {
 	return true
 }
 
-func (w *frameWriter) addRecord(by ident.Writer, rec []byte) bool {
-	if !w.empty() && (w.size()+len(rec)+50 > MaxFrame || w.nr == w.limit) {
+// addRecords adds all of them or none; all but the last are early.
+func (w *frameWriter) addRecords(all ...item) bool {
+	n := 0
+	for i := range all {
+		n += len(all[i].record) + 50
+	}
+	if !w.empty() && (w.size()+n > MaxFrame || w.nr+len(all) > w.limit) {
 		return false
 	}
+	for i := range all {
+		w.addRecord(all[i].by, all[i].record, i < len(all)-1)
+	}
+	return true
+}
+
+func (w *frameWriter) addRecord(by ident.Writer, rec []byte, early bool) {
 	i, ok := w.index[by]
 	if !ok {
 		if w.index == nil {
@@ -81,10 +96,13 @@ func (w *frameWriter) addRecord(by ident.Writer, rec []byte) bool {
 		w.index[by] = i
 		w.writers = by.Append(w.writers)
 	}
-	w.records = appendUvarint(w.records, uint64(i))
+	head := uint64(i) << 1
+	if early {
+		head |= 1
+	}
+	w.records = appendUvarint(w.records, head)
 	w.records = append(appendUvarint(w.records, uint64(len(rec))), rec...)
 	w.nr++
-	return true
 }
 
 func (w *frameWriter) bytes() []byte {
@@ -130,12 +148,12 @@ func parseFrame(b []byte) (frame, error) {
 	}
 	f.records = make([]frameRecord, 0, n)
 	for range n {
-		i := d.uvarint()
+		head := d.uvarint()
 		rec := d.take(d.count(1))
-		if d.bad || i >= uint64(len(writers)) {
+		if d.bad || head>>1 >= uint64(len(writers)) {
 			return frame{}, errs.E(op, errs.Protocol, "record", nil)
 		}
-		f.records = append(f.records, frameRecord{writers[i], rec})
+		f.records = append(f.records, frameRecord{writers[head>>1], rec, head&1 == 1})
 	}
 	if !d.end() {
 		return frame{}, errs.E(op, errs.Protocol, "form", nil)

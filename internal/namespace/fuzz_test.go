@@ -117,7 +117,7 @@ func FuzzFrame(f *testing.F) {
 	fs, _ := frames(f, a, Claims{})
 	a.close()
 	f.Add(fs[0])
-	f.Add([]byte{1, 0, 0, 0})
+	f.Add([]byte{frameVersion, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, p []byte) {
 		x, err := parseFrame(p)
 		if err != nil {

@@ -128,7 +128,7 @@ func (r *Replica) advance(from ident.DeviceID, s *session, done []verified) erro
 		return nil
 	}
 	for _, x := range done {
-		if s.theirs.Upto(x.v.Dot.Writer) >= x.v.Dot.Seq {
+		if !x.early && s.theirs.Upto(x.v.Dot.Writer) >= x.v.Dot.Seq {
 			p.note(x.v.Class.Order(), x.v.Dot)
 		}
 	}

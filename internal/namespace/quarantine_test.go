@@ -41,7 +41,7 @@ func remake(t testing.TB, raw []byte, change func(f *frame)) []byte {
 		w.addBatch(&f.batches[i], len(f.batches[i].hashes) > 0)
 	}
 	for _, r := range f.records {
-		w.addRecord(r.writer, r.bytes)
+		w.addRecord(r.writer, r.bytes, r.early)
 	}
 	return w.bytes()
 }
@@ -143,7 +143,7 @@ func forge(w *world, d *device, payloads ...func(v *merge.Version) regID) []byte
 	s := signBatch(edSigner{d.key}, batch{share: w.share, writer: writer, epoch: epoch, first: 1, count: uint32(len(recs)), root: rootOf(hashes)}, hashes)
 	fw.addBatch(&s, true)
 	for _, r := range recs {
-		fw.addRecord(writer, r)
+		fw.addRecord(writer, r, false)
 	}
 	return fw.bytes()
 }

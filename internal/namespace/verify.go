@@ -181,6 +181,7 @@ func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad [
 		if all[i].err != nil {
 			bad = append(bad, badItem{writer: recs[i].writer, from: all[i].rec.seq, signed: all[i].signed, bytes: recs[i].bytes, err: all[i].err})
 		} else if all[i].v.v != nil {
+			all[i].v.early = recs[i].early
 			good = append(good, all[i].v)
 		}
 	}

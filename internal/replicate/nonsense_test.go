@@ -177,7 +177,7 @@ func TestNonsenseIsInNobodysWay(t *testing.T) {
 			f, end := l.session(r, namespace.Claims{})
 			// the frame without its batch: version, no batches, and the rest
 			hashes := 2 * 16
-			return said{[][]byte{append([]byte{1, 0}, f[0][2+header+sig+1+hashes:]...)}, end, 0}
+			return said{[][]byte{append([]byte{f[0][0], 0}, f[0][2+header+sig+1+hashes:]...)}, end, 0}
 		},
 		"undecodable, but signed": func(l *liar) said {
 			r := l.replica(liarKey, 1, func(p []byte) { clear(p[1:]) })

@@ -66,7 +66,7 @@ func readFrame(b []byte) (f wireFrame) {
 		writers = append(writers, readWriter(take(36)))
 	}
 	for range number() {
-		w := writers[number()]
+		w := writers[number()>>1] // without whether it is early
 		f.records = append(f.records, wireRecord{w, take(number())})
 	}
 	return f
@@ -74,7 +74,7 @@ func readFrame(b []byte) (f wireFrame) {
 
 // encode is the inverse of readFrame.
 func (f *wireFrame) encode() []byte {
-	b := []byte{1}
+	b := []byte{2}
 	number := func(n int) { b = binary.AppendUvarint(b, uint64(n)) }
 	number(len(f.batches))
 	for _, x := range f.batches {
@@ -88,7 +88,7 @@ func (f *wireFrame) encode() []byte {
 	}
 	number(len(f.records))
 	for i, x := range f.records {
-		number(i)
+		number(i << 1)
 		number(len(x.bytes))
 		b = append(b, x.bytes...)
 	}
