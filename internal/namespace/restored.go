@@ -66,7 +66,11 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 		if err != nil || x.Seq > r.heads[x.Writer].last {
 			continue // what goes on beyond is sent
 		}
-		known, err = r.goesThrough(x.Writer, LogEnd{x.Writer.Incarnation, x.Seq, x.Hash})
+		if h := r.heads[x.Writer]; x.Seq == h.last { // as nearly always
+			known = x.Hash == h.hash
+		} else {
+			known, err = r.goesThrough(x.Writer, LogEnd{x.Writer.Incarnation, x.Seq, x.Hash})
+		}
 		if err == nil && !known {
 			err = r.forked(from, x.Writer)
 		}

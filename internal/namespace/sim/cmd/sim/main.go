@@ -41,7 +41,7 @@ func main() {
 	if *cases != "" && !playAll(*cases, o.cfg) {
 		os.Exit(1)
 	}
-	debug.SetGCPercent(400) // many short lives
+	debug.SetGCPercent(1600) // many short lives
 	os.Exit(o.run(os.Stdout))
 }
 
