@@ -9,5 +9,5 @@
 // copies, cuts of cycles, merged directories) is written down until a local operation
 // touches it, so replicas that hold the same versions show the same tree.
 //
-// Names in comments such as N13 are those of the rules in the design's namespace document.
+// Names in comments such as N13 are those of the rules in ../RULES.md.
 package merge
