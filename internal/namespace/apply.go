@@ -113,7 +113,7 @@ func (r *Replica) session(from ident.DeviceID) *session {
 type verified struct {
 	id    regID
 	v     *merge.Version
-	early bool // before its turn: see Delta.placements
+	early bool // before its turn: see Delta.ordered
 }
 
 // merge inserts records in one transaction, except those that the brake holds back. What is

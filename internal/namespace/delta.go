@@ -91,7 +91,7 @@ func (r *Replica) claimHeld() error {
 }
 
 // Delta is what one peer lacks, as frames: first the batches that are new to it, then live
-// records in class order (S3). It reads a snapshot: Close it soon. One goroutine at a time.
+// records in the order of S3. It reads a snapshot: Close it soon. One goroutine at a time.
 type Delta struct {
 	r        *Replica
 	snap     *kv.Snapshot
@@ -115,7 +115,8 @@ type item struct {
 	hashes bool
 	by     ident.Writer
 	record []byte
-	v      *merge.Version // of the record, where it is one of a delta
+	v      *merge.Version // of the record, where it is one of a delta,
+	node   NodeID         // and what it is about; zero if that cannot be read
 	first  []item         // records without which it must not arrive
 }
 
@@ -192,17 +193,18 @@ func (d *Delta) items(yield func(item) bool) {
 			return
 		}
 	}
-	if !d.placements(order, yield) {
+	if !d.ordered(order, yield) {
 		return
 	}
-	for class := 1; class < 3; class++ {
-		for _, num := range order {
-			if !d.dots(class, num, d.t.writers[num], yield) {
-				return
-			}
+	for _, num := range order {
+		if !d.dots(orderLast, num, d.t.writers[num], yield) {
+			return
 		}
 	}
 }
+
+// orderLast is the class of removals in a session (S3).
+var orderLast = merge.Nothing.Order()
 
 // whole yields all batches of a writer.
 func (d *Delta) whole(w ident.Writer, yield func(item) bool) bool {

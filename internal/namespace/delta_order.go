@@ -8,53 +8,84 @@ import (
 	"github.com/shelffs/shelf/internal/namespace/merge"
 )
 
-// placements yields the placements that the peer does not claim: those of each writer in order,
-// for progress counts on that, and none before the place of the directory that it names.
-// Otherwise a session that is cut could hide what was moved into a directory of which the peer has
-// not heard. Where the order of a writer, or of several, does not allow that, the directory's place
-// goes along, and comes again when it is its turn.
-func (d *Delta) placements(order []uint32, yield func(item) bool) bool {
-	var streams []*placementStream
-	for _, num := range order {
-		next, stop := iter.Pull(func(yield func(item) bool) { d.dots(0, num, d.t.writers[num], yield) })
-		defer stop()
-		s := &placementStream{next: next}
-		s.advance()
+// ordered yields what the peer does not claim of placements, contents and attributes (S3). Those of
+// each writer come in the order of their class, for progress counts on that; none comes before the
+// place of the node that it is about, and no placement before the place of the directory that it
+// names. Otherwise a session that is cut could hide what was moved into a directory of which the
+// peer has not heard. Where the order of a writer, or of several, does not allow that, the
+// directory's place goes along early, and comes again when it is its turn.
+//
+// What a writer said of a node beside its place follows at once, as far as that order allows: then
+// the receiver writes most rows once.
+func (d *Delta) ordered(writers []uint32, yield func(item) bool) bool {
+	var streams []*stream
+	for _, num := range writers {
+		s := &stream{}
+		for order, turn := range []*turn{&s.places, &s.rest} {
+			next, stop := iter.Pull(func(yield func(item) bool) { d.dots(order, num, d.t.writers[num], yield) })
+			defer stop()
+			turn.next = next
+			turn.advance()
+		}
 		streams = append(streams, s)
 	}
-	sent := map[ident.Writer]uint64{} // up to which number
+	sent := map[ident.Writer]uint64{} // placements up to which number
 	for {
 		s := d.ready(streams, sent)
-		if s == nil || d.err != nil {
-			return d.err == nil
+		if s == nil {
+			break
 		}
-		it := s.head
+		it := s.places.item
 		it.first = d.above(it.v.Place, sent)
 		if !yield(it) {
 			return false
 		}
-		sent[s.head.by] = s.head.v.Dot.Seq
-		s.advance()
+		sent[it.by] = it.v.Dot.Seq
+		s.places.advance()
+		for s.rest.more && s.places.follows(s.rest.item) && d.knows(s.rest.node, sent) {
+			if !yield(s.rest.item) {
+				return false
+			}
+			s.rest.advance()
+		}
 	}
+	for _, s := range streams {
+		for s.rest.more {
+			if !yield(s.rest.item) {
+				return false
+			}
+			s.rest.advance()
+		}
+	}
+	return d.err == nil
 }
 
-// placementStream is one writer's placements, of which head is the next.
-type placementStream struct {
-	next func() (item, bool)
-	head item
+// stream is what one writer has to say: its placements, and its contents and attributes.
+type stream struct{ places, rest turn }
+
+// turn is the next of several.
+type turn struct {
+	item
 	more bool
+	next func() (item, bool)
 }
 
-func (s *placementStream) advance() { s.head, s.more = s.next() }
+func (t *turn) advance() { t.item, t.more = t.next() }
+
+// follows reports whether the next comes after it, in the order in which they were written.
+func (t *turn) follows(it item) bool { return t.more && it.v.Dot.Seq < t.v.Dot.Seq }
 
 // ready is the first of the streams whose next placement may be sent; if each waits for another,
 // the first that has one; nil at the end.
-func (d *Delta) ready(streams []*placementStream, sent map[ident.Writer]uint64) (first *placementStream) {
+func (d *Delta) ready(streams []*stream, sent map[ident.Writer]uint64) (first *stream) {
+	if d.err != nil {
+		return nil
+	}
 	for _, s := range streams {
-		if s.more && d.knowsAbove(s.head.v.Place, sent) {
+		if s.places.more && d.knowsAbove(s.places.v.Place, sent) {
 			return s
 		}
-		if s.more && first == nil {
+		if s.places.more && first == nil {
 			first = s
 		}
 	}
@@ -68,24 +99,28 @@ func (d *Delta) above(p *merge.Place, sent map[ident.Writer]uint64) (out []item)
 		if slices.ContainsFunc(out, func(it item) bool { return it.v == v }) { // a cycle
 			break
 		}
-		out = append(out, item{by: v.Dot.Writer, v: v, record: d.r.record(regID{node: p.Parent, kind: regPlace}, v)})
+		out = append(out, item{by: v.Dot.Writer, v: v, node: p.Parent, record: d.r.record(regID{node: p.Parent, kind: regPlace}, v)})
 		p = v.Place
 	}
 	slices.Reverse(out)
 	return out
 }
 
-// knowsAbove reports whether the peer knows the directory above: it has been told of its place, or
-// knew the directory before.
+// knowsAbove reports whether the peer knows the directory above, or nothing is known of it here.
 func (d *Delta) knowsAbove(p *merge.Place, sent map[ident.Writer]uint64) bool {
 	if p == nil || p.Parent == Root { // who cannot read it cannot tell
 		return true
 	}
-	above := d.t.node(p.Parent)
+	return d.knows(p.Parent, sent) || len(d.t.node(p.Parent).P) == 0
+}
+
+// knows reports whether the peer knows a node: it has been told of its place, or knew it before.
+func (d *Delta) knows(n NodeID, sent map[ident.Writer]uint64) bool {
+	x := d.t.node(n)
 	known := func(v *merge.Version) bool { return d.theirs.Has(v.Dot) }
 	told := func(v *merge.Version) bool {
 		w := v.Dot.Writer
 		return known(v) || max(sent[w], d.progress.upto(0, w)) >= v.Dot.Seq
 	}
-	return slices.ContainsFunc(above.P, told) || slices.ContainsFunc(above.C, known) || len(above.P) == 0
+	return slices.ContainsFunc(x.P, told) || slices.ContainsFunc(x.C, known)
 }

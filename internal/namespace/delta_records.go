@@ -62,7 +62,7 @@ func (d *Delta) make(live []liveDot) []item {
 	d.t.nodesAhead(ids)
 	items := make([]item, len(live))
 	for i, x := range live {
-		items[i] = item{by: x.dot.Writer, v: d.t.held(x.id).Find(x.dot)}
+		items[i] = item{by: x.dot.Writer, node: x.id.node, v: d.t.held(x.id).Find(x.dot)}
 		if items[i].v == nil {
 			d.check(corruptRow("dot"))
 		}

@@ -3,7 +3,6 @@ package namespace
 import (
 	"context"
 	"fmt"
-	"github.com/shelffs/shelf/internal/ident"
 	"math/rand"
 	"sync"
 	"testing"
@@ -12,7 +11,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace/merge"
 )
 
 // After a crash at any moment: what was synced is there, the log goes on without using a
@@ -242,9 +243,10 @@ func TestConcurrentUse(t *testing.T) {
 	checkView(t, b.Replica)
 }
 
-// Placements travel first, removals last (S3).
+// Nothing travels before the place of the node that it is about, nor a place before that of the
+// directory above; removals come last (S3).
 func TestOrderOfADelta(t *testing.T) {
-	w, a, b := two(t)
+	_, a, b := two(t)
 	d := mkdir(t, a.Replica, Root, "d")
 	for i := range 10 {
 		e := mkfile(t, a.Replica, d.ID, fmt.Sprint(i), i)
@@ -255,10 +257,14 @@ func TestOrderOfADelta(t *testing.T) {
 	}
 	pull(t, b, a, -1)
 	must(b.Remove(d.ID, "1", false))
+	_, _, err := b.Rename(d.ID, "3", d.ID, "moved", RenameReplace)
+	must(0, err)
+	_, _, err = b.Rename(Root, "d", Root, "e", RenameReplace) // its place has a late turn
+	must(0, err)
 	delta := must(b.Since(context.Background(), Hello{}))
 	defer delta.Close()
 	delta.page = 3
-	last := 0
+	placed, removals := map[NodeID]bool{Root: true}, 0
 	for {
 		raw, err := delta.Next()
 		if err != nil {
@@ -269,15 +275,24 @@ func TestOrderOfADelta(t *testing.T) {
 			t.Errorf("%d records", len(f.records))
 		}
 		for _, x := range f.records {
-			order := must(parseRecord(x.bytes, x.writer)).class.Order()
-			if order < last {
-				t.Fatal("out of order")
+			rec := must(parseRecord(x.bytes, x.writer))
+			id, v, err := rec.open(b.cfg.Sealer, x.writer, b.cfg.reads)
+			must(0, err)
+			switch {
+			case v.Class == merge.Nothing:
+				removals++
+			case removals > 0:
+				t.Errorf("%v after a removal", id)
+			case v.Class == merge.Placed && !placed[v.Place.Parent]:
+				t.Errorf("%q comes before the directory above", v.Place.Name)
+			case v.Class == merge.Placed:
+				placed[id.node] = true
+			case !placed[id.node]:
+				t.Errorf("%v comes before its place", id)
 			}
-			last = order
 		}
 	}
-	if last != 2 {
+	if removals == 0 {
 		t.Error("no removals")
 	}
-	_ = w
 }

@@ -16,9 +16,9 @@ const (
 	Nothing Class = 4 // removal
 )
 
-// Order is the place of a class in a session (S3): placements first, then contents and
-// attributes, then removals. So what moved arrives before its old place is emptied, and
-// content never arrives without its path.
+// Order is the turn of a class in a session (S3): placements, contents and attributes, removals.
+// Removals are last, so that what moved arrives before its old place is emptied; within each, a
+// writer's records come by number.
 func (c Class) Order() int {
 	switch c {
 	case Placed:
