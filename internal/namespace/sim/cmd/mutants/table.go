@@ -14,7 +14,6 @@ var mutants = []mutant{
 	{"S3", "removals travel with contents", is("merge/version.go", "		return 2", "		return 1")},
 	{"S3", "placements travel with contents", is("merge/version.go", "		return 0", "		return 1")},
 	{"S3", "a placement comes without that of the directory above", is("delta_order.go", "		it.first = d.above(it.v.Place, sent)\n", "")},
-	{"S3", "contents do not wait for the place of their node", is("delta_order.go", " && d.knows(s.rest.node, sent) {", " {")},
 	{"S3", "a place that goes along counts as its turn", is("progress.go", "		if !x.early && ", "		if ")},
 	{"S4", "claims move with each record", is("apply.go",
 		"		if err := r.advance(from, s, done); err != nil {",
