@@ -31,17 +31,23 @@ func newCompany(t *testing.T, s stage) *company {
 }
 
 func (c *company) there(who ...int) {
-	var wg sync.WaitGroup
+	var going, coming []func()
 	for i, a := range c.actors {
 		switch is := slices.Contains(who, i); {
 		case is && !c.up[i]:
-			wg.Go(a.back)
+			coming = append(coming, a.back)
 		case !is && c.up[i]:
-			wg.Go(a.away)
+			going = append(going, a.away)
 		}
 		c.up[i] = slices.Contains(who, i)
 	}
-	wg.Wait()
+	for _, all := range [][]func(){going, coming} { // or who goes would meet who comes
+		var wg sync.WaitGroup
+		for _, do := range all {
+			wg.Go(do)
+		}
+		wg.Wait()
+	}
 }
 
 func (c *company) alone(who int) {
