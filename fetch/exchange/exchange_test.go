@@ -288,6 +288,14 @@ func TestLostConnection(t *testing.T) {
 	})
 }
 
+// mute is a network on which nobody answers.
+type mute struct{ *simnet.Host }
+
+func (mute) Open(ctx context.Context, _ ident.DeviceID, _ string) (exchange.Stream, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
 func TestSilentAndSlowPeers(t *testing.T) {
 	link := simnet.Link{Latency: time.Millisecond}
 	for _, c := range []struct {
@@ -336,6 +344,19 @@ func TestSilentAndSlowPeers(t *testing.T) {
 				t.Errorf("told after %v", told)
 			}
 			w.net.SetLink(alice, bob, simnet.Link{})
+		})
+	})
+	t.Run("silence is told when not even a stream opens", func(t *testing.T) {
+		run(t, link, 1, 1<<20, exchange.Config{}, func(t *testing.T, w *two) {
+			var told atomic.Int32
+			empty, _ := fill(0, 0)
+			_ = w.alice.Close()
+			w.alice = exchange.New(exchange.Config{Network: mute{w.net.Host(alice)}, Store: empty, Silent: func(ident.DeviceID) { told.Add(1) }})
+			ctx, cancel := context.WithTimeout(t.Context(), 3500*time.Millisecond)
+			defer cancel()
+			if _, err := w.get(ctx, w.digests[0], fetch.OnDemand); err == nil || told.Load() != 3 {
+				t.Errorf("told %d times: %v", told.Load(), err)
+			}
 		})
 	})
 	t.Run("slow but alive", func(t *testing.T) {

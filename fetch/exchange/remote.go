@@ -117,6 +117,7 @@ func (r *remote) lane(ctx context.Context, which int) (*lane, error) {
 func (r *remote) open(which int, o *opening) {
 	ctx, cancel := context.WithTimeout(r.x.ctx, openTimeout)
 	defer cancel()
+	r.x.spawn(func() { r.watchOpening(ctx) })
 	s, err := r.x.cfg.Network.Open(ctx, r.dev, Protocol)
 	if err == nil {
 		o.lane = newLane(r, s, func() { r.drop(which, o) })
@@ -130,6 +131,24 @@ func (r *remote) open(which int, o *opening) {
 		r.drop(which, o)
 	}
 	close(o.ready)
+}
+
+// watchOpening tells of the silence of a device that does not answer even when a lane is opened. ctx
+// ends with that.
+func (r *remote) watchOpening(ctx context.Context) {
+	if r.x.cfg.Silent == nil {
+		return
+	}
+	tick := time.NewTicker(silence)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			r.x.cfg.Silent(r.dev)
+		}
+	}
 }
 
 // drop makes the next caller open the lane anew.
