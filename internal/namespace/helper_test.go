@@ -10,6 +10,7 @@ import (
 	randv2 "math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,6 +50,7 @@ type world struct {
 	sealer  *seal.Sealer
 	now     time.Time
 	rng     *rand.Rand
+	ids     randomBytes // of rng, for all devices
 	devices []*device
 
 	brake    Brake
@@ -57,8 +59,21 @@ type world struct {
 	spelling Spelling
 }
 
+// randomBytes is a source that several devices read.
+type randomBytes struct {
+	mu   sync.Mutex
+	from *rand.Rand
+}
+
+func (r *randomBytes) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.from.Read(p)
+}
+
 func newWorld(t testing.TB, seed int64, n int) *world {
 	w := &world{t: t, share: ident.ShareID{1}, now: time.UnixMilli(1_700_000_000_000), rng: rand.New(rand.NewSource(seed))}
+	w.ids.from = w.rng
 	w.sealer = seal.New(w.share, epoch, [32]byte{7})
 	for i := range n {
 		w.add(fmt.Sprintf("dev%d", i))
@@ -106,7 +121,7 @@ func (d *device) open() {
 		sealer = d.seals
 	}
 	r, err := Open(Config{DB: db, Share: d.world.share, Self: d.id(), Key: d.key, Sealer: sealer,
-		Known: d.world.known, Names: d.world.nameOf, Rand: d.world.rng, Group: -1, Members: d.world.members, Brake: d.world.brake, Released: d.world.released, Disk: d.image, reads: d.reads, Spelling: d.world.spelling,
+		Known: d.world.known, Names: d.world.nameOf, Rand: &d.world.ids, Group: -1, Members: d.world.members, Brake: d.world.brake, Released: d.world.released, Disk: d.image, reads: d.reads, Spelling: d.world.spelling,
 		Clock: func() time.Time { return d.world.now.Add(d.skew) }})
 	if err != nil {
 		d.t.Fatal(err)

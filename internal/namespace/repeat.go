@@ -23,6 +23,13 @@ func (t *tx) repeatPlaces() {
 	}
 }
 
+// unaudited reports whether this device was restored or is new, and still owes audits.
+func (r *Replica) unaudited() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return (r.self.Incarnation > 1 || r.line.joined) && len(r.line.owed) > 0
+}
+
 func (t *tx) repeat(n NodeID) {
 	for n != Root && !n.IsZero() {
 		p := t.node(n).P.Winner()

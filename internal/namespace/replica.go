@@ -240,7 +240,7 @@ func (r *Replica) transact(op string, fn func(t *tx) error) error {
 	t := r.reader()
 	t.changes = newChanges()
 	t.next, t.author = r.next, r.self
-	t.unaudited = (r.self.Incarnation > 1 || r.line.joined) && len(r.line.owed) > 0
+	t.unaudited = r.unaudited()
 	if err := fn(t); err != nil {
 		return err
 	}
