@@ -3,6 +3,7 @@
 package p2p_test
 
 import (
+	"math/rand/v2"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,12 +21,16 @@ func TestCheckNoticesAStoppedDevice(t *testing.T) {
 	n.AddAddrs(child.me.Device, strings.Split(listening, " "))
 	n.await(child, true, 5*time.Second)
 	n.Check(child.me.Device)
-	time.Sleep(200 * time.Millisecond)
+	time.Sleep(rand.N(4 * time.Millisecond)) // at whatever moment: the check under way may have its answer already
 	if !n.state(child).Connected {
 		t.Fatal("a device that answers was hung up on")
 	}
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
+	}
+	var status syscall.WaitStatus // a signal takes its time
+	if _, err := syscall.Wait4(cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("the other device did not stop: %v, %v", status, err)
 	}
 	for range 3 {
 		n.Check(child.me.Device)

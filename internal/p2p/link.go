@@ -4,7 +4,6 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/event"
@@ -35,8 +34,9 @@ type link struct {
 	stop context.CancelFunc
 	poke chan struct{} // look now
 
-	telling  sync.Mutex
-	checking atomic.Bool // by Host.Check
+	telling sync.Mutex
+
+	asked, checking bool // of Host.Check; guarded by Host.mu
 
 	mu       sync.Mutex
 	addrs    []string      // where it may be, best first

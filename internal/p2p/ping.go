@@ -96,7 +96,7 @@ func (h *Host) checkAll() {
 	}
 }
 
-// check looks at the device's connections now, in a goroutine of its own.
+// check measures the device's connections now, in a goroutine of its own.
 func (l *link) check() {
 	l.h.mu.Lock()
 	defer l.h.mu.Unlock()
@@ -106,18 +106,34 @@ func (l *link) check() {
 }
 
 // Check looks whether a device still answers; connections that do not within checkTimeout are closed,
-// which Subscribe tells. It returns at once, and does nothing while an earlier Check is under way.
+// which Subscribe tells. It returns at once. While an earlier Check is under way it makes another follow:
+// what that one heard may be older than this question.
 func (h *Host) Check(dev ident.DeviceID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	l := h.links[dev]
-	if l == nil || h.closed || !l.checking.CompareAndSwap(false, true) {
+	if l == nil || h.closed {
 		return
 	}
+	l.asked = true
+	if l.checking {
+		return
+	}
+	l.checking = true
 	h.wg.Go(func() {
-		defer l.checking.Store(false)
-		l.pingAll(checkTimeout)
+		for l.toCheck() {
+			l.pingAll(checkTimeout)
+		}
 	})
+}
+
+// toCheck tells whether somebody asked since the last check began; the checking ends when nobody did.
+func (l *link) toCheck() bool {
+	l.h.mu.Lock()
+	defer l.h.mu.Unlock()
+	again := l.asked && !l.h.closed
+	l.asked, l.checking = false, again
+	return again
 }
 
 // pingAll measures the device's connections, all at once, and closes those that do not answer.
