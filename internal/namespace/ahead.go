@@ -24,7 +24,7 @@ func (t *tx) nodesAhead(ids []NodeID) {
 	}
 	keys, nodes := make([]kv.Key, len(ids)), make([]*node, len(ids))
 	room := make(kv.Key, len(ids)*nodeKeyLen)
-	if t.changes != nil {
+	if t.changes != nil && len(t.spare) < len(ids) {
 		t.spare = make([]changing, len(ids))
 	}
 	for i, id := range ids {

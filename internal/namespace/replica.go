@@ -93,6 +93,7 @@ type Replica struct {
 	saved   int // numbers that have a row
 	lastT   merge.Stamp
 	moments moments
+	scratch scratch
 	closed  bool
 
 	// mu lets readers see the store between two transactions, never amid one.
@@ -238,6 +239,7 @@ func (r *Replica) transact(op string, fn func(t *tx) error) error {
 		return errs.E(op, errs.Closed, "", nil)
 	}
 	t := r.reader()
+	defer func() { t.scratch.release() }()
 	t.changes = newChanges()
 	t.next, t.author = r.next, r.self
 	t.unaudited = r.unaudited()

@@ -27,6 +27,7 @@ type tx struct {
 	made    []byte     // the last that was made to be written
 	key     kv.Key     // its key
 	spare   []changing // for nodes to come
+	scratch *scratch   // whose memory that is; nil: its own
 
 	nodes map[NodeID]*node
 	names map[nameKey]*name
@@ -152,15 +153,14 @@ func (t *tx) loaded(n *node) {
 
 // expect makes ready for the changes of records.
 func (t *tx) expect(recs []verified) {
-	n := len(recs)
-	t.nodes, t.names = make(map[NodeID]*node, n), make(map[nameKey]*name, n)
-	t.dotRows = make(map[Dot]dotChange, n)
-	ids := make([]NodeID, 0, n)
+	ids := make([]NodeID, 0, len(recs))
 	for _, x := range recs {
 		if x.id.inNode() {
 			ids = append(ids, x.id.node)
 		}
 	}
+	m := t.r.scratch.reserve(len(recs))
+	t.scratch, t.nodes, t.names, t.dotRows, t.spare = m, m.nodes, m.names, m.dotRows, m.spare
 	t.nodesAhead(ids)
 }
 
