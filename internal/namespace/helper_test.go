@@ -26,19 +26,20 @@ import (
 // device is one device of a test: its key, disk and clock.
 type device struct {
 	*Replica
-	t     testing.TB
-	key   ed25519.PrivateKey
-	name  string
-	disk  vfs.FS
-	mem   *kv.Memory // instead of disk, if set
-	dir   string     // of a benchmark, on a real disk
-	db    *kv.DB
-	image []byte // what tells its disk from a copy
-	blind bool   // has no key
-	skew  time.Duration
-	seals Sealer // instead of the world's
-	reads uint8
-	world *world
+	t      testing.TB
+	key    ed25519.PrivateKey
+	name   string
+	disk   vfs.FS
+	mem    *kv.Memory // instead of disk, if set
+	dir    string     // of a benchmark, on a real disk
+	db     *kv.DB
+	image  []byte // what tells its disk from a copy
+	blind  bool   // has no key
+	reader bool   // has no role that writes
+	skew   time.Duration
+	seals  Sealer // instead of the world's
+	reads  uint8
+	world  *world
 
 	frames func([]byte) // sees what was applied
 }
@@ -121,7 +122,7 @@ func (d *device) open() {
 		sealer = d.seals
 	}
 	r, err := Open(Config{DB: db, Share: d.world.share, Self: d.id(), Key: d.key, Sealer: sealer,
-		Known: d.world.known, Names: d.world.nameOf, Rand: &d.world.ids, Group: -1, Members: d.world.members, Brake: d.world.brake, Released: d.world.released, Disk: d.image, reads: d.reads, Spelling: d.world.spelling,
+		Known: d.world.known, Writes: d.world.writes, Names: d.world.nameOf, Rand: &d.world.ids, Group: -1, Members: d.world.members, Brake: d.world.brake, Released: d.world.released, Disk: d.image, reads: d.reads, Spelling: d.world.spelling,
 		Clock: func() time.Time { return d.world.now.Add(d.skew) }})
 	if err != nil {
 		d.t.Fatal(err)
@@ -142,6 +143,11 @@ func (w *world) members() (out []ident.DeviceID) {
 		out = append(out, d.id())
 	}
 	return out
+}
+
+// writes tells that all but readers write.
+func (w *world) writes(id ident.DeviceID) bool {
+	return !slices.ContainsFunc(w.devices, func(d *device) bool { return d.reader && d.id() == id })
 }
 
 func (w *world) known(id ident.DeviceID) bool {

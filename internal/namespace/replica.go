@@ -33,7 +33,8 @@ type Config struct {
 	Key    ed25519.PrivateKey          // signs batches; Self is its public half
 	Signer Signer                      // of batches; nil: Ed25519, with Key
 	Sealer Sealer                      // of epoch 1; nil: the replica is blind
-	Known  func(ident.DeviceID) bool   // was this device ever a writer of the share? nil: only Self
+	Known  func(ident.DeviceID) bool   // was this device ever a member of the share? nil: only Self
+	Writes func(ident.DeviceID) bool   // did that member ever have a role that writes? nil: all do
 	Names  func(ident.DeviceID) string // display names, the same on all devices, for conflict copies; nil: short ids
 	Clock  func() time.Time            // nil: time.Now
 	Rand   io.Reader                   // nil: crypto/rand
@@ -141,6 +142,9 @@ func Open(cfg Config) (*Replica, error) {
 	if cfg.Known == nil {
 		cfg.Known = func(d ident.DeviceID) bool { return d == cfg.Self }
 	}
+	if cfg.Writes == nil {
+		cfg.Writes = func(ident.DeviceID) bool { return true }
+	}
 	if cfg.Names == nil {
 		cfg.Names = ident.DeviceID.Short
 	}
@@ -217,10 +221,13 @@ func (r *Replica) reader() *tx {
 	return &tx{keys: r.keys, r: r, src: r.cfg.DB, caches: &r.caches, writers: r.writers, state: r.state}
 }
 
-// update is transact for a user's operation, which a blind replica has none of.
+// update is transact for a user's operation; blind and reading replicas have none.
 func (r *Replica) update(op string, fn func(t *tx) error) error {
 	if r.blind() {
 		return cannotSee(op)
+	}
+	if !r.cfg.Writes(r.cfg.Self) {
+		return errs.E(op, errs.ReadOnly, "", nil)
 	}
 	return r.transact(op, func(t *tx) error {
 		if err := fn(t); err != nil {

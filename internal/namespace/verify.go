@@ -47,6 +47,9 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 		case !r.cfg.Known(x.writer.Device):
 			refuse("unknown writer")
 			continue
+		case !r.cfg.Writes(x.writer.Device):
+			refuse("a writer without the role")
+			continue
 		case !signed[i]:
 			refuse("signature")
 			continue

@@ -154,6 +154,12 @@ func TestNonsenseIsInNobodysWay(t *testing.T) {
 			f, end := l.session(r, namespace.Claims{})
 			return said{f, end, 0}
 		},
+		"writer without the role": func(l *liar) said {
+			r := l.replica(readerKey, 1, nil)
+			file(l, r, "nonsense")
+			f, end := l.session(r, namespace.Claims{})
+			return said{f, end, 0}
+		},
 		"another share": func(l *liar) said {
 			r := l.replica(liarKey, 2, nil)
 			file(l, r, "nonsense")
@@ -212,7 +218,7 @@ func TestNonsenseIsInNobodysWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			net := simnet.New(simnet.Link{})
-			b, c := newPeer(t, net, 0, 1, 2), newPeer(t, net, 2, 0, 1)
+			b, c := newPeer(t, net, 0, 1, 2, readerKey), newPeer(t, net, 2, 0, 1, readerKey)
 			l := &liar{t: t, id: ident.DeviceIDOf(key(liarKey))}
 			l.host = net.Host(l.id)
 			b.make(t, 0, 5)

@@ -100,6 +100,9 @@ type setup struct {
 
 func key(i int) ed25519.PrivateKey { return ed25519.NewKeyFromSeed(fmt.Appendf(nil, "%032d", i)) }
 
+// readerKey is the key of a device that may only read wherever it is a member.
+const readerKey = 8
+
 func newPeer(t *testing.T, net *simnet.Net, i int, known ...int) *peer {
 	t.Helper()
 	return setup{disk: kv.NewMemory()}.peer(t, net, i, known...)
@@ -126,7 +129,8 @@ func (s setup) peer(t *testing.T, net *simnet.Net, i int, known ...int) *peer {
 		s.sealer = seal.New(ident.ShareID{1}, 1, [32]byte{7})
 	}
 	p.names, err = namespace.Open(namespace.Config{DB: db, Share: ident.ShareID{1}, Self: p.id, Key: key(i),
-		Sealer: s.sealer, Known: p.members.Member, Names: ident.DeviceID.Short, Members: p.members.list})
+		Sealer: s.sealer, Known: p.members.Member, Names: ident.DeviceID.Short, Members: p.members.list,
+		Writes: func(d ident.DeviceID) bool { return d != ident.DeviceIDOf(key(readerKey)) }})
 	if err != nil {
 		t.Fatal(err)
 	}
