@@ -11,18 +11,19 @@ import (
 
 // derived is what the registers of a share make necessary in rows of their own.
 type derived struct {
-	state state
-	names map[string][]NodeID // by the key of the row
-	kids  map[NodeID]uint64
-	refs  map[NodeID]uint64
-	dead  map[NodeID]bool
-	live  map[Dot]regID
-	links map[linkKey]bool
+	state  state
+	placed map[NodeID]bool     // what lives, and what it hangs on
+	names  map[string][]NodeID // by the key of the row
+	kids   map[NodeID]uint64
+	refs   map[NodeID]uint64
+	dead   map[NodeID]bool
+	live   map[Dot]regID
+	links  map[linkKey]bool
 }
 
 // rows compares the rows that the view is built from with the registers.
 func (c *checker) rows() error {
-	d := &derived{names: map[string][]NodeID{}, kids: map[NodeID]uint64{}, refs: map[NodeID]uint64{}, dead: map[NodeID]bool{}, live: map[Dot]regID{}, links: map[linkKey]bool{}}
+	d := &derived{placed: map[NodeID]bool{}, names: map[string][]NodeID{}, kids: map[NodeID]uint64{}, refs: map[NodeID]uint64{}, dead: map[NodeID]bool{}, live: map[Dot]regID{}, links: map[linkKey]bool{}}
 	c.derive(d)
 	for _, check := range []func(*derived) error{c.names, c.severals, c.alikes, c.dirs, c.removals, c.subs, c.dots, c.links, c.counters, c.history} {
 		if err := check(d); err != nil {
@@ -47,15 +48,11 @@ func (c *checker) derive(d *derived) {
 		}
 		return c.placeOf(n).Place.Parent
 	}
-	placed := map[NodeID]bool{} // what lives, and what it hangs on
 	for id, n := range c.nodes {
 		_, lent := c.pure.Lent[id]
-		for up := id; !lent && n.Alive() && up != Root && !placed[up] && c.placeOf(up) != nil; up = parent(up) {
-			placed[up] = true
+		for up := id; !lent && n.Alive() && up != Root && !d.placed[up] && c.placeOf(up) != nil; up = parent(up) {
+			d.placed[up] = true
 			d.kids[parent(up)]++
-		}
-		for _, k := range nodeRegs {
-			d.addLive(regID{node: id, kind: k}, *register(n, k), n.Alive())
 		}
 		for _, v := range n.P {
 			d.refs[v.Place.Parent]++
@@ -67,13 +64,18 @@ func (c *checker) derive(d *derived) {
 			d.dead[id] = true
 		}
 	}
+	for id, n := range c.nodes {
+		for _, k := range nodeRegs {
+			d.addLive(regID{node: id, kind: k}, *register(n, k), d.counted(c, id))
+		}
+	}
 	for id := range c.pure.Lent {
 		if n := c.nodes[id]; n.Alive() {
 			s := (&node{Node: *n, placed: true}).sum()
 			d.state.count(false, &s, 1)
 		}
 	}
-	for id := range placed {
+	for id := range d.placed {
 		n := c.nodes[id]
 		key := string(c.t.keys.name(parent(id), c.placeOf(id).Place.Name))
 		d.names[key] = append(d.names[key], id)
@@ -96,11 +98,17 @@ func (c *checker) derive(d *derived) {
 	}
 }
 
-func (d *derived) addLive(id regID, r merge.Register, alive bool) {
+// counted tells whether the fingerprint counts a node.
+func (d *derived) counted(c *checker, id NodeID) bool {
+	n := c.nodes[id]
+	return id == Root || d.placed[id] || n != nil && n.Alive()
+}
+
+func (d *derived) addLive(id regID, r merge.Register, counted bool) {
 	for _, v := range r {
 		d.live[v.Dot] = id
 	}
-	if alive {
+	if counted {
 		d.state.each(r, (*state).addDot)
 	}
 }
@@ -180,8 +188,7 @@ func (c *checker) subs(d *derived) error {
 			if err != nil {
 				return err
 			}
-			n := c.nodes[id.node]
-			d.addLive(id, reg, id.node == Root || n != nil && n.Alive())
+			d.addLive(id, reg, d.counted(c, id.node))
 			*d.state.subs(kind)++
 			return nil
 		})

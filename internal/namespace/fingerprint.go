@@ -6,9 +6,9 @@ import (
 )
 
 // The fingerprint of a replica is a sum over the dots of all versions that the registers of
-// existing nodes hold. Removals do not count, nor anything of a node that does not exist, for
-// some devices may have collected it and others not. Two replicas that claim the same must
-// have the same.
+// nodes hold which exist or are shown for what lives in them. Removals do not count, nor anything
+// of other nodes, for some devices may have collected it and others not. Two replicas that claim
+// the same must have the same.
 
 // fingerprint brings it up to date with what the transaction changed.
 func (t *tx) fingerprint() {
@@ -16,41 +16,49 @@ func (t *tx) fingerprint() {
 		t.node(id.node)
 	}
 	for _, n := range t.nodes {
-		if n.dirty {
+		was, is := n.counted()
+		if !n.dirty && was == is {
+			continue
+		}
+		if was {
 			t.state.weigh(&n.before, (*state).dropDot)
+		}
+		if is {
 			t.state.weigh(&n.Node, (*state).addDot)
-			if was, is := n.before.Alive(), n.Alive(); was != is {
-				change := (*state).addDot
-				if was {
-					change = (*state).dropDot
-				}
-				t.eachSub(n.ID, func(id regID, reg merge.Register) {
-					if s := t.subs[id]; s == nil || !s.dirty {
-						t.state.each(reg, change)
-					}
-				})
+		}
+		if was != is {
+			change := (*state).addDot
+			if was {
+				change = (*state).dropDot
 			}
+			t.eachSub(n.ID, func(id regID, reg merge.Register) {
+				if s := t.subs[id]; s == nil || !s.dirty {
+					t.state.each(reg, change)
+				}
+			})
 		}
 	}
 	for id, s := range t.subs {
 		if !s.dirty {
 			continue
 		}
-		n := t.nodes[id.node]
-		if n.before.Alive() {
+		was, is := t.nodes[id.node].counted()
+		if was {
 			t.state.each(s.was, (*state).dropDot)
 		}
-		if n.Alive() {
+		if is {
 			t.state.each(s.reg, (*state).addDot)
 		}
 	}
 }
 
+// counted tells whether the fingerprint counted a node before the transaction, and does now.
+func (n *node) counted() (was, is bool) {
+	return n.before.Alive() || n.was.placed, n.Alive() || n.placed
+}
+
 // weigh changes the fingerprint by what lies in a node's row.
 func (s *state) weigh(n *merge.Node, change func(*state, Dot)) {
-	if !n.Alive() {
-		return
-	}
 	for _, k := range nodeRegs {
 		s.each(*register(n, k), change)
 	}

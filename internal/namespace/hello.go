@@ -24,7 +24,7 @@ type Hello struct {
 	Facts        []Fact        // which of them have audited with whom
 	Claims       Claims        // durable
 	Progress     Progress      // what has arrived of an unfinished session with the device spoken to
-	Fingerprint  [16]byte      // sum of the hashes of all living nodes' dots …
+	Fingerprint  [16]byte      // sum of the hashes of all dots of nodes that live or are shown …
 	Settled      bool          // … to be compared only where both are settled and claim the same
 	Audit        AuditKind     // what this device wants to compare after the next complete session
 	Log          LogEnd        // how far it knows the log of the device spoken to,

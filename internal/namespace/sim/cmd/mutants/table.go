@@ -40,6 +40,9 @@ var mutants = []mutant{
 	{"S6", "an audit drops nothing", is("audit.go", "		for len(a.lacks) > 0 {", "		for false {")},
 	{"S6", "a restored device audits with who does not know of it", is("audit.go",
 		"if r.self.Incarnation > 1 && r.knownTo[a.peer] < r.self.Incarnation {", "if false {")},
+	{"S6", "the fingerprint leaves out removed directories that are shown", and(
+		is("fingerprint.go", "n.before.Alive() || n.was.placed, n.Alive() || n.placed", "n.before.Alive(), n.Alive()"),
+		"check_rows.go", "id == Root || d.placed[id] || n != nil", "id == Root || n != nil")},
 	{"S7", "removals are collected before all have acknowledged them", is("collect.go",
 		"			if !c.Has(v.Dot) {", "			if _ = c; false {")},
 	{"S7", "a directory is collected that placements name", is("collect.go",
