@@ -27,10 +27,11 @@ type device struct {
 	seen     *view            // what is shown, nil if it may have changed
 	shown    map[nodeID]*item // what was shown since the start, as it was last
 	handles  map[string]handle
-	frames   []frame      // that this device received, or was to receive
-	began    uint64       // the number of the operation's first write
-	promised uint64       // of the own log so much was said to be durable,
-	by       ident.Writer // under this incarnation
+	frames   []frame             // that this device received, or was to receive
+	streams  map[*device]*stream // by which others bring it up to date
+	began    uint64              // the number of the operation's first write
+	promised uint64              // of the own log so much was said to be durable,
+	by       ident.Writer        // under this incarnation
 	image    *image
 	since    uint64       // of a copy: how long the log was
 	life     int          // how often its disk was put back
@@ -55,7 +56,7 @@ type frame struct {
 }
 
 func (w *world) add(i int) *device {
-	d := &device{w: w, i: i, key: deviceKeys()[i], id: deviceID(i), disk: kv.NewMemory(), store: newStore(), mark: []byte{byte(i), 0}, handles: map[string]handle{}}
+	d := &device{w: w, i: i, key: deviceKeys()[i], id: deviceID(i), disk: kv.NewMemory(), store: newStore(), mark: []byte{byte(i), 0}, handles: map[string]handle{}, streams: map[*device]*stream{}}
 	w.devices = append(w.devices, d)
 	w.stores = append(w.stores, &d.store)
 	return d

@@ -236,6 +236,9 @@ func (g *generator) session(w *world, d *device, s *Step) {
 	default:
 		s.Op, s.Args = "again", []string{strconv.Itoa(g.when.n(maxFrames))}
 	}
+	if s.Op == "pull" && g.when.one(2) {
+		s.Op = "follow"
+	}
 }
 
 func (g *generator) trouble(s *Step) {

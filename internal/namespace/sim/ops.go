@@ -44,6 +44,7 @@ var operations = map[string]func(*world, *device, *Step){
 	"crash":   (*world).crash,   // KEEP
 	"power":   (*world).power,   // COMMITS KEEP: fails after so many
 	"pull":    (*world).pull,    // FROM PAGE [CUT]
+	"follow":  (*world).follow,  // FROM PAGE [CUT]
 	"garbled": (*world).garbled, // FROM PAGE SEED
 	"again":   (*world).again,   // FRAME
 	"collect": (*world).collect,

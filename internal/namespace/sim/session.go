@@ -25,11 +25,56 @@ type traffic struct{ frames, records int }
 // after cut frames (< 0: it holds). Frames that arrived may do so again (again).
 // garble, if not nil, changes a frame on the way. It reports whether the session was complete.
 func (w *world) session(dst, src *device, page, cut int, garble func([]byte) []byte) (moved traffic, complete bool) {
-	dst.seen = nil
+	delete(dst.streams, src)
 	if !w.greet(dst, src) {
 		return moved, false
 	}
-	theirs := dst.names.Hello(src.id)
+	return w.delta(newStream(dst, src), dst.names.Hello(src.id), page, cut, garble)
+}
+
+// stream is a session that goes on, as between devices that stay connected: the source takes for
+// known what it has sent, and sends what is new.
+type stream struct {
+	dst, src *device
+	began    [2]standing
+	theirs   namespace.Claims // what dst claims, as far as src knows
+}
+
+// standing changes when a device starts anew, or has news that all must hear first: its streams end.
+type standing struct {
+	names *namespace.Replica
+	news  uint64
+}
+
+func (d *device) standing() standing { return standing{d.names, d.names.News()} }
+
+func newStream(dst, src *device) *stream {
+	return &stream{dst: dst, src: src, began: [2]standing{dst.standing(), src.standing()}}
+}
+
+// flows tells whether the stream is there still.
+func (s *stream) flows() bool {
+	return s != nil && s.began == [2]standing{s.dst.standing(), s.src.standing()}
+}
+
+// goOn is a session that goes on where the last one ended, without another greeting, if it can.
+func (w *world) goOn(dst, src *device, page, cut int, garble func([]byte) []byte) (moved traffic, complete bool) {
+	s := dst.streams[src]
+	if !s.flows() {
+		return w.session(dst, src, page, cut, garble)
+	}
+	if s.theirs.Covers(src.names.Claims()) {
+		return moved, true
+	}
+	w.stats.Met["sessions that went on"]++
+	return w.delta(s, namespace.Hello{Claims: s.theirs}, page, cut, garble)
+}
+
+// delta is what one side sends to the other, which has said where it stands.
+func (w *world) delta(s *stream, theirs namespace.Hello, page, cut int, garble func([]byte) []byte) (moved traffic, complete bool) {
+	dst, src, refused := s.dst, s.src, false
+	dst.seen = nil
+	delete(dst.streams, src) // until it is complete
 	d, err := src.names.Since(ctx, theirs)
 	switch {
 	case src.broke(err):
@@ -69,6 +114,7 @@ func (w *world) session(dst, src *device, page, cut int, garble func([]byte) []b
 				dst.ok(err)
 			}
 			w.stats.Met["bad frames refused"]++
+			refused = true
 			if errs.Is(err, errs.Protocol) { // who cannot be understood is not listened to
 				return moved, false
 			}
@@ -102,7 +148,12 @@ func (w *world) session(dst, src *device, page, cut int, garble func([]byte) []b
 			src.ok(err)
 		}
 	}
-	return moved, w.audit(dst, src, d, &moved)
+	complete = w.audit(dst, src, d, &moved)
+	s.theirs = theirs.Claims.Join(end.Claims)
+	if complete && !refused && s.flows() {
+		dst.streams[src] = s
+	}
+	return moved, complete
 }
 
 // greet lets two devices say where they stand, as every session begins.
@@ -194,9 +245,14 @@ func (w *world) alike(a, b *device) {
 }
 
 // pull is a session as a step.
-func (w *world) pull(dst *device, s *Step) { w.link(dst, s, nil) }
+func (w *world) pull(dst *device, s *Step) { w.link(dst, s, w.session, nil) }
 
-func (w *world) link(dst *device, s *Step, garble func([]byte) []byte) {
+// follow is pull on a stream that is there still, if it is.
+func (w *world) follow(dst *device, s *Step) { w.link(dst, s, w.goOn, nil) }
+
+type sessionFunc = func(dst, src *device, page, cut int, garble func([]byte) []byte) (traffic, bool)
+
+func (w *world) link(dst *device, s *Step, session sessionFunc, garble func([]byte) []byte) {
 	src := w.peer(s.arg(0))
 	if src == nil || src.id == dst.id {
 		return
@@ -206,13 +262,13 @@ func (w *world) link(dst *device, s *Step, garble func([]byte) []byte) {
 		cut = s.num(2)
 	}
 	if !w.check {
-		_, complete := w.session(dst, src, page, cut, garble)
+		_, complete := session(dst, src, page, cut, garble)
 		w.stats.session(complete)
 		return
 	}
 	before, names := dst.view(), dst.names
 	watcher := dst.names.Watch()
-	_, complete := w.session(dst, src, page, cut, garble)
+	_, complete := session(dst, src, page, cut, garble)
 	w.stats.session(complete)
 	if dst.names != names {
 		return
@@ -238,7 +294,7 @@ func (w *world) garbled(dst *device, s *Step) {
 	dice := dice(s.num(2))
 	bad := *s
 	bad.Args = s.Args[:2]
-	w.link(dst, &bad, func(f []byte) []byte { return garble(&dice, f) })
+	w.link(dst, &bad, w.session, func(f []byte) []byte { return garble(&dice, f) })
 }
 
 // garble changes a copy of a frame in one way.

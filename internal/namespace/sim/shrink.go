@@ -42,7 +42,7 @@ func Shrink(s *Script, f *Failure, cfg Config) (*Script, *Failure) {
 	for i := range s.Steps { // simpler arguments: whole sessions, large frames, clocks that are right
 		x := s.Steps[i]
 		for _, args := range [][]string{x.Args[:min(len(x.Args), 1)], {x.arg(0), "100"}} {
-			if x.Op == "pull" && len(args) == 2 && len(x.Args) > 2 || x.Op == "rename" && len(args) == 2 && len(x.Args) > 2 {
+			if (x.Op == "pull" || x.Op == "follow") && len(args) == 2 && len(x.Args) > 2 || x.Op == "rename" && len(args) == 2 && len(x.Args) > 2 {
 				c := s.clone()
 				if x.Op == "rename" {
 					args = x.Args[:2]
@@ -92,7 +92,7 @@ func (s *Script) without(dev int) *Script {
 		if x.Dev > dev && x.Dev < s.Devices {
 			x.Dev--
 		}
-		if (x.Op == "pull" || x.Op == "garbled") && x.arg(0) != "" {
+		if (x.Op == "pull" || x.Op == "follow" || x.Op == "garbled") && x.arg(0) != "" {
 			from := int(x.arg(0)[0] - 'a')
 			if from == dev {
 				return nil
