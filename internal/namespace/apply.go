@@ -276,6 +276,9 @@ func (r *Replica) believe(s *session, c Claims) Claims {
 		if limit, ok := r.limit(w); ok {
 			known = min(known, limit-1)
 		}
+		if h, ok := r.brakes.held[w]; ok { // also what came in an earlier delta, and is not sent again in this one
+			known = min(known, h.From-1)
+		}
 		return known
 	}
 	for _, d := range c.Vector {

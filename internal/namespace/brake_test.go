@@ -162,3 +162,27 @@ func TestBrakeAmidACutSession(t *testing.T) {
 		}
 	}
 }
+
+// A stream goes on after what is held back, with what is newer: that must not be claimed either, or
+// what lies before would never come.
+func TestBrakeAmidAStream(t *testing.T) {
+	w, released := braked(t)
+	a, b := w.devices[0], w.devices[1]
+	stream := begin(t, b, a)
+	for i := range 60 {
+		must(a.Remove(Root, fmt.Sprintf("f%02d", i), false))
+	}
+	for i := range 3 {
+		stream.bring()
+		mkfile(t, a.Replica, Root, fmt.Sprint("after", i), i+1)
+	}
+	stream.bring()
+	if h := b.Held(); len(h) != 1 || b.Claims().Upto(a.self) >= h[0].From {
+		t.Fatalf("claims %v, holds %v back", b.Claims(), h)
+	}
+	w.release(t, released, a.self, b.Held()[0].Upto)
+	w.converged()
+	if n := b.Stat().Files; n != 43 {
+		t.Errorf("%d files, want 43", n)
+	}
+}

@@ -335,3 +335,37 @@ func mkdir(t testing.TB, r *Replica, dir NodeID, name string) Entry {
 func isCopy(name string) bool { return strings.Contains(name, " (conflict from ") }
 
 func isKind(err error, ks ...errs.Kind) bool { return slices.Contains(ks, errs.KindOf(err)) }
+
+// talk is a session that goes on, as between devices that stay connected.
+type talk struct {
+	t        testing.TB
+	dst, src *device
+	theirs   Hello // what dst needs: what it said at the beginning, then what it was sent
+}
+
+// begin greets for a talk by which src brings dst up to date.
+func begin(t testing.TB, dst, src *device) *talk {
+	t.Helper()
+	if !hear(t, dst, src) {
+		t.Fatal("they do not talk")
+	}
+	return &talk{t, dst, src, dst.Hello(src.id())}
+}
+
+// bring sends what is new.
+func (s *talk) bring() {
+	s.t.Helper()
+	must(0, s.src.Sync(s.t.Context()))
+	d := must(s.src.Since(s.t.Context(), s.theirs))
+	defer d.Close()
+	for {
+		f, err := d.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		must(0, err)
+		must(0, s.dst.Apply(s.t.Context(), s.src.id(), f))
+	}
+	must(s.dst.Complete(s.t.Context(), s.src.id(), d.End()))
+	s.theirs = Hello{Claims: s.theirs.Claims.Join(d.End().Claims)}
+}
