@@ -82,6 +82,7 @@ type receiver struct {
 	dev   ident.DeviceID
 	s     wire.Stream
 	audit bool // our hello has announced one
+	short bool // something was refused since the last delta began
 
 	writing sync.Mutex // of frames to the stream
 }
@@ -93,7 +94,7 @@ func (in *receiver) send(kind byte, body []byte) error {
 }
 
 // read takes frames until the stream ends. What is wrong with single records has been
-// quarantined by Apply and does not end the session.
+// quarantined by Apply; the session ends with the delta, and the next begins where this one stands.
 func (in *receiver) read(ctx context.Context) error {
 	records := in.r.cfg.Records
 	for {
@@ -117,9 +118,10 @@ func (in *receiver) read(ctx context.Context) error {
 	}
 }
 
-// tolerate lets the session go on after bad records.
+// tolerate lets the delta go on after bad records.
 func (in *receiver) tolerate(err error) error {
 	if errs.Is(err, errs.Corrupt) {
+		in.short = true
 		in.r.cfg.Log.Warn("records refused", "device", in.dev.Short(), "err", err)
 		return nil
 	}
@@ -142,6 +144,9 @@ func (in *receiver) complete(ctx context.Context, body []byte) error {
 		}
 	}
 	in.r.renew(nil)
+	if in.short { // the pusher takes for known here what was refused, and would go on from there
+		return errs.E("replicate.complete", errs.Corrupt, "records were refused", nil)
+	}
 	return nil
 }
 

@@ -272,6 +272,60 @@ func TestNonsenseIsInNobodysWay(t *testing.T) {
 	}
 }
 
+// Who goes on after something that was refused, as if it had been taken, does not make it claimed.
+func TestRefusedAmidAStream(t *testing.T) {
+	net := simnet.New(simnet.Link{})
+	b := newPeer(t, net, 0, 1)
+	l := &liar{t: t, id: ident.DeviceIDOf(key(1))}
+	l.host = net.Host(l.id)
+	r := l.replica(1, 1, nil)
+	delta := func(name string, theirs namespace.Claims) (frames [][]byte, end namespace.End) {
+		if _, err := r.Create(namespace.Root, name, namespace.Spec{Kind: namespace.File}); err != nil {
+			t.Fatal(err)
+		}
+		return l.session(r, theirs)
+	}
+	f1, end1 := delta("one", namespace.Claims{})
+	f1[0][len(f1[0])-1] ^= 4 // its contents
+	f2, end2 := delta("two", end1.Claims)
+	s, err := l.host.Open(t.Context(), b.id, Protocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Reset()
+	if err := handshake(s, true, l.id, b.id, [32]byte{5}); err != nil {
+		t.Fatal(err)
+	}
+	_ = send(s, msgHello, encodeHello(nil, r.Hello(b.id)))
+	if _, _, err := receiveHello(s); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range []struct {
+		frames [][]byte
+		end    namespace.End
+	}{{f1, end1}, {f2, end2}} {
+		for _, f := range d.frames {
+			_ = send(s, msgRecords, f)
+		}
+		_ = send(s, msgComplete, d.end.Encode())
+	}
+	_ = s.CloseWrite()
+	_ = s.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.Copy(io.Discard, s); errs.Is(err, errs.Timeout) {
+		t.Fatal("the peer hangs")
+	}
+	if n := b.names.Claims().Upto(ident.Writer{Device: l.id, Incarnation: 1}); n > 1 {
+		t.Fatal("the contents of one are claimed, and were refused:", n)
+	}
+	frames, end := l.session(r, b.names.Claims())
+	l.tell(b, r.Hello(b.id), frames, end) // another stream
+	for _, name := range []string{"one", "two"} {
+		if _, err := b.names.Lookup(namespace.Root, name); err != nil {
+			t.Error(name, err)
+		}
+	}
+}
+
 // A device that signs nonsense is frozen by those that see it, and says so to its user; once it
 // is mended and begins anew, all have its work, without a restart of anybody else.
 func TestFrozenAndThawed(t *testing.T) {
