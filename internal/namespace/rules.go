@@ -89,10 +89,7 @@ func (t *tx) save(n NodeID) {
 // sayAgain says unchanged where a node lies that does not exist and is about to, and what its
 // attributes are: others who know of its removal may have forgotten all of it (S7).
 func (t *tx) sayAgain(n NodeID) {
-	if p := t.node(n).P.Winner(); p != nil {
-		id := regID{node: n, kind: regPlace}
-		t.write(id, &merge.Version{T: p.T, Class: merge.Placed, Place: p.Place}, t.held(id))
-	}
+	t.sayPlace(n)
 	ids := []regID{{node: n, kind: regMode}, {node: n, kind: regOwner}, {node: n, kind: regTimes}}
 	t.eachSub(n, func(id regID, _ merge.Register) { ids = append(ids, id) })
 	for _, id := range ids {

@@ -146,6 +146,28 @@ func (t *tx) write(id regID, v *merge.Version, cover []*merge.Version) {
 	t.replace(id, t.held(id).Write(v, cover))
 	t.written = append(t.written, written{id, v})
 	t.settle()
+	if id.kind == regPlace {
+		t.sayPlace(v.Place.Parent)
+		t.sayPlace(v.Place.Prev)
+	}
+}
+
+// sayPlace says unchanged where something removed lies that is named anew, or comes back: others may
+// have forgotten it (S7), and what is placed in it would hang nowhere.
+func (t *tx) sayPlace(n NodeID) {
+	if n.IsZero() || n == Root {
+		return
+	}
+	x := t.node(n)
+	if p := x.P.Winner(); p != nil && !x.Alive() && !t.wrote(p.Dot) {
+		id := regID{node: n, kind: regPlace}
+		t.write(id, &merge.Version{T: p.T, Class: merge.Placed, Place: p.Place}, t.held(id))
+	}
+}
+
+// wrote reports whether a version was made by this transaction.
+func (t *tx) wrote(d Dot) bool {
+	return len(t.written) > 0 && d.Writer == t.author && d.Seq >= t.written[0].v.Dot.Seq
 }
 
 // insert merges a version from elsewhere; the caller settles.

@@ -50,6 +50,8 @@ var mutants = []mutant{
 	{"S7", "collection while audits are owed, by what was acknowledged before", and(is("collect.go", "r.line.owed[d] || ", ""),
 		"collect.go", "a.Incarnation < r.line.current(d)", "a.Incarnation < 1")}, // who owes none has had a session since
 	{"S7", "collection without knowing all that the others knew", is("collect.go", " || !k.own.Covers(believed(a.Claims, frozen))", "")},
+	{"S7", "who names a removed directory does not say where it lies", is("write.go",
+		"		t.sayPlace(v.Place.Parent)\n		t.sayPlace(v.Place.Prev)\n", "")},
 	{"S8", "a restored device does not say again where things lie", is("repeat.go", "	if !t.unaudited {", "	if true {")},
 	{"S8", "what was written before the doubt does not keep its place", is("restored.go", "	t.repeatPlaces() // as if it had known when it wrote (S8)\n", "")},
 	{"T", "a stamp may be below what it covers", is("write.go", "		s = max(s, t.node(n).Stamp()+1)", "		_ = n")},
