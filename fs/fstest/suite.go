@@ -3,6 +3,7 @@ package fstest
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"math/rand"
 	"os"
 	"slices"
@@ -11,9 +12,26 @@ import (
 	"testing"
 )
 
+// allTests is the suite.
+var allTests = [][]test{fileTests, dirTests, exactTests, renameTests, linkTests, attrTests, xattrTests, sparseTests, modelTests}
+
 // Run puts every test to a tree. fresh returns an empty one for each test.
-func Run(t *testing.T, fresh func(t *testing.T) Sys) {
-	run(t, fresh, fileTests, dirTests, exactTests, renameTests, linkTests, attrTests, xattrTests, sparseTests, modelTests)
+func Run(t *testing.T, fresh func(t *testing.T) Sys) { run(t, fresh, allTests...) }
+
+// RunExcept is Run but for the tests that an adapter cannot pass, by name, with the reasons.
+func RunExcept(t *testing.T, fresh func(t *testing.T) Sys, except map[string]string) {
+	left := maps.Clone(except)
+	for _, group := range allTests {
+		group = slices.DeleteFunc(slices.Clone(group), func(tc test) bool {
+			_, cannot := left[tc.name]
+			delete(left, tc.name)
+			return cannot
+		})
+		run(t, fresh, group)
+	}
+	for name := range left {
+		t.Errorf("there is no test %q to leave out", name)
+	}
 }
 
 func run(t *testing.T, fresh func(t *testing.T) Sys, groups ...[]test) {
