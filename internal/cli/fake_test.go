@@ -83,6 +83,11 @@ func runFake(ctx context.Context, s config.Start, log *slog.Logger, emit func(co
 			return err
 		}
 	}
+	if s.Via == config.ViaWebDAV {
+		if _, err := d.Mount(ctx, controlapi.MountRequest{Via: s.Via}); err != nil {
+			return err
+		}
+	}
 	d.mu.Lock()
 	emit(controlapi.ReadyEvent(controlapi.Ready{PID: os.Getpid(), Created: created, Joined: s.Token != "",
 		Device: d.state.Device, Mount: d.mount, Files: d.state.Files, Bytes: d.state.Files * 1000}))
@@ -338,6 +343,10 @@ func (d *fakeDaemon) Invite(ctx context.Context, q controlapi.InviteRequest, hos
 func (d *fakeDaemon) Mount(_ context.Context, q controlapi.MountRequest) (controlapi.Mount, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if q.Via == config.ViaWebDAV {
+		d.mount = controlapi.Mount{Adapter: q.Via, URL: "http://127.0.0.1:9/"}
+		return d.mount, nil
+	}
 	if tree := os.Getenv("SHELF_FAKE_TREE"); tree != "" { // one namespace that all mounts show
 		if err := os.Symlink(tree, q.Path); err != nil {
 			return controlapi.Mount{}, err

@@ -31,6 +31,7 @@ joined one. Any other account is left alone.`,
 			}
 			f.named = cmd.Flags().Changed("name")
 			s, err := a.start(f)
+			s.Via = config.ViaFUSE // it stays unmounted unless it is told where
 			if err != nil {
 				return err
 			}

@@ -61,6 +61,9 @@ func (a *app) showStatus(st controlapi.Status) {
 	if st.Mount.Path != "" {
 		mount = safe(st.Mount.Path) + "  (" + safe(st.Mount.Adapter) + ")"
 	}
+	if st.Mount.URL != "" {
+		mount = safe(st.Mount.URL) + "  (" + safe(st.Mount.Adapter) + "; user and password: " + a.home.WebDAVFile() + ")"
+	}
 	cache := fmt.Sprintf("%s of %s", size(st.Cache.Used), size(st.Cache.Limit))
 	if st.Cache.Used > 0 {
 		cache += fmt.Sprintf(": %s pinned, %s only here so far, %s evictable",

@@ -20,6 +20,7 @@ type startFlags struct {
 	named     bool // name was given, if only as ""
 	listen    []string
 	names     string
+	via       string
 }
 
 func (f *startFlags) register(cmd *cobra.Command) {
@@ -40,7 +41,7 @@ func (a *app) start(f startFlags) (config.Start, error) {
 		return s, err
 	}
 	s.CacheSize, s.Name, s.Mountpoint, s.Listen, s.NoBrake = conf.CacheSize, conf.Name, conf.Mountpoint, conf.Listen, conf.NoBrake
-	s.OnConflict, s.History, s.Names = conf.OnConflict, conf.History, conf.Names
+	s.OnConflict, s.History, s.Names, s.Via = conf.OnConflict, conf.History, conf.Names, conf.Via
 	if s.CacheSize == 0 {
 		s.CacheSize = config.DefaultCacheSize
 	}
@@ -54,6 +55,11 @@ func (a *app) start(f startFlags) (config.Start, error) {
 	}
 	if f.named {
 		if s.Name, err = f.name, config.CheckName(f.name); err != nil {
+			return s, err
+		}
+	}
+	if f.via != "" {
+		if s.Via, err = f.via, config.CheckVia(f.via); err != nil {
 			return s, err
 		}
 	}
@@ -94,11 +100,17 @@ Harmless when it is up already; after a crash it mends what was left.`,
 			if noMount && len(args) > 0 {
 				return usage("", "--no-mount and a mountpoint exclude each other")
 			}
-			asked := len(args) > 0
+			if f.via == config.ViaWebDAV && (noMount || len(args) > 0) {
+				return usage("", "--via webdav and a mountpoint, or --no-mount, exclude each other")
+			}
+			asked := len(args) > 0 || f.via != ""
+			if len(args) > 0 || noMount {
+				s.Via = config.ViaFUSE
+			}
 			if s.Mountpoint, err = a.mountpoint(args, s.Mountpoint); err != nil {
 				return err
 			}
-			if noMount {
+			if noMount || s.Via == config.ViaWebDAV {
 				s.Mountpoint = ""
 			}
 			if foreground {
@@ -109,6 +121,7 @@ Harmless when it is up already; after a crash it mends what was left.`,
 		},
 	}
 	f.register(cmd)
+	cmd.Flags().StringVar(&f.via, "via", "", "how to show the folder: fuse, or webdav where no FUSE is to be had (default fuse)")
 	cmd.Flags().BoolVar(&foreground, "foreground", false, "stay in this process until Ctrl-C or SIGTERM, for service managers")
 	cmd.Flags().BoolVar(&noMount, "no-mount", false, "start without mounting")
 	cmd.ValidArgsFunction = completeDirs
@@ -199,19 +212,28 @@ func (a *app) upFailed(ready controlapi.Ready, phrase string, err error) error {
 // upRunning mounts through a daemon that is there already, where that is wanted.
 func (a *app) upRunning(ctx context.Context, c *client.Client, st controlapi.Status, s config.Start, asked bool) error {
 	ready := controlapi.Ready{PID: st.Daemon.PID, Device: st.Device, Mount: st.Mount, Files: st.Files, Bytes: st.Bytes, Warnings: st.Warnings}
-	switch at := st.Mount.Path; {
-	case s.Mountpoint == "" || at != "" && (!asked || samePath(at, s.Mountpoint)):
-		return a.emit(upResult(ready, "", true), func() {
-			if at == "" {
-				a.say("Shelf is up already (process %d), not mounted.", ready.PID)
-				return
-			}
-			a.say("Shelf is up already, mounted at %s.", safe(at))
-		})
-	case at != "":
-		return controlapi.E("busy", "to move it: "+a.program()+" down && "+a.program()+" up "+shellQuote(s.Mountpoint), "Shelf is mounted already, at %s", at)
+	already := func(how string, args ...any) error {
+		return a.emit(upResult(ready, "", true), func() { a.say("Shelf is up already"+how, args...) })
 	}
-	m, err := c.Mount(ctx, controlapi.MountRequest{Path: s.Mountpoint})
+	elsewhere := func(want, how, at string) error {
+		return controlapi.E("busy", "to change that: "+a.program()+" down && "+a.program()+" up "+want, "Shelf is %s already, at %s", how, at)
+	}
+	dav, url, at := s.Via == config.ViaWebDAV, st.Mount.URL, st.Mount.Path
+	switch {
+	case url != "" && (dav || !asked):
+		return already(", served at %s.", safe(url))
+	case url != "":
+		return elsewhere("--via fuse", "served", url)
+	case at != "" && (!asked || !dav && samePath(at, s.Mountpoint)):
+		return already(", mounted at %s.", safe(at))
+	case at != "" && dav:
+		return elsewhere("--via webdav", "mounted", at)
+	case at != "":
+		return elsewhere(shellQuote(s.Mountpoint), "mounted", at)
+	case s.Mountpoint == "" && !dav:
+		return already(" (process %d), not mounted.", ready.PID)
+	}
+	m, err := c.Mount(ctx, controlapi.MountRequest{Path: s.Mountpoint, Via: s.Via})
 	if err != nil {
 		return err
 	}
@@ -261,6 +283,9 @@ func readyText(r controlapi.Ready) string {
 	if r.Files > 0 {
 		what = files(r.Files) + ", " + size(r.Bytes)
 	}
+	if r.Mount.URL != "" {
+		return "Shelf is served at " + safe(r.Mount.URL) + ": " + what + "."
+	}
 	if r.Mount.Path == "" {
 		return "Shelf is up, not mounted: " + what + "."
 	}
@@ -269,6 +294,9 @@ func readyText(r controlapi.Ready) string {
 
 func (a *app) showReady(r controlapi.Ready) {
 	a.say("%s", readyText(r))
+	if r.Mount.URL != "" {
+		a.showDAV(r.Mount.URL)
+	}
 	for _, w := range r.Warnings {
 		a.say("Note: %s", safe(sentence(w)))
 	}

@@ -31,6 +31,7 @@ type Config struct {
 	CacheSize  int64         // cache_size = "10GiB": limit of the cache on this device, in bytes
 	Mountpoint string        // mountpoint = "~/Shelf": where `shelf up` mounts; absolute once read
 	Name       string        // name = "laptop": name of this device when it is made
+	Via        string        // via = "webdav": how the namespace is shown; see CheckVia
 	Names      string        // names = "windows": which names count as the same in the mount; see CheckNames
 	OnConflict string        // on_conflict = "notify-send …": command of the shell, told of new conflicts
 	History    time.Duration // history = "30d": how long old states of files are kept; < 0: not at all
@@ -64,6 +65,7 @@ func Parse(text string) (Config, error) {
 		Name       string   `toml:"name"`
 		Brake      bool     `toml:"brake"`
 		Names      string   `toml:"names"`
+		Via        string   `toml:"via"`
 		OnConflict string   `toml:"on_conflict"`
 		History    string   `toml:"history"`
 		Listen     []string `toml:"listen"`
@@ -73,7 +75,7 @@ func Parse(text string) (Config, error) {
 		return Config{}, errs.E(op, errs.Invalid, "", err) // names the line
 	}
 	if odd := md.Undecoded(); len(odd) > 0 {
-		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are brake, cache_size, history, listen, mountpoint, name, names, on_conflict", odd[0].String()))
+		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are brake, cache_size, history, listen, mountpoint, name, names, on_conflict, via", odd[0].String()))
 	}
 	c := Config{Listen: f.Listen, OnConflict: f.OnConflict}
 	check := func(key string, set func() error) {
@@ -87,6 +89,7 @@ func Parse(text string) (Config, error) {
 	check("mountpoint", func() (err error) { c.Mountpoint, err = ExpandPath(f.Mountpoint); return err })
 	check("name", func() error { c.Name = f.Name; return CheckName(f.Name) })
 	check("names", func() error { c.Names = f.Names; return CheckNames(f.Names) })
+	check("via", func() error { c.Via = f.Via; return CheckVia(f.Via) })
 	check("brake", func() error { c.NoBrake = !f.Brake; return nil })
 	check("history", func() (err error) { c.History, err = ParseHistory(f.History); return err })
 	check("listen", func() error {

@@ -28,6 +28,7 @@ const EnvHome = "SHELF_HOME"
 //	shelf.log      what the daemon in the background had to say
 //	lock           held by the running daemon; contains its process id
 //	control.sock   its control socket; control.addr names another place when this path is too long
+//	webdav.json    address and password of its WebDAV server, once there was one
 //	mounted        the path of the mount while there is one; it outlives a crash
 //	replaced-*/    state that a `shelf join` put aside
 type Home string

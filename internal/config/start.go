@@ -20,6 +20,8 @@ type Start struct {
 	// Mountpoint is absolute and clean; "" leaves the namespace unmounted. It is made when
 	// missing; a stale mount there, and at Home.LastMounted, is mended.
 	Mountpoint string `json:"mountpoint"`
+	// Via is fuse, or webdav: the namespace is then served on this machine, and Mountpoint is "".
+	Via string `json:"via"`
 	// CacheSize is the limit of the cache in bytes, never 0.
 	CacheSize int64 `json:"cache_size"`
 	// NoBrake follows other devices however much they remove or overwrite at once.

@@ -71,6 +71,11 @@ func run(ctx context.Context, s config.Start, log *slog.Logger, emit func(contro
 			return err
 		}
 	}
+	if s.Via == config.ViaWebDAV {
+		if _, err := d.Mount(ctx, controlapi.MountRequest{Via: s.Via}); err != nil {
+			return err
+		}
+	}
 	if s.Mountpoint != "" {
 		emit(controlapi.ProgressEvent(controlapi.StartProgress{Stage: controlapi.StageMount}))
 		if _, err := d.Mount(ctx, controlapi.MountRequest{Path: s.Mountpoint}); err != nil {

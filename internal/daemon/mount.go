@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/mounthelper"
@@ -12,9 +13,6 @@ import (
 
 // lazyTime is how long a forced unmount waits for the programs that use the mount.
 const lazyTime = 2 * time.Second
-
-// adapter is the only one so far.
-const adapter = "fuse"
 
 // server is a live mount; *fusefs.Server is one.
 type server interface {
@@ -29,7 +27,8 @@ type mounts struct {
 	turn   sync.Mutex // one mounts or unmounts at a time; that may take long
 	mu     sync.Mutex // guards what follows, for a moment only: a status never waits for a mount
 	server server
-	path   string
+	path   string // of a mount
+	url    string // of a WebDAV server
 }
 
 // Mount implements control.Mounter.
@@ -37,11 +36,20 @@ func (d *daemon) Mount(ctx context.Context, req controlapi.MountRequest) (contro
 	m := &d.mounts
 	m.turn.Lock()
 	defer m.turn.Unlock()
-	if now := m.where(); now.Path != "" {
-		if same, err := mounthelper.Clean(req.Path); err == nil && same == now.Path {
+	switch now := m.where(); {
+	case now.URL != "" && req.Via == config.ViaWebDAV:
+		return now, nil
+	case now.URL != "":
+		return controlapi.Mount{}, controlapi.E("busy", "to mount it: shelf down && shelf up --via fuse", "it is served at %s", now.URL)
+	case now.Path != "":
+		if same, err := mounthelper.Clean(req.Path); err == nil && req.Via != config.ViaWebDAV && same == now.Path {
 			return now, nil
 		}
 		return controlapi.Mount{}, controlapi.E("busy", "unmount it first: shelf down", "already mounted at %s", now.Path)
+	}
+	if req.Via == config.ViaWebDAV {
+		err := d.serveDAV()
+		return m.where(), err
 	}
 	if last := d.home.LastMounted(); last != "" && last != req.Path {
 		mend(ctx, last)
@@ -62,7 +70,7 @@ func (d *daemon) Mount(ctx context.Context, req controlapi.MountRequest) (contro
 	m.server, m.path = s, path
 	m.mu.Unlock()
 	go d.watchMount(s)
-	return controlapi.Mount{Path: path, Adapter: adapter}, nil
+	return m.where(), nil
 }
 
 // mend removes a mount of ours that a crash left at another place than the one wanted now.
@@ -85,7 +93,7 @@ func (m *mounts) ended(s server) error {
 	if m.server != s {
 		return nil
 	}
-	m.server, m.path = nil, ""
+	m.server, m.path, m.url = nil, "", ""
 	return m.d.home.ClearMounted()
 }
 
@@ -116,7 +124,7 @@ func (m *mounts) unmount(ctx context.Context, force bool) error {
 			err = nil
 		}
 	}
-	if errs.Is(err, errs.Busy) {
+	if errs.Is(err, errs.Busy) && path != "" {
 		return controlapi.E("busy", "close them, or use --force", "%s is in use by %s", path, mounthelper.Describe(mounthelper.Holders(path)))
 	}
 	if err != nil {
@@ -131,5 +139,8 @@ func (m *mounts) where() controlapi.Mount {
 	if m.server == nil {
 		return controlapi.Mount{}
 	}
-	return controlapi.Mount{Path: m.path, Adapter: adapter}
+	if m.url != "" {
+		return controlapi.Mount{Adapter: config.ViaWebDAV, URL: m.url}
+	}
+	return controlapi.Mount{Path: m.path, Adapter: config.ViaFUSE}
 }

@@ -60,9 +60,10 @@ type SyncResult struct {
 	On      []string `json:"on"` // names of the devices that have all of it
 }
 
-// MountRequest asks to mount (Path absolute): POST /v1/mount.
+// MountRequest asks to mount (Path absolute), or, Via webdav, to serve: POST /v1/mount.
 type MountRequest struct {
 	Path string `json:"path"`
+	Via  string `json:"via"`
 }
 
 // UnmountRequest asks to unmount: POST /v1/unmount. Without Force a mount in use is Busy, and

@@ -38,10 +38,12 @@ type DeviceName struct {
 	Name string `json:"name"`
 }
 
-// Mount is where the namespace is shown. Path is absolute; both are "" when it is not mounted.
+// Mount is where the namespace is shown. Path is absolute. Without a mount it is "", and so is
+// Adapter, unless the namespace is served at URL.
 type Mount struct {
 	Path    string `json:"path"`
-	Adapter string `json:"adapter"` // "fuse"
+	Adapter string `json:"adapter"`       // "fuse" or "webdav"
+	URL     string `json:"url,omitempty"` // of "webdav"
 }
 
 // Cache is what lies on this device, in bytes as stored. The classes do not overlap.
