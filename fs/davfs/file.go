@@ -7,6 +7,7 @@ import (
 	"path"
 
 	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/fs/paths"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
 )
@@ -24,7 +25,7 @@ type file struct {
 
 func (t *tree) open(ctx context.Context, name string) (f *file, err error) {
 	err = t.find(ctx, name, func(i fs.Ino, a fs.Attr) (err error) {
-		f = &file{t: t, ctx: ctx, name: clean(name), info: info{path.Base(clean(name)), a}}
+		f = &file{t: t, ctx: ctx, name: paths.Clean(name), info: info{path.Base(paths.Clean(name)), a}}
 		if a.Kind == namespace.File {
 			f.h, err = t.fs.Open(ctx, i, fs.OpenFlags{Read: true})
 		}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"path"
 	"strconv"
 	"strings"
 
@@ -15,9 +14,6 @@ import (
 	"github.com/shelffs/shelf/fs"
 	"github.com/shelffs/shelf/internal/errs"
 )
-
-// clean is the absolute path that a client means.
-func clean(name string) string { return path.Clean("/" + name) }
 
 // handler is WebDAV over a tree.
 type handler struct {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/fs/paths"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
 )
@@ -58,7 +59,7 @@ func (r *request) replaces(ctx context.Context, t *tree, name string) bool {
 	if r.replace == nil {
 		r.replace = map[string]bool{}
 	}
-	r.replace[clean(name)] = true
+	r.replace[paths.Clean(name)] = true
 	return true
 }
 
@@ -74,7 +75,7 @@ func (t *tree) isFile(ctx context.Context, name string) (is bool) {
 func (r *request) replaced(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.replace[clean(name)]
+	return r.replace[paths.Clean(name)]
 }
 
 // body notes when it breaks off.

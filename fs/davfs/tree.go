@@ -5,11 +5,11 @@ import (
 	"errors"
 	"os"
 	"path"
-	"strings"
 
 	"golang.org/x/net/webdav"
 
 	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/fs/paths"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
 )
@@ -26,34 +26,27 @@ type tree struct {
 	who fs.Caller
 }
 
-// walk looks a path up, name by name, and calls fn with the inode while it is known.
+// walk is paths.Walk; a name below a file is not there, either.
 func (t *tree) walk(ctx context.Context, name string, fn func(fs.Ino, fs.Attr) error) error {
-	at := fs.RootIno
-	a, err := t.fs.Getattr(ctx, at)
-	if err != nil {
-		return err
-	}
-	for _, part := range parts(name) {
-		if a.Kind != namespace.Dir {
-			return errs.E("davfs", errs.NotExist, "", nil) // a name below a file is not there
-		}
-		x, err := t.fs.Lookup(ctx, at, part)
-		if err != nil {
-			return err
-		}
-		defer t.fs.Forget(x.Ino, 1)
-		at, a = x.Ino, x.Attr
-	}
-	return fn(at, a)
+	return missing(paths.Walk(ctx, t.fs, name, fn))
 }
 
-func parts(name string) []string {
-	return strings.FieldsFunc(clean(name), func(r rune) bool { return r == '/' })
+// in is paths.In.
+func (t *tree) in(ctx context.Context, name string, fn func(dir fs.Ino, name string) error) error {
+	return missing(paths.In(ctx, t.fs, name, fn))
+}
+
+// missing is what the library can tell of.
+func missing(err error) error {
+	if errs.Is(err, errs.NotDir) {
+		return errs.E("davfs", errs.NotExist, "", err)
+	}
+	return err
 }
 
 // find is walk to what a client sees under the name: behind a symlink to a file, the file.
 func (t *tree) find(ctx context.Context, name string, fn func(fs.Ino, fs.Attr) error) error {
-	return t.follow(ctx, clean(name), 0, fn)
+	return t.follow(ctx, paths.Clean(name), 0, fn)
 }
 
 // maxLinks is how many symlinks may lead to a file, as on Linux.
@@ -78,20 +71,6 @@ func (t *tree) follow(ctx context.Context, name string, links int, fn func(fs.In
 			}
 		}
 		return errs.E("davfs", errs.NotExist, "", nil)
-	})
-}
-
-// in is walk to the directory of a name. NotExist if that is none.
-func (t *tree) in(ctx context.Context, name string, fn func(dir fs.Ino, name string) error) error {
-	name = clean(name)
-	if name == "/" {
-		return errs.E("davfs", errs.Forbidden, "the root", nil)
-	}
-	return t.walk(ctx, path.Dir(name), func(i fs.Ino, a fs.Attr) error {
-		if a.Kind != namespace.Dir {
-			return errs.E("davfs", errs.NotExist, "", nil)
-		}
-		return fn(i, path.Base(name))
 	})
 }
 
@@ -120,7 +99,7 @@ func (t *tree) Mkdir(ctx context.Context, name string, _ os.FileMode) error {
 func (t *tree) Stat(ctx context.Context, name string) (os.FileInfo, error) {
 	var fi os.FileInfo
 	err := t.find(ctx, name, func(_ fs.Ino, a fs.Attr) error {
-		fi = info{path.Base(clean(name)), a}
+		fi = info{path.Base(paths.Clean(name)), a}
 		return nil
 	})
 	if err != nil {

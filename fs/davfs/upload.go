@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/fs/paths"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
 )
@@ -25,7 +26,7 @@ type upload struct {
 }
 
 func (t *tree) upload(ctx context.Context, name string) (*upload, error) {
-	u := &upload{t: t, ctx: ctx, name: clean(name)}
+	u := &upload{t: t, ctx: ctx, name: paths.Clean(name)}
 	err := t.in(ctx, name, func(dir fs.Ino, base string) error {
 		if err := t.find(ctx, name, func(_ fs.Ino, a fs.Attr) error {
 			if a.Kind == namespace.Dir {

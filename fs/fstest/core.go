@@ -3,12 +3,11 @@ package fstest
 import (
 	"context"
 	"os"
-	"path"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/fs/paths"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -26,6 +25,9 @@ type coreSys struct {
 var bg = context.Background()
 
 func errno(err error) error {
+	if e, ok := err.(syscall.Errno); ok {
+		return e
+	}
 	if e := fs.Errno(err); e != 0 {
 		return e
 	}
@@ -34,33 +36,12 @@ func errno(err error) error {
 
 // walk looks a path up, and calls fn with the inode while it is known.
 func (s *coreSys) walk(p string, fn func(fs.Ino, fs.Attr) error) error {
-	at := fs.RootIno
-	a, err := s.fs.Getattr(bg, at)
-	if err != nil {
-		return errno(err)
-	}
-	for _, name := range strings.FieldsFunc(s.root+p, func(r rune) bool { return r == '/' }) {
-		if a.Kind != namespace.Dir {
-			return syscall.ENOTDIR
-		}
-		ans, err := s.fs.Lookup(bg, at, name)
-		if err != nil {
-			return errno(err)
-		}
-		defer s.fs.Forget(ans.Ino, 1)
-		at, a = ans.Ino, ans.Attr
-	}
-	return fn(at, a)
+	return errno(paths.Walk(bg, s.fs, s.root+p, fn))
 }
 
 // in is walk to the directory of p.
 func (s *coreSys) in(p string, fn func(dir fs.Ino, name string) error) error {
-	return s.walk(path.Dir(p), func(i fs.Ino, a fs.Attr) error {
-		if a.Kind != namespace.Dir {
-			return syscall.ENOTDIR
-		}
-		return fn(i, path.Base(p))
-	})
+	return errno(paths.In(bg, s.fs, s.root+p, fn))
 }
 
 func (s *coreSys) Open(p string, flag int, mode uint32) (f File, err error) {
@@ -184,15 +165,17 @@ func (s *coreSys) set(p string, c fs.AttrChange) error {
 func (s *coreSys) Chmod(p string, mode uint32) error   { return s.set(p, fs.AttrChange{Mode: &mode}) }
 func (s *coreSys) Truncate(p string, size int64) error { return s.set(p, fs.AttrChange{Size: &size}) }
 
-func (s *coreSys) Chown(p string, uid, gid int) error {
-	var c fs.AttrChange
+func (s *coreSys) Chown(p string, uid, gid int) error { return s.set(p, owners(uid, gid)) }
+
+// owners is a change of those that are not -1.
+func owners(uid, gid int) (c fs.AttrChange) {
 	if v := uint32(uid); uid >= 0 {
 		c.UID = &v
 	}
 	if v := uint32(gid); gid >= 0 {
 		c.GID = &v
 	}
-	return s.set(p, c)
+	return c
 }
 
 func (s *coreSys) Utimes(p string, atime, mtime int64) error {
@@ -228,8 +211,11 @@ func (s *coreSys) ReadDir(p string) (names []string, err error) {
 }
 
 func (s *coreSys) Setxattr(p, name string, v []byte, flag int) error {
-	fl := map[int]namespace.XattrFlag{0: namespace.XattrAny, XattrCreate: namespace.XattrCreate, XattrReplace: namespace.XattrReplace}[flag]
-	return s.walk(p, func(i fs.Ino, _ fs.Attr) error { return errno(s.fs.Setxattr(bg, i, name, v, fl)) })
+	return s.walk(p, func(i fs.Ino, _ fs.Attr) error { return errno(s.fs.Setxattr(bg, i, name, v, xattrFlag(flag))) })
+}
+
+func xattrFlag(flag int) namespace.XattrFlag {
+	return map[int]namespace.XattrFlag{0: namespace.XattrAny, XattrCreate: namespace.XattrCreate, XattrReplace: namespace.XattrReplace}[flag]
 }
 
 func (s *coreSys) Getxattr(p, name string) (v []byte, err error) {

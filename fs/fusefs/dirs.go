@@ -13,7 +13,7 @@ func (r *raw) OpenDir(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut
 	if err != nil {
 		return status(err)
 	}
-	out.Fh = r.dirs.put(d)
+	out.Fh = r.dirs.Put(d)
 	return fuse.OK
 }
 
@@ -22,7 +22,7 @@ func dirEntry(e *fs.Dirent) fuse.DirEntry {
 }
 
 func (r *raw) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
-	d, ok := r.dirs.get(in.Fh)
+	d, ok := r.dirs.Get(in.Fh)
 	if !ok {
 		return status(badHandle())
 	}
@@ -32,7 +32,7 @@ func (r *raw) ReadDir(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntr
 }
 
 func (r *raw) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.DirEntryList) fuse.Status {
-	d, ok := r.dirs.get(in.Fh)
+	d, ok := r.dirs.Get(in.Fh)
 	if !ok {
 		return status(badHandle())
 	}
@@ -50,10 +50,10 @@ func (r *raw) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.Dir
 	}))
 }
 
-func (r *raw) ReleaseDir(in *fuse.ReleaseIn) { r.dirs.take(in.Fh) }
+func (r *raw) ReleaseDir(in *fuse.ReleaseIn) { r.dirs.Take(in.Fh) }
 
 func (r *raw) FsyncDir(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	d, ok := r.dirs.get(in.Fh)
+	d, ok := r.dirs.Get(in.Fh)
 	if !ok {
 		return status(badHandle())
 	}

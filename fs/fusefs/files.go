@@ -25,7 +25,7 @@ func openFlags(flags uint32) fs.OpenFlags {
 // setOpen tells the kernel of a handle. Its pages of the file stay good: fs says when they
 // do not. Who only reads need not tell us of close.
 func (r *raw) setOpen(out *fuse.OpenOut, h *fs.Handle) {
-	out.Fh = r.files.put(h)
+	out.Fh = r.files.Put(h)
 	out.OpenFlags = fuse.FOPEN_KEEP_CACHE
 	if !h.Flags().Write {
 		out.OpenFlags |= fuse.FOPEN_NOFLUSH
@@ -74,7 +74,7 @@ func (r *raw) Tmpfile(cancel <-chan struct{}, in *fuse.CreateIn, out *fuse.Creat
 }
 
 func (r *raw) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.ReadResult, fuse.Status) {
-	h, ok := r.files.get(in.Fh)
+	h, ok := r.files.Get(in.Fh)
 	if !ok {
 		return nil, status(badHandle())
 	}
@@ -86,7 +86,7 @@ func (r *raw) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.Re
 }
 
 func (r *raw) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint32, fuse.Status) {
-	h, ok := r.files.get(in.Fh)
+	h, ok := r.files.Get(in.Fh)
 	if !ok {
 		return 0, status(badHandle())
 	}
@@ -98,7 +98,7 @@ func (r *raw) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint
 }
 
 func (r *raw) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
-	h, ok := r.files.get(in.Fh)
+	h, ok := r.files.Get(in.Fh)
 	if !ok {
 		return status(badHandle())
 	}
@@ -106,7 +106,7 @@ func (r *raw) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {
 }
 
 func (r *raw) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
-	h, ok := r.files.get(in.Fh)
+	h, ok := r.files.Get(in.Fh)
 	if !ok {
 		return status(badHandle())
 	}
@@ -114,13 +114,13 @@ func (r *raw) Fsync(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 }
 
 func (r *raw) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
-	if h, ok := r.files.take(in.Fh); ok {
+	if h, ok := r.files.Take(in.Fh); ok {
 		h.Close()
 	}
 }
 
 func (r *raw) Fallocate(cancel <-chan struct{}, in *fuse.FallocateIn) fuse.Status {
-	h, ok := r.files.get(in.Fh)
+	h, ok := r.files.Get(in.Fh)
 	if !ok {
 		return status(badHandle())
 	}
@@ -134,7 +134,7 @@ const (
 )
 
 func (r *raw) Lseek(cancel <-chan struct{}, in *fuse.LseekIn, out *fuse.LseekOut) fuse.Status {
-	h, ok := r.files.get(in.Fh)
+	h, ok := r.files.Get(in.Fh)
 	if !ok {
 		return status(badHandle())
 	}

@@ -16,33 +16,6 @@ import (
 	"github.com/shelffs/shelf/mounthelper"
 )
 
-func TestHandles(t *testing.T) {
-	var h handles[string]
-	a, b := h.put("a"), h.put("b")
-	if v, ok := h.get(a); !ok || v != "a" || a == 0 || a == b {
-		t.Fatal(v, ok, a, b)
-	}
-	if v, ok := h.take(a); !ok || v != "a" {
-		t.Fatal(v, ok)
-	}
-	for _, i := range []uint64{a, 0, 99, ^uint64(0)} {
-		if _, ok := h.get(i); ok {
-			t.Errorf("handle %d is open", i)
-		}
-		if _, ok := h.take(i); ok {
-			t.Errorf("handle %d was taken", i)
-		}
-	}
-	if c := h.put("c"); c != a {
-		t.Errorf("number %d, want %d again", c, a)
-	}
-	n := 0
-	h.drain(func(string) { n++ })
-	if _, ok := h.get(b); ok || n != 2 {
-		t.Errorf("drained %d", n)
-	}
-}
-
 func TestTimesBeforeTheEpoch(t *testing.T) {
 	for _, c := range []struct {
 		ns   int64

@@ -9,6 +9,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 
 	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/fs/handles"
 	"github.com/shelffs/shelf/internal/errs"
 )
 
@@ -17,8 +18,8 @@ type raw struct {
 	fuse.RawFileSystem // ENOSYS for the rest
 	core               *fs.FS
 	opts               Options
-	files              handles[*fs.Handle]
-	dirs               handles[*fs.Dir]
+	files              handles.Table[*fs.Handle]
+	dirs               handles.Table[*fs.Dir]
 }
 
 func newRaw(core *fs.FS, o Options) *raw {
@@ -29,8 +30,8 @@ func (r *raw) String() string { return "shelf" }
 
 // closeAll ends the handles that the kernel left open when the mount went.
 func (r *raw) closeAll() {
-	r.files.drain(func(h *fs.Handle) { h.Close() })
-	r.dirs.drain(func(*fs.Dir) {})
+	r.files.Drain(func(h *fs.Handle) { h.Close() })
+	r.dirs.Drain(func(*fs.Dir) {})
 }
 
 // request is the context of one request: it ends when the kernel interrupts it. It makes

@@ -1,12 +1,11 @@
-//go:build linux || darwin || freebsd
-
-package fusefs
+// Package handles is the table of what is open at an adapter.
+package handles
 
 import "sync"
 
-// handles gives numbers to what is open. A number is used again only after it was taken
-// out; 0 is none.
-type handles[T any] struct {
+// Table gives numbers to what is open. A number is used again only after it was taken out; 0 is
+// none. The zero Table is empty; any number of goroutines may use one.
+type Table[T any] struct {
 	mu   sync.RWMutex
 	open []slot[T]
 	free []uint64
@@ -17,7 +16,8 @@ type slot[T any] struct {
 	used bool
 }
 
-func (t *handles[T]) put(v T) uint64 {
+// Put takes v in.
+func (t *Table[T]) Put(v T) uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if n := len(t.free); n > 0 {
@@ -30,7 +30,8 @@ func (t *handles[T]) put(v T) uint64 {
 	return uint64(len(t.open))
 }
 
-func (t *handles[T]) get(i uint64) (v T, ok bool) {
+// Get returns what has the number i.
+func (t *Table[T]) Get(i uint64) (v T, ok bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	if i == 0 || i > uint64(len(t.open)) {
@@ -40,7 +41,8 @@ func (t *handles[T]) get(i uint64) (v T, ok bool) {
 	return s.v, s.used
 }
 
-func (t *handles[T]) take(i uint64) (v T, ok bool) {
+// Take returns what has the number i, and takes it out.
+func (t *Table[T]) Take(i uint64) (v T, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if i == 0 || i > uint64(len(t.open)) || !t.open[i-1].used {
@@ -52,8 +54,8 @@ func (t *handles[T]) take(i uint64) (v T, ok bool) {
 	return v, true
 }
 
-// drain takes out everything.
-func (t *handles[T]) drain(fn func(T)) {
+// Drain takes out everything.
+func (t *Table[T]) Drain(fn func(T)) {
 	t.mu.Lock()
 	all := t.open
 	t.open, t.free = nil, nil
