@@ -194,10 +194,12 @@ func (r *Replica) newIncarnation(cut []Cut) (Incarnation, error) {
 }
 
 // Hear takes in what a peer says of restored devices; it comes before anything else of a
-// session, both ways (S5). Stale: this device's own log is in doubt, because the peer knows
+// session, both ways (S5). sends says that it is the peer's records that follow: what it claims
+// now is what they have no holes in. Of the other way nothing may be concluded for those, which
+// may be under way since before. Stale: this device's own log is in doubt, because the peer knows
 // more of it than is here: its disk was restored or copied. Then nothing may be sent until a
 // session from a peer has shown what of the log others have (endDoubt).
-func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
+func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 	const op = "namespace.Hear"
 	if h.Share != r.shareName() {
 		return errs.E(op, errs.Refused, "another share", nil)
@@ -208,7 +210,9 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello) error {
 		return errs.E(op, errs.Other, "", err)
 	}
 	s := r.session(from)
-	s.theirs = h.Claims
+	if sends {
+		s.theirs = h.Claims
+	}
 	r.mu.RLock()
 	newest := r.line.current(r.cfg.Self)
 	r.mu.RUnlock()

@@ -10,38 +10,54 @@ import (
 	"github.com/shelffs/shelf/internal/wire"
 )
 
+// served is a stream by which a device brings us up to date, and when that has ended.
+type served struct {
+	s     wire.Stream
+	ended chan struct{}
+}
+
 // accept serves one pusher until its stream ends.
 func (r *Replicator) accept(dev ident.DeviceID, s wire.Stream) {
 	defer s.Reset()
-	if !r.admit(dev, s) {
+	in := r.admit(dev, s)
+	if in == nil {
 		return
 	}
-	defer r.leave(dev, s)
+	defer r.leave(dev, in)
 	err := r.take(dev, s)
 	r.cfg.Log.Debug("stream of records ended", "device", dev.Short(), "err", err)
 }
 
-// admit makes s the stream of dev; an older one ends.
-func (r *Replicator) admit(dev ident.DeviceID, s wire.Stream) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.closed || !r.cfg.Members.Member(dev) {
-		return false
+// admit makes s the stream of dev. An older one ends first, or a frame of it might count as one of
+// the session that begins.
+func (r *Replicator) admit(dev ident.DeviceID, s wire.Stream) *served {
+	for {
+		r.mu.Lock()
+		if r.closed || !r.cfg.Members.Member(dev) {
+			r.mu.Unlock()
+			return nil
+		}
+		old := r.inbound[dev]
+		if old == nil {
+			in := &served{s, make(chan struct{})}
+			r.inbound[dev] = in
+			r.wg.Add(1)
+			r.mu.Unlock()
+			return in
+		}
+		r.mu.Unlock()
+		_ = old.s.Reset()
+		<-old.ended // it waits for no one but the store
 	}
-	if old := r.inbound[dev]; old != nil {
-		_ = old.Reset()
-	}
-	r.inbound[dev] = s
-	r.wg.Add(1)
-	return true
 }
 
-func (r *Replicator) leave(dev ident.DeviceID, s wire.Stream) {
+func (r *Replicator) leave(dev ident.DeviceID, in *served) {
 	r.mu.Lock()
-	if r.inbound[dev] == s {
+	if r.inbound[dev] == in {
 		delete(r.inbound, dev)
 	}
 	r.mu.Unlock()
+	close(in.ended)
 	r.wg.Done()
 }
 
@@ -56,7 +72,7 @@ func (r *Replicator) take(dev ident.DeviceID, s wire.Stream) error {
 		return err
 	}
 	// If our own log is in doubt we receive all the same: that is what ends the doubt.
-	if err := r.hear(dev, s, theirs); err != nil && !errs.Is(err, errs.Stale) {
+	if err := r.hear(dev, s, theirs, true); err != nil && !errs.Is(err, errs.Stale) {
 		return err
 	}
 	ours := r.cfg.Records.Hello(dev)

@@ -66,7 +66,7 @@ func (r *Replicator) push(ctx context.Context, dev ident.DeviceID) error {
 	if err != nil {
 		return err
 	}
-	if err := r.hear(dev, s, theirs); err != nil && (!errs.Is(err, errs.Stale) || theirs.Doubt == (ident.Writer{})) {
+	if err := r.hear(dev, s, theirs, false); err != nil && (!errs.Is(err, errs.Stale) || theirs.Doubt == (ident.Writer{})) {
 		return err // our own log may be in doubt: nothing is pushed before, but what ends a doubt of theirs
 	}
 	if err := r.cfg.Records.Acknowledged(dev, theirs.Claims); err != nil {

@@ -43,7 +43,7 @@ type Network interface {
 // Records is the replica that is kept in step; *namespace.Replica is one.
 type Records interface {
 	Hello(peer ident.DeviceID) namespace.Hello
-	Hear(from ident.DeviceID, h namespace.Hello) error
+	Hear(from ident.DeviceID, h namespace.Hello, sends bool) error
 	News() uint64
 	Claims() namespace.Claims
 	Changed() <-chan struct{}
@@ -85,9 +85,9 @@ type Replicator struct {
 
 	mu      sync.Mutex
 	pushing map[ident.DeviceID]context.CancelFunc
-	inbound map[ident.DeviceID]wire.Stream // newest stream of each pusher: an older one is its predecessor's remains
-	pushed  map[wire.Stream]bool           // streams that push
-	news    uint64                         // of Records, as the streams know it
+	inbound map[ident.DeviceID]*served // newest stream of each pusher
+	pushed  map[wire.Stream]bool       // streams that push
+	news    uint64                     // of Records, as the streams know it
 	closed  bool
 	wg      sync.WaitGroup
 
@@ -101,7 +101,7 @@ func New(cfg Config) *Replicator {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Replicator{cfg: cfg, pushing: map[ident.DeviceID]context.CancelFunc{},
-		inbound: map[ident.DeviceID]wire.Stream{}, pushed: map[wire.Stream]bool{}, completed: make(chan struct{})}
+		inbound: map[ident.DeviceID]*served{}, pushed: map[wire.Stream]bool{}, completed: make(chan struct{})}
 	r.news = cfg.Records.News()
 	cfg.Network.Handle(Protocol, r.accept)
 	return r
@@ -139,8 +139,8 @@ func (r *Replicator) Renew() { r.renew(nil) }
 
 // hear takes in what a peer said of itself. If that is news for all, every other stream ends:
 // their ends say anew where they stand.
-func (r *Replicator) hear(dev ident.DeviceID, s wire.Stream, h namespace.Hello) error {
-	err := r.cfg.Records.Hear(dev, h)
+func (r *Replicator) hear(dev ident.DeviceID, s wire.Stream, h namespace.Hello, sends bool) error {
+	err := r.cfg.Records.Hear(dev, h, sends)
 	r.renew(s)
 	return err
 }
@@ -159,9 +159,9 @@ func (r *Replicator) renew(but wire.Stream) {
 			_ = s.Reset()
 		}
 	}
-	for _, s := range r.inbound {
-		if s != but {
-			_ = s.Reset()
+	for _, in := range r.inbound {
+		if in.s != but {
+			_ = in.s.Reset()
 		}
 	}
 }
@@ -193,8 +193,8 @@ func (r *Replicator) shut() {
 		cancel()
 		delete(r.pushing, dev)
 	}
-	for _, s := range r.inbound {
-		_ = s.Reset()
+	for _, in := range r.inbound {
+		_ = in.s.Reset()
 	}
 	r.mu.Unlock()
 	r.wg.Wait()

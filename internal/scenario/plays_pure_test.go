@@ -183,7 +183,7 @@ func (m *model) pull(dst, src, cut int) int {
 func (d *modelDevice) pull(src *modelDevice, cut int) (int, error) {
 	ctx := context.Background()
 	for _, x := range [2][2]*modelDevice{{d, src}, {src, d}} {
-		if err := x[0].Hear(x[1].id, x[1].Hello(x[0].id)); err != nil && !errs.Is(err, errs.Stale) {
+		if err := x[0].Hear(x[1].id, x[1].Hello(x[0].id), x[0] == d); err != nil && !errs.Is(err, errs.Stale) {
 			return 0, err
 		}
 	}

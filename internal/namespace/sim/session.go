@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
@@ -26,6 +27,7 @@ type traffic struct{ frames, records int }
 // garble, if not nil, changes a frame on the way. It reports whether the session was complete.
 func (w *world) session(dst, src *device, page, cut int, garble func([]byte) []byte) (moved traffic, complete bool) {
 	delete(dst.streams, src)
+	dst.frames = slices.DeleteFunc(dst.frames, func(f frame) bool { return f.from == src.id }) // none of another stream comes any more
 	if !w.greet(dst, src) {
 		return moved, false
 	}
@@ -165,7 +167,7 @@ func (w *world) greet(dst, src *device) bool {
 			h, err = namespace.ParseHello(h.Encode())
 			x[0].ok(err)
 		}
-		err := x[0].names.Hear(x[1].id, h)
+		err := x[0].names.Hear(x[1].id, h, x[0] == dst)
 		if x[0].broke(err) {
 			return false
 		}
