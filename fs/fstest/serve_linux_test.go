@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shelffs/shelf/fs"
 	"github.com/shelffs/shelf/fs/alias"
 	"github.com/shelffs/shelf/fs/fusefs"
 	"github.com/shelffs/shelf/internal/namespace"
@@ -24,9 +25,21 @@ import (
 // mounts in a child: this test binary again, told so by the environment. The child obeys
 // lines on its standard input, and answers each with one line.
 const (
-	serveEnv = "SHELF_FSTEST_SERVE"
-	rulesEnv = "SHELF_FSTEST_NAMES"
+	serveEnv   = "SHELF_FSTEST_SERVE"
+	rulesEnv   = "SHELF_FSTEST_NAMES"
+	adapterEnv = "SHELF_FSTEST_ADAPTER"
 )
+
+// adapters mount a filesystem. The one for Windows is among them with the tag cgofuse.
+var adapters = map[string]func(ctx context.Context, dir string, core *fs.FS) (unmounter, error){
+	"": func(ctx context.Context, dir string, core *fs.FS) (unmounter, error) {
+		return fusefs.Mount(ctx, dir, core, fusefs.Options{})
+	},
+}
+
+type unmounter interface {
+	Unmount(ctx context.Context, lazy bool) error
+}
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(serveEnv); dir != "" {
@@ -55,7 +68,7 @@ type server struct {
 	dir   string
 	here  *device // the one that is mounted
 	there *device // another one, which changes things
-	mount *fusefs.Server
+	mount unmounter
 }
 
 // serve mounts the device in dir/state at dir/mnt, beside a second device.
@@ -77,7 +90,7 @@ func serve(dir string) error {
 	if err != nil {
 		return err
 	}
-	if s.mount, err = fusefs.Mount(ctx, mnt, s.here.fs, fusefs.Options{}); err != nil {
+	if s.mount, err = adapters[os.Getenv(adapterEnv)](ctx, mnt, s.here.fs); err != nil {
 		return err
 	}
 	fmt.Println("ready")
@@ -211,8 +224,8 @@ func mountedAt(t testing.TB, dir string) *child {
 	return mountedWith(t, dir, alias.Exact)
 }
 
-// mountedWith is mountedAt with rules for names.
-func mountedWith(t testing.TB, dir string, rules alias.Rules) *child {
+// mountedWith is mountedAt with rules for names, and more variables of the environment.
+func mountedWith(t testing.TB, dir string, rules alias.Rules, more ...string) *child {
 	t.Helper()
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		if os.Getenv("CI") != "" {
@@ -226,6 +239,7 @@ func mountedWith(t testing.TB, dir string, rules alias.Rules) *child {
 	}
 	c := &child{t: t, dir: dir, mnt: filepath.Join(dir, "mnt"), cmd: exec.Command(self)}
 	c.cmd.Env = append(os.Environ(), serveEnv+"="+dir, rulesEnv+"="+rules.String())
+	c.cmd.Env = append(c.cmd.Env, more...)
 	c.cmd.Stderr = os.Stderr
 	w, err := c.cmd.StdinPipe()
 	if err != nil {
