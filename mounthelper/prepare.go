@@ -41,12 +41,15 @@ func Prepare(ctx context.Context, dir string) (string, error) {
 			return "", errs.E(op, errs.Other, abs, err)
 		}
 	}
-	return abs, emptyDir(op, abs)
+	return abs, vacate(op, abs)
 }
 
 // Clean makes a mountpoint absolute and resolves symlinks in the path to it, but never
 // looks at the mountpoint itself, which may not answer.
 func Clean(dir string) (string, error) {
+	if d, ok := drive(dir); ok {
+		return d, nil
+	}
 	abs, err := filepath.Abs(dir)
 	if err != nil || isRoot(abs) {
 		return abs, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -146,6 +147,9 @@ func (a *app) mountpoint(args []string, configured string) (string, error) {
 func absMountpoint(arg string) (string, error) {
 	if arg == "" {
 		return "", usage("", "the mountpoint is empty")
+	}
+	if runtime.GOOS == "windows" && len(arg) == 2 && arg[1] == ':' { // a drive letter
+		return arg, nil
 	}
 	return filepath.Abs(arg)
 }

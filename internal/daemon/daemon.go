@@ -52,7 +52,7 @@ func run(ctx context.Context, s config.Start, log *slog.Logger, emit func(contro
 	began := time.Now()
 	if s.Mountpoint != "" { // before an account is made for nothing
 		if r := probe.Run(); !r.Ready() {
-			return controlapi.E(controlapi.KindMissing, "see: shelf doctor", "%s", r.Advice())
+			return controlapi.E(controlapi.KindMissing, "see: shelf doctor; or without it: shelf up --via webdav", "%s", r.Advice())
 		}
 		if s.Mountpoint, err = mounthelper.Prepare(ctx, s.Mountpoint); err != nil {
 			return err
