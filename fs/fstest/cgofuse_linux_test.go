@@ -11,10 +11,8 @@ import (
 	"github.com/shelffs/shelf/fs/winfs"
 )
 
-func init() {
-	adapters["cgofuse"] = func(ctx context.Context, dir string, core *fs.FS) (unmounter, error) {
-		return winfs.Mount(ctx, dir, core, winfs.Options{})
-	}
+func mountVolume(ctx context.Context, dir string, core *fs.FS) (unmounter, error) {
+	return winfs.Mount(ctx, dir, core, winfs.Options{})
 }
 
 // cgofuseExceptions are the tests that libfuse 2 cannot pass, which knows paths and no inodes.

@@ -30,11 +30,12 @@ const (
 	adapterEnv = "SHELF_FSTEST_ADAPTER"
 )
 
-// adapters mount a filesystem. The one for Windows is among them with the tag cgofuse.
-var adapters = map[string]func(ctx context.Context, dir string, core *fs.FS) (unmounter, error){
-	"": func(ctx context.Context, dir string, core *fs.FS) (unmounter, error) {
-		return fusefs.Mount(ctx, dir, core, fusefs.Options{})
-	},
+// mount mounts a filesystem by the adapter that the environment names.
+func mount(ctx context.Context, dir string, core *fs.FS) (unmounter, error) {
+	if os.Getenv(adapterEnv) == "cgofuse" {
+		return mountVolume(ctx, dir, core)
+	}
+	return fusefs.Mount(ctx, dir, core, fusefs.Options{})
 }
 
 type unmounter interface {
@@ -90,7 +91,7 @@ func serve(dir string) error {
 	if err != nil {
 		return err
 	}
-	if s.mount, err = adapters[os.Getenv(adapterEnv)](ctx, mnt, s.here.fs); err != nil {
+	if s.mount, err = mount(ctx, mnt, s.here.fs); err != nil {
 		return err
 	}
 	fmt.Println("ready")
