@@ -1,0 +1,199 @@
+package fstest
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// deviations are what fs/DEVIATIONS.md lists, by its headings: each check says how a mount differs
+// from a local filesystem, and fails where it does not differ any more.
+var deviations = map[string]func(dir string) error{
+	"Directories have one link": func(dir string) error {
+		if err := os.Mkdir(dir+"/sub", 0o755); err != nil {
+			return err
+		}
+		st, err := lstat(dir)
+		return differ(err, st.Nlink == 1, st.Nlink)
+	},
+	"Reading does not move the access time": func(dir string) error {
+		name := dir + "/f"
+		if err := os.WriteFile(name, []byte("body"), 0o644); err != nil {
+			return err
+		}
+		if err := os.Chtimes(name, time.Unix(1, 0), time.Unix(2, 0)); err != nil {
+			return err
+		}
+		if _, err := os.ReadFile(name); err != nil {
+			return err
+		}
+		st, err := lstat(name)
+		return differ(err, st.Atim.Sec == 1, st.Atim)
+	},
+	"Holes count as blocks": func(dir string) error {
+		f, err := os.Create(dir + "/f")
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := errors.Join(f.Truncate(4<<20), f.Sync()); err != nil {
+			return err
+		}
+		st, err := lstat(f.Name())
+		return differ(err, st.Blocks == 4<<20/512, st.Blocks)
+	},
+	"A change of links or attributes does not move a file's ctime": func(dir string) error {
+		name := dir + "/f"
+		if err := os.WriteFile(name, nil, 0o644); err != nil {
+			return err
+		}
+		for _, change := range []func() error{
+			func() error { return os.Link(name, dir+"/g") },
+			func() error { return os.Remove(dir + "/g") },
+			func() error { return unix.Setxattr(name, "user.a", []byte("b"), 0) },
+		} {
+			was, err := lstat(name)
+			time.Sleep(20 * time.Millisecond)
+			if err = errors.Join(err, change()); err != nil {
+				return err
+			}
+			if now, err := lstat(name); err != nil || now.Ctim != was.Ctim {
+				return differ(err, false, now.Ctim)
+			}
+		}
+		return nil
+	},
+	"Only user.* attributes": func(dir string) error {
+		acl := []byte{2, 0, 0, 0} // version; then tag, permissions, id
+		for _, e := range [][3]uint32{{1, 6, ^uint32(0)}, {2, 4, 1000}, {4, 4, ^uint32(0)}, {16, 4, ^uint32(0)}, {32, 4, ^uint32(0)}} {
+			acl = binary.LittleEndian.AppendUint16(acl, uint16(e[0]))
+			acl = binary.LittleEndian.AppendUint16(acl, uint16(e[1]))
+			acl = binary.LittleEndian.AppendUint32(acl, e[2])
+		}
+		for name, value := range map[string][]byte{"trusted.a": {1}, "security.a": {1}, "system.posix_acl_access": acl} {
+			if err := unix.Setxattr(dir, name, value, 0); err != unix.EOPNOTSUPP {
+				return fmt.Errorf("%s: %v", name, err)
+			}
+		}
+		return nil
+	},
+	"Nothing is taken out of a file or put in between": func(dir string) error {
+		return onFile(dir, func(fd int) error {
+			for _, mode := range []uint32{unix.FALLOC_FL_COLLAPSE_RANGE, unix.FALLOC_FL_INSERT_RANGE} {
+				if err := unix.Fallocate(fd, mode, 0, 4096); err != unix.EOPNOTSUPP {
+					return fmt.Errorf("mode %d: %v", mode, err)
+				}
+			}
+			return nil
+		})
+	},
+	"No clones": func(dir string) error {
+		return onFile(dir, func(fd int) error {
+			g, err := os.Create(dir + "/g")
+			if err != nil {
+				return err
+			}
+			defer g.Close()
+			err = unix.IoctlFileClone(int(g.Fd()), fd)
+			return differ(nil, err == unix.EOPNOTSUPP, err)
+		})
+	},
+	"No whiteouts": func(dir string) error {
+		return onFile(dir, func(int) error {
+			err := unix.Renameat2(unix.AT_FDCWD, dir+"/f", unix.AT_FDCWD, dir+"/g", unix.RENAME_WHITEOUT)
+			return differ(nil, err == unix.EINVAL, err)
+		})
+	},
+	"No flags, leases or time of birth": func(dir string) error {
+		return onFile(dir, func(fd int) error {
+			if _, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS); err != unix.ENOTTY {
+				return fmt.Errorf("flags: %v", err)
+			}
+			if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_RDLCK); err == nil {
+				return errors.New("a lease is given")
+			}
+			var st unix.Statx_t
+			if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_BTIME, &st); err != nil || st.Mask&unix.STATX_BTIME != 0 {
+				return fmt.Errorf("birth: %v, mask %x", err, st.Mask)
+			}
+			return nil
+		})
+	},
+	"Only who mounted may enter": func(dir string) error {
+		mounts, err := os.ReadFile("/proc/self/mounts")
+		for line := range strings.Lines(string(mounts)) {
+			if f := strings.Fields(line); strings.HasPrefix(dir, f[1]) && f[2] == "fuse.shelf" {
+				return differ(err, !strings.Contains(f[3], "allow_other"), f[3])
+			}
+		}
+		return errors.Join(err, errors.New("the mount is not found"))
+	},
+}
+
+func lstat(name string) (st unix.Stat_t, err error) {
+	err = unix.Lstat(name, &st)
+	return st, err
+}
+
+func differ(err error, as bool, got any) error {
+	if err == nil && !as {
+		err = fmt.Errorf("not any more: %v", got)
+	}
+	return err
+}
+
+// onFile calls fn with an open file f of 64 KiB.
+func onFile(dir string, fn func(fd int) error) error {
+	f, err := os.Create(dir + "/f")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(make([]byte, 64<<10)); err != nil {
+		return err
+	}
+	return fn(int(f.Fd()))
+}
+
+// TestDeviations holds fs/DEVIATIONS.md to what a mount does.
+func TestDeviations(t *testing.T) {
+	text, err := os.ReadFile("../DEVIATIONS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(line, "## "); ok {
+			listed[strings.TrimSpace(name)] = true
+		}
+	}
+	for name := range listed {
+		if deviations[name] == nil {
+			t.Errorf("nothing checks %q", name)
+		}
+	}
+	c := mounted(t)
+	n := 0
+	for name, check := range deviations {
+		t.Run(name, func(t *testing.T) {
+			if !listed[name] {
+				t.Error("it is not in the document")
+			}
+			n++
+			dir := filepath.Join(c.mnt, fmt.Sprint("deviation", n))
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := check(dir); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
