@@ -17,7 +17,7 @@ RACE ?= ./cache ./fetch/... ./fs ./internal/control/... ./internal/kv ./internal
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build install test conformance unit lint fmt vet staticcheck race fuzz sim sim-mutants bench cross clean prepare prepare-tests
+.PHONY: help run demo build install test conformance soak unit lint fmt vet staticcheck race fuzz sim sim-mutants bench cross clean prepare prepare-tests
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ test: prepare-tests ## run all tests, those that mount included
 conformance: ## the filesystem's suite over every adapter, that for Windows through libfuse, too
 	@.ci/prepare conformance
 	CGO_ENABLED=1 $(GO) test -count=1 -timeout 20m -tags cgofuse ./fs/... $(ARGS)
+
+soak: prepare-tests ## the filesystem under load and kill -9, 300 times: some minutes
+	$(GO) test -count=1 -v -timeout 2h ./fs/fstest -run 'TestKill$$|TestStress' -kill.rounds 300 $(ARGS)
 
 unit: ## run the quick tests of one or more packages: make unit PKGS=./cache
 	$(GO) test -short $(PKGS)
