@@ -36,8 +36,12 @@ func (t *tx) repeat(n NodeID) {
 		if p == nil || p.Dot.Writer == t.author {
 			return
 		}
-		id := regID{node: n, kind: regPlace}
-		t.write(id, &merge.Version{T: p.T, Class: merge.Placed, Place: p.Place}, t.held(id))
+		if s, ok := t.show(n); ok && !s.it.IsDir() && s.it.Displaced() { // its name tells who placed it
+			t.pin(&s.group, s.it)
+		} else {
+			id := regID{node: n, kind: regPlace}
+			t.write(id, &merge.Version{T: p.T, Class: merge.Placed, Place: p.Place}, t.held(id))
+		}
 		t.repeat(p.Place.Prev)
 		n = p.Place.Parent
 	}

@@ -54,6 +54,7 @@ var mutants = []mutant{
 	{"S7", "who names a removed directory does not say where it lies", is("write.go",
 		"		t.sayPlace(v.Place.Parent)\n		t.sayPlace(v.Place.Prev)\n", "")},
 	{"S8", "a restored device does not say again where things lie", is("repeat.go", "	if !t.unaudited {", "	if true {")},
+	{"S8", "places said again change the names shown", is("repeat.go", "ok && !s.it.IsDir() && s.it.Displaced() {", "ok && s.it == nil {")},
 	{"S8", "what was written before the doubt does not keep its place", is("restored.go", "	t.repeatPlaces() // as if it had known when it wrote (S8)\n", "")},
 	{"T", "a stamp may be below what it covers", is("write.go", "		s = max(s, t.node(n).Stamp()+1)", "		_ = n")},
 	{"D0", "records leave before they are durable", is("seal.go",
