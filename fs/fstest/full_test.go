@@ -56,7 +56,8 @@ func TestCloseAfterAnotherFileFailed(t *testing.T) {
 			r.set(op, failure)
 			_ = tt.created("/first", "x")
 			eventually(t, "tried", func() bool { r.mu.Lock(); defer r.mu.Unlock(); return slices.Contains(r.log, op+" failed") })
-			time.Sleep(20 * time.Millisecond)
+			probes := 0 // the outcome is noted a moment later
+			eventually(t, "noted", func() bool { probes++; return tt.created(fmt.Sprint("/probe", probes), "x") != nil })
 			for i := range 3 {
 				tt.fails(tt.created(fmt.Sprint("/", i), "x"), fs.Errno(failure))
 			}
