@@ -20,7 +20,7 @@ type Options struct {
 	FS         FS           // nil: the machine's
 	ReadOnly   bool         // writes answer ReadOnly
 	FreeFloor  int64        // writes answer NoSpace while the disk has less free, in bytes; 0: 32 MiB, < 0: none
-	Ballast    int64        // bytes kept back for the moment when the disk is full; 0: 64 MiB, < 0: none
+	Ballast    int64        // bytes kept back for the moment when the disk is full; 0: 32 MiB, < 0: none
 
 	memTable  int64         // bytes of rows in memory before they go to a table; less in tests
 	restAfter time.Duration // without commits, a store comes to rest; less in tests

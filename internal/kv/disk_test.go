@@ -149,7 +149,7 @@ func TestFullDiskRefusesWritesAndRecovers(t *testing.T) {
 			if err := db.Close(); err != nil {
 				t.Fatal(err)
 			}
-			q.take(-64 << 20) // opening wants room for tables
+			q.take(-32 << 20) // opening wants room for tables
 			db = openOn(t, q, Options{})
 			if v, err := db.Get(db.Key('g')); string(v) != "again" {
 				t.Error(err)

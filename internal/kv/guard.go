@@ -49,7 +49,7 @@ type guard struct {
 }
 
 const (
-	maxBacklog   = 3  // memtables' worth of bytes in memory that wait for the disk
+	maxBacklog   = 5  // memtables' worth of bytes in memory that wait for the disk
 	maxSublevels = 24 // of level 0: each costs every read a look
 
 	lookBytes     = 1 << 20                // look at disk and backlog after this many bytes,

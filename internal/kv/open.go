@@ -105,7 +105,7 @@ func (o *Options) setDefaults() {
 		o.FreeFloor = 32 << 20
 	}
 	if o.memTable == 0 {
-		o.memTable = 32 << 20
+		o.memTable = 16 << 20
 	}
 	if o.restAfter == 0 {
 		o.restAfter = restAfter
@@ -114,14 +114,6 @@ func (o *Options) setDefaults() {
 		o.Ballast = 2 * o.memTable // what the log may still have in memory, and some
 	}
 }
-
-// A first sync brings rows in the order of a log, which is no order of keys: each step to a lower
-// level writes nearly all of that level anew. So rows wait in level 0 until there are many, and the
-// base level may be large before there are two (BenchmarkScale: 8 % less of the processor each).
-const (
-	l0Tables  = 8
-	baseBytes = 256 << 20
-)
 
 // blockSize is how many bytes of rows a table reads and writes at once. With rows as small as a
 // namespace's, smaller blocks cost more calls of the system than they save bytes.
@@ -146,8 +138,8 @@ func openPebble(dir string, o Options, d *disk) (p *pebble.DB, err error) {
 		Logger:                &logger{log: o.Logger, guard: d.guard},
 		EventListener:         d.guard.listener(),
 		MemTableSize:          uint64(o.memTable),
-		L0CompactionThreshold: l0Tables,
-		LBaseMaxBytes:         baseBytes,
+		L0CompactionThreshold: 4,
+		LBaseMaxBytes:         32 << 20,
 		MaxOpenFiles:          512,
 		Cleaner:               noRecycling{},
 		BytesPerSync:          1 << 20,
