@@ -35,7 +35,9 @@ func requestOf(ctx context.Context) *request {
 func (r *request) fail(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.err = err
+	if r.err == nil || !errs.Is(err, errs.NotExist) { // that a name is free hides nothing worse
+		r.err = err
+	}
 }
 
 // failed is why what was sent must not be kept; nil if nothing failed.

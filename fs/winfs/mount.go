@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/winfsp/cgofuse/fuse"
@@ -17,8 +16,7 @@ import (
 
 // Options of a mount.
 type Options struct {
-	FoldsCase bool         // names count as the same whatever their case
-	Log       *slog.Logger // nil: silent
+	FoldsCase bool // names count as the same whatever their case
 }
 
 // Server is a live mount.
@@ -38,9 +36,6 @@ func Mount(ctx context.Context, at string, core *fs.FS, o Options) (*Server, err
 	if err := ctx.Err(); err != nil {
 		return nil, errs.E(op, errs.Other, at, err)
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	h := &host{Volume: New(core), ready: make(chan struct{})}
 	s := &Server{dir: at, fuse: fuse.NewFileSystemHost(h), done: make(chan struct{})}
 	s.fuse.SetCapCaseInsensitive(o.FoldsCase)
@@ -54,14 +49,11 @@ func Mount(ctx context.Context, at string, core *fs.FS, o Options) (*Server, err
 	}()
 	select {
 	case <-h.ready:
-		go func() {
-			<-s.done
-			o.Log.Debug("the mount has ended", "at", at)
-		}()
 		return s, nil
 	case err := <-failed:
 		return nil, errs.E(op, errs.Unsupported, at, err)
 	case <-time.After(mountTime):
+		s.fuse.Unmount() // should it come all the same
 		return nil, errs.E(op, errs.Timeout, at, nil)
 	}
 }

@@ -8,6 +8,6 @@ import (
 	"github.com/shelffs/shelf/fs/winfs"
 )
 
-func serve(ctx context.Context, path string, core *fs.FS, log *slog.Logger) (server, error) {
-	return winfs.Mount(ctx, path, core, winfs.Options{FoldsCase: !core.KeepsMissing(), Log: log})
+func serve(ctx context.Context, path string, core *fs.FS, _ *slog.Logger) (server, error) {
+	return winfs.Mount(ctx, path, core, winfs.Options{FoldsCase: !core.KeepsMissing()})
 }
