@@ -86,18 +86,17 @@ func TestRecoveryPhrase(t *testing.T) {
 		}
 	}
 	wantKind(t, "phrase of another account", a.CheckPhrase(other), errs.Refused)
-	for name, bad := range map[string]string{
-		"nothing":         "",
-		"a word missing":  strings.Join(words[:23], " "),
-		"a word too many": phrase + " zoo",
-		"a typing error":  strings.Join(append(slices.Clone(words[:23]), "xyzzy"), " "),
+	for name, mistake := range map[string]func(phrase string) string{
+		"nothing":         func(string) string { return "" },
+		"a word missing":  func(p string) string { return p[:strings.LastIndex(p, " ")] },
+		"a word too many": func(p string) string { return p + " zoo" },
+		"a typing error":  func(p string) string { return p[:strings.LastIndex(p, " ")] + " xyzzy" },
 	} {
-		err := a.CheckPhrase(bad)
+		err := a.CheckPhrase(mistake(phrase))
 		wantKind(t, name, err, errs.Invalid)
-		for _, w := range words {
-			if len(w) > 5 && err != nil && strings.Contains(err.Error(), w) {
-				t.Errorf("%s: the error repeats the phrase", name)
-			}
+		// An error that says the same of another phrase repeats no word of this one.
+		if of := a.CheckPhrase(mistake(other)); err != nil && of != nil && err.Error() != of.Error() {
+			t.Errorf("%s: the error depends on the phrase: %v", name, err)
 		}
 	}
 	if words[0] != words[1] { // the checksum finds 255 of 256 of these, the key all
