@@ -2,7 +2,6 @@ package namespace
 
 import (
 	"context"
-	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -200,10 +199,7 @@ func (r *Replica) adopt(from ident.DeviceID, theirs Claims, acks map[ident.Devic
 	r.sealing.Lock()
 	defer r.sealing.Unlock()
 	was := r.Claims()
-	now, err := r.withHeld(was.Join(theirs))
-	if err != nil {
-		return errs.E("namespace.Complete", errs.Other, "", err)
-	}
+	now := was.Join(theirs)
 	r.mu.RLock()
 	ack := Ack{r.line.current(from), theirs}
 	r.mu.RUnlock()
@@ -230,30 +226,6 @@ func (r *Replica) adopt(from ident.DeviceID, theirs Claims, acks map[ident.Devic
 		r.setClaims(now)
 	}
 	return nil
-}
-
-// withHeld adds to c the single records of closed incarnations that are held: whoever holds
-// one claims it (S4), for nobody may be left who can claim all before it.
-func (r *Replica) withHeld(c Claims) (Claims, error) {
-	if len(r.line.newest) == 0 {
-		return c, nil
-	}
-	var held []Dot
-	for num, w := range r.writers {
-		if !r.line.closed(w) {
-			continue
-		}
-		for order := range 3 {
-			if err := r.keys.eachDot(r.cfg.DB, order, uint32(num), w, c.Upto(w)+1, func(d Dot) bool {
-				held = append(held, d)
-				return true
-			}); err != nil {
-				return c, err
-			}
-		}
-	}
-	slices.SortFunc(held, Dot.Compare)
-	return c.Join(Claims{Dots: held}), nil
 }
 
 // believe cuts a peer's claims down to what its frames have shown: no further than each
@@ -284,11 +256,6 @@ func (r *Replica) believe(s *session, c Claims) Claims {
 	for _, d := range c.Vector {
 		if d.Seq = min(d.Seq, bound(d.Writer)); d.Seq > 0 {
 			out.Vector = append(out.Vector, d)
-		}
-	}
-	for _, d := range c.Dots {
-		if d.Seq <= bound(d.Writer) {
-			out.Dots = append(out.Dots, d)
 		}
 	}
 	return out

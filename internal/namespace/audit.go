@@ -93,18 +93,12 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 	default:
 		return nil
 	}
-	last := map[ident.Writer]uint64{}
-	for _, list := range [][]Dot{theirs.Vector, theirs.Dots} {
-		for _, d := range list {
-			last[d.Writer] = max(last[d.Writer], d.Seq)
-		}
-	}
-	for w, n := range last {
-		if slices.Contains(r.apart[peer], w) {
+	for _, d := range theirs.Vector {
+		if slices.Contains(r.apart[peer], d.Writer) {
 			continue
 		}
 		for order := range 3 {
-			a.todo = append(a.todo, span{order: order, writer: w, first: 1, last: n})
+			a.todo = append(a.todo, span{order: order, writer: d.Writer, first: 1, last: d.Seq})
 		}
 	}
 	return a

@@ -51,10 +51,6 @@ func (r *Replica) snapshot(theirs Hello) (*Delta, error) {
 		r.writing.Unlock()
 		return nil, err
 	}
-	if err := r.claimHeld(); err != nil {
-		r.writing.Unlock()
-		return nil, err
-	}
 	snap, err := r.cfg.DB.Snapshot()
 	t := r.reader()
 	t.src, t.caches = snap, nil
@@ -73,21 +69,6 @@ func (r *Replica) snapshot(theirs Hello) (*Delta, error) {
 		end = End{Partly: true}
 	}
 	return &Delta{r: r, snap: snap, t: t, theirs: theirs.Claims, progress: theirs.Progress, beyond: theirs.Beyond, doubt: theirs.Doubt, end: end, page: MaxRecords}, nil
-}
-
-// claimHeld claims what is held of closed incarnations (S4). Needs sealing.
-func (r *Replica) claimHeld() error {
-	now, err := r.withHeld(r.Claims())
-	if err != nil || r.Claims().Covers(now) {
-		return err
-	}
-	b := r.cfg.DB.Batch()
-	_ = b.Set(r.keys.state(stateClaims), EncodeClaims(now))
-	if err := b.Commit(kv.NoSync); err != nil {
-		return err
-	}
-	r.setClaims(now)
-	return nil
 }
 
 // Delta is what one peer lacks, as frames: first the batches that are new to it, then live

@@ -124,11 +124,8 @@ type (
 		Seq    uint64
 		Hash   []byte
 	}
-	claimWire struct {
-		Vector []dotWire `cbor:"1,keyasint"`
-		Dots   []dotWire `cbor:"2,keyasint"`
-	}
-	dotWire struct {
+	claimWire []dotWire
+	dotWire   struct {
 		_      struct{} `cbor:",toarray"`
 		Writer []byte   // device 32, u32be incarnation
 		Seq    uint64
@@ -295,7 +292,7 @@ func ParseEnd(b []byte) (End, error) {
 }
 
 func claimsToWire(c Claims) claimWire {
-	return claimWire{Vector: dotsToWire(c.Vector), Dots: dotsToWire(c.Dots)}
+	return dotsToWire(c.Vector)
 }
 
 func dotsToWire(ds []Dot) (out []dotWire) {
@@ -306,22 +303,11 @@ func dotsToWire(ds []Dot) (out []dotWire) {
 }
 
 func claimsFromWire(w claimWire) (Claims, error) {
-	vector, ok1 := dotsFromWire(w.Vector)
-	dots, ok2 := dotsFromWire(w.Dots)
-	c := Claims{Vector: vector, Dots: dots}
-	if !ok1 || !ok2 || len(vector) > maxWriters || !(merge.Past{Vector: vector}).Valid() || !ascending(dots) {
+	vector, ok := dotsFromWire(w)
+	if !ok || len(vector) > maxWriters || !(merge.Past{Vector: vector}).Valid() {
 		return Claims{}, errs.E("namespace.ParseClaims", errs.Protocol, "claims", nil)
 	}
-	return c, nil
-}
-
-func ascending(ds []Dot) bool {
-	for i := 1; i < len(ds); i++ {
-		if ds[i-1].Compare(ds[i]) >= 0 {
-			return false
-		}
-	}
-	return true
+	return Claims{vector}, nil
 }
 
 func dotsFromWire(ws []dotWire) (out []Dot, ok bool) {

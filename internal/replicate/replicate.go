@@ -32,7 +32,7 @@ import (
 )
 
 // Protocol names the protocol and its version.
-const Protocol = "/shelf/records/1"
+const Protocol = "/shelf/records/2"
 
 // Network opens streams to devices and takes theirs.
 type Network interface {

@@ -6,14 +6,10 @@ import (
 	"github.com/shelffs/shelf/internal/ident"
 )
 
-// Claims say "my state includes the effect of these writes" (S4): of every write of a writer
-// up to a sequence number, and of single writes of closed incarnations beyond it. Both lists
-// are sorted, Vector has one dot per writer. The zero value claims nothing. Claims are
-// values: no method changes its receiver's lists in place.
-type Claims struct {
-	Vector []Dot
-	Dots   []Dot
-}
+// Claims say "my state includes the effect of every write up to here" (S4): Vector is sorted
+// and has one dot for each writer. The zero value claims nothing. Claims are values: no method
+// changes its receiver's list in place.
+type Claims struct{ Vector []Dot }
 
 // Upto returns the sequence number up to which all writes of w are claimed.
 func (c Claims) Upto(w ident.Writer) uint64 {
@@ -24,62 +20,27 @@ func (c Claims) Upto(w ident.Writer) uint64 {
 }
 
 // Has reports whether d is claimed.
-func (c Claims) Has(d Dot) bool {
-	if c.Upto(d.Writer) >= d.Seq {
-		return true
-	}
-	_, ok := slices.BinarySearchFunc(c.Dots, d, Dot.Compare)
-	return ok
-}
+func (c Claims) Has(d Dot) bool { return c.Upto(d.Writer) >= d.Seq }
 
 // Raise returns c with all writes of d.Writer up to d claimed.
 func (c Claims) Raise(d Dot) Claims { return c.Join(Claims{Vector: []Dot{d}}) }
 
 // Join returns what c or o claim.
-func (c Claims) Join(o Claims) Claims {
-	n := Claims{Vector: joinVectors(c.Vector, o.Vector)}
-	for _, list := range [][]Dot{c.Dots, o.Dots} {
-		for _, d := range list {
-			if n.Upto(d.Writer) < d.Seq {
-				n.Dots = append(n.Dots, d)
-			}
-		}
-	}
-	slices.SortFunc(n.Dots, Dot.Compare)
-	n.Dots = slices.Compact(n.Dots)
-	return n
-}
+func (c Claims) Join(o Claims) Claims { return Claims{joinVectors(c.Vector, o.Vector)} }
 
 // Without returns c with nothing claimed of one writer.
 func (c Claims) Without(w ident.Writer) Claims {
-	of := func(d Dot) bool { return d.Writer == w }
-	return Claims{Vector: slices.DeleteFunc(slices.Clone(c.Vector), of), Dots: slices.DeleteFunc(slices.Clone(c.Dots), of)}
+	return Claims{slices.DeleteFunc(slices.Clone(c.Vector), func(d Dot) bool { return d.Writer == w })}
 }
 
 // Covers reports whether everything that o claims is claimed by c.
 func (c Claims) Covers(o Claims) bool {
 	for _, d := range o.Vector {
-		if !c.hasUpto(d) {
-			return false
-		}
-	}
-	for _, d := range o.Dots {
 		if !c.Has(d) {
 			return false
 		}
 	}
 	return true
-}
-
-// hasUpto reports whether all writes of d.Writer up to d are claimed, be it one by one.
-func (c Claims) hasUpto(d Dot) bool {
-	n := c.Upto(d.Writer)
-	for _, x := range c.Dots { // sorted
-		if x.Writer == d.Writer && x.Seq == n+1 {
-			n++
-		}
-	}
-	return n >= d.Seq
 }
 
 func findWriter(v []Dot, w ident.Writer) (int, bool) {

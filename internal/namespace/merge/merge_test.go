@@ -91,8 +91,8 @@ func TestPastValid(t *testing.T) {
 }
 
 func TestClaims(t *testing.T) {
-	c := Claims{Vector: []Dot{dot(1, 5)}, Dots: []Dot{dot(2, 7)}}
-	if !c.Has(dot(1, 5)) || c.Has(dot(1, 6)) || !c.Has(dot(2, 7)) || c.Has(dot(2, 6)) {
+	c := Claims{Vector: []Dot{dot(1, 5)}}
+	if !c.Has(dot(1, 5)) || c.Has(dot(1, 6)) || c.Has(dot(2, 1)) {
 		t.Error("Has")
 	}
 	j := c.Join(Claims{Vector: []Dot{dot(2, 8), dot(3, 1)}})
@@ -334,29 +334,6 @@ func TestWinner(t *testing.T) {
 		node := Node{ID: n, P: c.vs}
 		if got := node.P.Winner(); got.Dot.Seq != c.want {
 			t.Errorf("%d wins, want %d", got.Dot.Seq, c.want)
-		}
-	}
-}
-
-// Single claimed writes are not all writes before them.
-func TestClaimsCover(t *testing.T) {
-	w := ident.Writer{Incarnation: 1}
-	upto := func(n uint64) Claims { return Claims{Vector: []Dot{{w, n}}} }
-	for name, c := range map[string]struct {
-		a, b Claims
-		want bool
-	}{
-		"nothing":          {Claims{}, Claims{}, true},
-		"more":             {upto(3), upto(2), true},
-		"less":             {upto(2), upto(3), false},
-		"a hole":           {Claims{Vector: []Dot{{w, 1}}, Dots: []Dot{{w, 3}}}, upto(3), false},
-		"one by one":       {Claims{Vector: []Dot{{w, 1}}, Dots: []Dot{{w, 2}, {w, 3}}}, upto(3), true},
-		"only single ones": {Claims{Dots: []Dot{{w, 3}}}, upto(3), false},
-		"a single one":     {upto(3), Claims{Dots: []Dot{{w, 3}}}, true},
-		"not that one":     {upto(3), Claims{Dots: []Dot{{w, 4}}}, false},
-	} {
-		if got := c.a.Covers(c.b); got != c.want {
-			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

@@ -69,8 +69,8 @@ func (w *world) newFromBlind() {
 	n := w.add(later)
 	n.start()
 	for range 2 {
-		w.session(n, src, 1+w.dice.n(6), w.dice.n(8), nil)
-		w.session(n, src, 100, -1, nil)
+		w.session(n, src, conn{page: 1 + w.dice.n(6), cut: w.dice.n(8)})
+		w.session(n, src, plain)
 	}
 	n.checkView()
 	w.same(first, n)

@@ -56,8 +56,8 @@ func (w *world) bringAll(d *device) {
 	for range 3 {
 		for _, x := range w.devices {
 			if x.id != d.id {
-				w.session(d, x, 100, -1, nil)
-				w.session(x, d, 100, -1, nil)
+				w.session(d, x, plain)
+				w.session(x, d, plain)
 				x.shown = map[nodeID]*item{} // nobody has watched
 			}
 		}

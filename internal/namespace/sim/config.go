@@ -48,7 +48,7 @@ func Expected() []string {
 	return []string{"merged directories", "cuts", "removed directories shown", "virtual copies", "displaced files", "twins", "hard links", "nameless files",
 		"bad frames refused", "power failures amid an operation", "collections of something",
 		"restored disks", "audits", "audits that dropped something", "copied disks", "devices without keys compared", "lies", "members who joined", "members who left",
-		"power failures before a flush"}
+		"power failures before a flush", "sessions amid another"}
 }
 
 // Missing lists operations and rarities that never occurred.

@@ -61,7 +61,7 @@ func (w *world) heal() {
 		if a.id == b.id {
 			return
 		}
-		if moved, complete := w.session(a, b, 100, -1, nil); moved.frames > 0 || !complete {
+		if moved, complete := w.session(a, b, plain); moved.frames > 0 || !complete {
 			said += fmt.Sprintf("\n%s from %s: %d frames, %d records, complete: %v", deviceName(a.i), deviceName(b.i), moved.frames, moved.records, complete)
 		}
 	}
@@ -94,17 +94,17 @@ func (w *world) newcomer() {
 	n.start()
 	for range 6 + w.dice.n(6) {
 		src := pick(&w.dice, others)
-		w.session(n, src, 1+w.dice.n(6), w.dice.n(8), nil)
+		w.session(n, src, conn{page: 1 + w.dice.n(6), cut: w.dice.n(8)})
 		w.again(n, &Step{Args: []string{"7"}})
 		if w.check {
 			n.checkView()
 		}
 	}
 	for _, src := range others {
-		w.session(n, src, 100, -1, nil)
+		w.session(n, src, plain)
 	}
 	for range 2 { // frames that came late may have held claims back
-		w.session(n, first, 100, -1, nil)
+		w.session(n, first, plain)
 	}
 	n.checkView()
 	w.same(first, n)

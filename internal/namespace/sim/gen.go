@@ -36,6 +36,7 @@ func Run(workload, schedule uint64, cfg Config, stats *Stats) (*Script, *Failure
 // generator draws steps by looking at what the devices show.
 type generator struct {
 	what, when dice
+	amid       dice // of its own: the other histories stay as they were
 	profile
 	at             int64 // milliseconds
 	raw, unnoticed bool
@@ -81,7 +82,8 @@ func (g *generator) begin(cfg Config) *Script {
 	g.raw, g.unnoticed = cfg.Raw, cfg.Unnoticed
 	g.copies, g.lies, g.join = g.when.one(8), g.when.one(6), g.when.one(4)
 	g.talk = 10 + g.when.n(40)
-	leaves := dice(mix(uint64(g.when) ^ 0x3c3c)) // of its own: the other histories stay as they were
+	leaves := dice(mix(uint64(g.when) ^ 0x3c3c)) // as amid
+	g.amid = dice(mix(uint64(g.when) ^ 0xc3c3))
 	g.leaves = leaves.one(6)
 	return s
 }
@@ -238,6 +240,9 @@ func (g *generator) session(w *world, d *device, s *Step) {
 	}
 	if s.Op == "pull" && g.when.one(2) {
 		s.Op = "follow"
+	}
+	if g.amid.one(8) {
+		s.Op, s.Args = "amid", []string{peer, page, strconv.Itoa(g.amid.n(6)), deviceName(pick(&g.amid, w.devices).i), strconv.Itoa(g.amid.n(6) - 1)}
 	}
 }
 

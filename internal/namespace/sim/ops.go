@@ -45,6 +45,7 @@ var operations = map[string]func(*world, *device, *Step){
 	"power":   (*world).power,   // COMMITS KEEP: fails after so many
 	"pull":    (*world).pull,    // FROM PAGE [CUT]
 	"follow":  (*world).follow,  // FROM PAGE [CUT]
+	"amid":    (*world).amid,    // FROM PAGE AT OTHER CUT
 	"garbled": (*world).garbled, // FROM PAGE SEED
 	"again":   (*world).again,   // FRAME
 	"collect": (*world).collect,

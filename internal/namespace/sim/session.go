@@ -22,16 +22,32 @@ const maxFrames = 64
 // traffic is what a session moved.
 type traffic struct{ frames, records int }
 
-// session lets dst pull from src all it lacks, in frames of page records, the link breaking
-// after cut frames (< 0: it holds). Frames that arrived may do so again (again).
-// garble, if not nil, changes a frame on the way. It reports whether the session was complete.
-func (w *world) session(dst, src *device, page, cut int, garble func([]byte) []byte) (moved traffic, complete bool) {
+// conn is how a session goes.
+type conn struct {
+	page   int                 // records in a frame
+	cut    int                 // the link breaks after so many frames; < 0: it holds
+	garble func([]byte) []byte // if not nil, changes a frame on the way
+	amid   func()              // if not nil, happens before each frame, before the end, and before an audit
+}
+
+// plain goes through.
+var plain = conn{page: 100, cut: -1}
+
+func (c *conn) pause() {
+	if c.amid != nil {
+		c.amid()
+	}
+}
+
+// session lets dst pull from src all it lacks. Frames that arrived may do so again (again). It
+// reports whether the session was complete.
+func (w *world) session(dst, src *device, c conn) (moved traffic, complete bool) {
 	delete(dst.streams, src)
 	dst.frames = slices.DeleteFunc(dst.frames, func(f frame) bool { return f.from == src.id }) // none of another stream comes any more
 	if !w.greet(dst, src) {
 		return moved, false
 	}
-	return w.delta(newStream(dst, src), dst.names.Hello(src.id), page, cut, garble)
+	return w.delta(newStream(dst, src), dst.names.Hello(src.id), c)
 }
 
 // stream is a session that goes on, as between devices that stay connected: the source takes for
@@ -60,20 +76,20 @@ func (s *stream) flows() bool {
 }
 
 // goOn is a session that goes on where the last one ended, without another greeting, if it can.
-func (w *world) goOn(dst, src *device, page, cut int, garble func([]byte) []byte) (moved traffic, complete bool) {
+func (w *world) goOn(dst, src *device, c conn) (moved traffic, complete bool) {
 	s := dst.streams[src]
 	if !s.flows() {
-		return w.session(dst, src, page, cut, garble)
+		return w.session(dst, src, c)
 	}
 	if s.theirs.Covers(src.names.Claims()) {
 		return moved, true
 	}
 	w.stats.Met["sessions that went on"]++
-	return w.delta(s, namespace.Hello{Claims: s.theirs}, page, cut, garble)
+	return w.delta(s, namespace.Hello{Claims: s.theirs}, c)
 }
 
 // delta is what one side sends to the other, which has said where it stands.
-func (w *world) delta(s *stream, theirs namespace.Hello, page, cut int, garble func([]byte) []byte) (moved traffic, complete bool) {
+func (w *world) delta(s *stream, theirs namespace.Hello, c conn) (moved traffic, complete bool) {
 	dst, src, refused := s.dst, s.src, false
 	dst.seen = nil
 	delete(dst.streams, src) // until it is complete
@@ -88,9 +104,12 @@ func (w *world) delta(s *stream, theirs namespace.Hello, page, cut int, garble f
 	src.ok(err)
 	defer d.Close()
 	src.durable()
-	d.Page(page)
+	d.Page(c.page)
 	size := 0
 	for i := 0; ; i++ {
+		if c.pause(); dst.names != s.began[0].names {
+			return moved, false
+		}
 		f, err := d.Next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -98,11 +117,11 @@ func (w *world) delta(s *stream, theirs namespace.Hello, page, cut int, garble f
 		src.ok(err)
 		w.sends(src, f)
 		size += len(f)
-		if cut >= 0 && i >= cut {
+		if c.cut >= 0 && i >= c.cut {
 			return moved, false
 		}
-		if garble != nil {
-			f = garble(f)
+		if c.garble != nil {
+			f = c.garble(f)
 		}
 		moved.frames++
 		err = dst.names.Apply(ctx, src.id, f)
@@ -112,7 +131,7 @@ func (w *world) delta(s *stream, theirs namespace.Hello, page, cut int, garble f
 		case errs.Is(err, errs.Stale): // whose log is in doubt does not listen to everybody
 			return moved, false
 		case errs.Is(err, errs.Corrupt) || errs.Is(err, errs.Protocol):
-			if garble == nil && !w.foul() { // a second log of a device is refused as well
+			if c.garble == nil && !w.foul() { // a second log of a device is refused as well
 				dst.ok(err)
 			}
 			w.stats.Met["bad frames refused"]++
@@ -129,7 +148,7 @@ func (w *world) delta(s *stream, theirs namespace.Hello, page, cut int, garble f
 	if most := 512 + 1024*w.missing(theirs.Claims); size > most && !w.restored {
 		w.fail("traffic follows the changes", "%d bytes, want at most %d", size, most)
 	}
-	if cut >= 0 || garble != nil {
+	if c.cut >= 0 || c.garble != nil {
 		return moved, false
 	}
 	end := d.End()
@@ -149,6 +168,9 @@ func (w *world) delta(s *stream, theirs namespace.Hello, page, cut int, garble f
 		} else {
 			src.ok(err)
 		}
+	}
+	if c.pause(); dst.names != s.began[0].names {
+		return moved, false
 	}
 	complete = w.audit(dst, src, d, &moved)
 	s.theirs = theirs.Claims.Join(end.Claims)
@@ -247,30 +269,47 @@ func (w *world) alike(a, b *device) {
 }
 
 // pull is a session as a step.
-func (w *world) pull(dst *device, s *Step) { w.link(dst, s, w.session, nil) }
+func (w *world) pull(dst *device, s *Step) { w.link(dst, s, w.session, conn{}) }
 
 // follow is pull on a stream that is there still, if it is.
-func (w *world) follow(dst *device, s *Step) { w.link(dst, s, w.goOn, nil) }
+func (w *world) follow(dst *device, s *Step) { w.link(dst, s, w.goOn, conn{}) }
 
-type sessionFunc = func(dst, src *device, page, cut int, garble func([]byte) []byte) (traffic, bool)
+// amid is pull while another session begins, and perhaps ends: devices talk with several at once.
+func (w *world) amid(dst *device, s *Step) {
+	at, other := s.num(2), w.peer(s.arg(3))
+	if other == nil || other.id == dst.id || other.i == s.Dev || s.arg(3) == s.arg(0) {
+		return
+	}
+	pull := *s
+	pull.Args = s.Args[:2]
+	w.link(dst, &pull, w.session, conn{amid: func() {
+		if at == 0 {
+			w.stats.Met["sessions amid another"]++
+			w.session(dst, other, conn{page: 100, cut: s.num(4)})
+		}
+		at--
+	}})
+}
 
-func (w *world) link(dst *device, s *Step, session sessionFunc, garble func([]byte) []byte) {
+type sessionFunc = func(dst, src *device, c conn) (traffic, bool)
+
+func (w *world) link(dst *device, s *Step, session sessionFunc, c conn) {
 	src := w.peer(s.arg(0))
 	if src == nil || src.id == dst.id {
 		return
 	}
-	page, cut := s.num(1), -1
+	c.page, c.cut = s.num(1), -1
 	if len(s.Args) > 2 {
-		cut = s.num(2)
+		c.cut = s.num(2)
 	}
 	if !w.check {
-		_, complete := session(dst, src, page, cut, garble)
+		_, complete := session(dst, src, c)
 		w.stats.session(complete)
 		return
 	}
 	before, names := dst.view(), dst.names
 	watcher := dst.names.Watch()
-	_, complete := session(dst, src, page, cut, garble)
+	_, complete := session(dst, src, c)
 	w.stats.session(complete)
 	if dst.names != names {
 		return
@@ -296,7 +335,7 @@ func (w *world) garbled(dst *device, s *Step) {
 	dice := dice(s.num(2))
 	bad := *s
 	bad.Args = s.Args[:2]
-	w.link(dst, &bad, w.session, func(f []byte) []byte { return garble(&dice, f) })
+	w.link(dst, &bad, w.session, conn{garble: func(f []byte) []byte { return garble(&dice, f) }})
 }
 
 // garble changes a copy of a frame in one way.
