@@ -28,6 +28,7 @@ var rules = map[string]rule{
 	"internal/logfold":                   {"log lines that would repeat", ""},
 	"internal/ident":                     {"ids, key pairs, signatures", "internal/errs"},
 	"internal/kdf":                       {"derivation labels", ""},
+	"internal/gc":                        {"how often garbage is collected", ""},
 	"internal/wire":                      {"frames and CBOR common to all protocols", "internal/errs"},
 	"internal/keystore":                  {"the home's master key", "internal/errs internal/kdf"},
 	"internal/config":                    {"the home's layout and settings", "fs/alias internal/errs"},

@@ -18,6 +18,7 @@ import (
 	"github.com/shelffs/shelf/internal/control"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/gc"
 	"github.com/shelffs/shelf/mounthelper"
 	"github.com/shelffs/shelf/mounthelper/probe"
 )
@@ -44,6 +45,7 @@ var _ control.Daemon = (*daemon)(nil)
 func Run(ctx context.Context, s config.Start, log *slog.Logger, emit func(controlapi.StartEvent)) error {
 	stdlog.SetOutput(slog.NewLogLogger(log.Handler(), slog.LevelDebug).Writer()) // a library of libp2p's talks there
 	stdlog.SetFlags(0)
+	gc.Tune()
 	return run(ctx, s, log, emit, libp2p{})
 }
 

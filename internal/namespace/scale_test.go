@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/shelffs/shelf/internal/gc"
 )
 
 // BenchmarkScale shows how time and space grow with the number of files in a share:
@@ -33,6 +35,7 @@ import (
 // The limits, for a million files: s/first-sync 60, MiB-peak 400, rest-B/file 300, ms/open 1000,
 // ms/1000-changes 1000, ms/rename 100 (of 100,000), merged/cpu-s 100,000.
 func BenchmarkScale(b *testing.B) {
+	gc.Tune() // as a daemon does
 	for _, n := range []int{10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {
