@@ -242,7 +242,7 @@ func (g *generator) session(w *world, d *device, s *Step) {
 		s.Op = "follow"
 	}
 	if g.amid.one(8) {
-		s.Op, s.Args = "amid", []string{peer, page, strconv.Itoa(g.amid.n(6)), deviceName(pick(&g.amid, w.devices).i), strconv.Itoa(g.amid.n(6) - 1)}
+		s.Op, s.Args = "amid", []string{peer, page, strconv.Itoa(g.amid.n(4)), deviceName(pick(&g.amid, w.devices).i), strconv.Itoa(g.amid.n(6) - 1)}
 	}
 }
 
