@@ -51,6 +51,7 @@ func (fs *FS) apply(c *namespace.Change) {
 	case namespace.Overflow:
 		fs.forgetAll()
 	}
+	fs.announce(c)
 }
 
 // refresh shows the new bytes of a file that is open here without changes of its own, and of one

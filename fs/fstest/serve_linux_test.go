@@ -17,6 +17,7 @@ import (
 	"github.com/shelffs/shelf/fs"
 	"github.com/shelffs/shelf/fs/alias"
 	"github.com/shelffs/shelf/fs/fusefs"
+	"github.com/shelffs/shelf/fs/herald"
 	"github.com/shelffs/shelf/internal/namespace"
 	"github.com/shelffs/shelf/mounthelper"
 )
@@ -28,6 +29,7 @@ const (
 	serveEnv   = "SHELF_FSTEST_SERVE"
 	rulesEnv   = "SHELF_FSTEST_NAMES"
 	adapterEnv = "SHELF_FSTEST_ADAPTER"
+	heraldEnv  = "SHELF_FSTEST_HERALD"
 )
 
 // mount mounts a filesystem by the adapter that the environment names.
@@ -35,7 +37,15 @@ func mount(ctx context.Context, dir string, core *fs.FS) (unmounter, error) {
 	if os.Getenv(adapterEnv) == "cgofuse" {
 		return mountVolume(ctx, dir, core)
 	}
-	return fusefs.Mount(ctx, dir, core, fusefs.Options{})
+	return fusefs.Mount(ctx, dir, core, fusefs.Options{Helper: helper})
+}
+
+// helper is this test binary as the helper of package herald.
+func helper() *exec.Cmd {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = []string{heraldEnv + "=1"}
+	cmd.Stderr = os.Stderr
+	return cmd
 }
 
 type unmounter interface {
@@ -43,6 +53,12 @@ type unmounter interface {
 }
 
 func TestMain(m *testing.M) {
+	if os.Getenv(heraldEnv) != "" {
+		if err := herald.Help(os.Stdin, os.Stdout); err != nil {
+			panic(err)
+		}
+		return
+	}
 	if dir := os.Getenv(serveEnv); dir != "" {
 		if p := os.Getenv(serveEnv + "_PROFILE"); p != "" {
 			f, err := os.Create(p)

@@ -18,6 +18,9 @@ func (r *raw) GetAttr(cancel <-chan struct{}, in *fuse.GetAttrIn, out *fuse.Attr
 }
 
 func (r *raw) SetAttr(cancel <-chan struct{}, in *fuse.SetAttrIn, out *fuse.AttrOut) fuse.Status {
+	if r.echo.from(&in.InHeader) != nil {
+		return r.GetAttr(cancel, &fuse.GetAttrIn{InHeader: in.InHeader}, out)
+	}
 	c := fs.AttrChange{ClearSetID: in.Valid&fuse.FATTR_KILL_SUIDGID != 0}
 	if v, ok := in.GetMode(); ok {
 		c.Mode = &v

@@ -9,6 +9,7 @@ import (
 
 	"github.com/shelffs/shelf/fs"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
 )
 
 func openFlags(flags uint32) fs.OpenFlags {
@@ -52,11 +53,28 @@ func (r *raw) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) f
 func (r *raw) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out *fuse.CreateOut) fuse.Status {
 	fl := openFlags(in.Flags)
 	fl.Read = true
+	if r.echo.of(&in.InHeader, name, fs.Appeared) {
+		return r.createEcho(cancel, in, name, fl, out)
+	}
 	a, h, err := r.core.Create(request{cancel}, caller(&in.InHeader), fs.Ino(in.NodeId), name, in.Mode&0o7777, fl, in.Flags&syscall.O_EXCL != 0)
 	if err != nil {
 		return status(err)
 	}
 	r.setEntry(&out.EntryOut, &a)
+	r.setOpen(&out.OpenOut, h)
+	return fuse.OK
+}
+
+// createEcho is Create for the helper of the herald: what it creates is there.
+func (r *raw) createEcho(cancel <-chan struct{}, in *fuse.CreateIn, name string, fl fs.OpenFlags, out *fuse.CreateOut) fuse.Status {
+	if err := r.appeared(cancel, &in.InHeader, name, namespace.File, &out.EntryOut); err != nil {
+		return status(err)
+	}
+	h, err := r.core.Open(request{cancel}, fs.Ino(out.NodeId), fl)
+	if err != nil {
+		r.core.Forget(fs.Ino(out.NodeId), 1)
+		return status(err)
+	}
 	r.setOpen(&out.OpenOut, h)
 	return fuse.OK
 }
@@ -120,6 +138,9 @@ func (r *raw) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
 }
 
 func (r *raw) Fallocate(cancel <-chan struct{}, in *fuse.FallocateIn) fuse.Status {
+	if r.echo.from(&in.InHeader) != nil {
+		return fuse.OK
+	}
 	h, ok := r.files.Get(in.Fh)
 	if !ok {
 		return status(badHandle())

@@ -12,9 +12,18 @@ import (
 )
 
 // kernel is the fs.Invalidator of a mount.
-type kernel struct{ srv *fuse.Server }
+type kernel struct {
+	srv  *fuse.Server
+	echo *echo
+}
 
-var _ fs.Invalidator = kernel{}
+var (
+	_ fs.Invalidator = kernel{}
+	_ fs.Herald      = kernel{}
+)
+
+func (k kernel) Watching() bool     { return k.echo.watching() }
+func (k kernel) Herald(ev fs.Event) { k.echo.tell(ev) }
 
 func (k kernel) Inode(i fs.Ino, data bool) error {
 	off := int64(-1) // attributes only

@@ -18,6 +18,7 @@ import (
 	"log"
 	"log/slog"
 	"os"
+	"os/exec"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -34,6 +35,10 @@ type Options struct {
 	ReadOnly   bool
 	Debug      bool // every request goes to Log, names included
 	Log        *slog.Logger
+
+	// Helper makes the command of the helper of package herald. Nil: programs that watch hear
+	// nothing of what other devices change.
+	Helper func() *exec.Cmd
 
 	// How long the kernel keeps what it was told, unless it is told to forget. Zero: an
 	// hour for what exists, a minute for what does not.
@@ -70,6 +75,7 @@ func Mount(ctx context.Context, dir string, core *fs.FS, o Options) (*Server, er
 	def(&o.Positive, time.Hour)
 	def(&o.Negative, time.Minute)
 	r := newRaw(core, o)
+	r.echo = newEcho(core, dir, o.Helper, o.Log)
 	srv, err := attach(ctx, r, dir, mountOptions(o))
 	if err != nil {
 		kind := errs.Other
@@ -79,11 +85,12 @@ func Mount(ctx context.Context, dir string, core *fs.FS, o Options) (*Server, er
 		return nil, errs.E(op, kind, dir, err)
 	}
 	s := &Server{dir: dir, raw: r, srv: srv, core: core, done: make(chan struct{})}
-	core.SetInvalidator(kernel{srv})
+	core.SetInvalidator(kernel{srv, r.echo})
 	go func() {
 		defer close(s.done)
 		srv.Serve()
 		core.SetInvalidator(nil)
+		r.echo.stop()
 		r.closeAll()
 	}()
 	if err := srv.WaitMount(); err != nil {
@@ -155,7 +162,7 @@ func (s *Server) Unmount(ctx context.Context, lazy bool) error {
 		return nil
 	default:
 	}
-	if err := mounthelper.Unmount(ctx, s.dir, lazy); err != nil {
+	if err := s.raw.echo.quiet(func() error { return mounthelper.Unmount(ctx, s.dir, lazy) }); err != nil {
 		return err
 	}
 	var patience <-chan time.Time

@@ -11,6 +11,9 @@ import (
 )
 
 func (r *raw) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
+	if r.lookupEcho(h, name, out) {
+		return fuse.OK
+	}
 	a, err := r.core.Lookup(request{cancel}, fs.Ino(h.NodeId), name)
 	if errs.Is(err, errs.NotExist) && len(name) <= namespace.MaxName && r.core.KeepsMissing() {
 		out.NodeId = 0 // remembered not to exist
@@ -27,6 +30,9 @@ func (r *raw) Lookup(cancel <-chan struct{}, h *fuse.InHeader, name string, out 
 func (r *raw) Forget(node, count uint64) { r.core.Forget(fs.Ino(node), count) }
 
 func (r *raw) mknod(cancel <-chan struct{}, h *fuse.InHeader, name string, s namespace.Spec, out *fuse.EntryOut) fuse.Status {
+	if r.echo.of(h, name, fs.Appeared) {
+		return status(r.appeared(cancel, h, name, s.Kind, out))
+	}
 	a, err := r.core.Mknod(request{cancel}, caller(h), fs.Ino(h.NodeId), name, s)
 	if err != nil {
 		return status(err)
@@ -66,10 +72,16 @@ func (r *raw) Link(cancel <-chan struct{}, in *fuse.LinkIn, name string, out *fu
 }
 
 func (r *raw) Unlink(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.Status {
+	if r.echo.of(h, name, fs.Vanished) {
+		return r.vanished(cancel, h, name)
+	}
 	return status(r.core.Unlink(request{cancel}, fs.Ino(h.NodeId), name))
 }
 
 func (r *raw) Rmdir(cancel <-chan struct{}, h *fuse.InHeader, name string) fuse.Status {
+	if r.echo.of(h, name, fs.Vanished) {
+		return r.vanished(cancel, h, name)
+	}
 	return status(r.core.Rmdir(request{cancel}, fs.Ino(h.NodeId), name))
 }
 

@@ -20,6 +20,7 @@ type raw struct {
 	opts               Options
 	files              handles.Table[*fs.Handle]
 	dirs               handles.Table[*fs.Dir]
+	echo               *echo // nil: programs that watch hear nothing of other devices
 }
 
 func newRaw(core *fs.FS, o Options) *raw {

@@ -63,7 +63,7 @@ shelf join  on the next. To see it work on this machine alone:  shelf demo`,
 	add(groupLook, a.statusCmd(), a.lsCmd(), a.devicesCmd(), a.whyCmd(), a.conflictsCmd(), a.resolveCmd(), a.quarantineCmd())
 	add(groupBack, a.versionsCmd(), a.restoreCmd(), a.undoCmd())
 	add(groupAround, a.demoCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd())
-	root.AddCommand(a.daemonCmd())
+	root.AddCommand(a.daemonCmd(), a.heraldCmd())
 	return root
 }
 

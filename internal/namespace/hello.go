@@ -307,7 +307,7 @@ func claimsFromWire(w claimWire) (Claims, error) {
 	if !ok || len(vector) > maxWriters || !(merge.Past{Vector: vector}).Valid() {
 		return Claims{}, errs.E("namespace.ParseClaims", errs.Protocol, "claims", nil)
 	}
-	return Claims{vector}, nil
+	return Claims{Vector: vector}, nil
 }
 
 func dotsFromWire(ws []dotWire) (out []Dot, ok bool) {
