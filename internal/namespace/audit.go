@@ -31,6 +31,7 @@ type Audit struct {
 	asked  []span
 	partly bool  // some logs cannot be compared: the two sides have different ones
 	lacks  []Dot // held here, not there
+	places []Dot // … and placements
 	misses []Dot // held there, not here
 }
 
@@ -182,8 +183,12 @@ func (a *Audit) split(s span, most uint64) {
 
 func (a *Audit) compare(s span, mine, theirs []uint64) {
 	for _, seq := range mine {
-		if !slices.Contains(theirs, seq) {
-			a.lacks = append(a.lacks, Dot{Writer: s.writer, Seq: seq})
+		switch d := (Dot{Writer: s.writer, Seq: seq}); {
+		case slices.Contains(theirs, seq):
+		case s.order == 0:
+			a.places = append(a.places, d)
+		default:
+			a.lacks = append(a.lacks, d)
 		}
 	}
 	for _, seq := range theirs {
@@ -213,13 +218,15 @@ func (a *Audit) End() (int, error) {
 	r := a.r
 	n := len(a.Wanted())
 	if a.kind == Restored {
-		n = len(a.lacks)
-		for len(a.lacks) > 0 {
-			k := min(len(a.lacks), applyStep)
-			if err := r.drop(op, a.lacks[:k]); err != nil {
-				return 0, err
-			}
-			a.lacks = a.lacks[k:]
+		n = len(a.lacks) + len(a.places)
+		if err := r.drop(op, a.lacks); err != nil {
+			return 0, err
+		}
+		if err := r.repeatLost(op, a.places); err != nil {
+			return 0, err
+		}
+		if err := r.drop(op, a.places); err != nil {
+			return 0, err
 		}
 	}
 	r.sealing.Lock()
@@ -227,7 +234,7 @@ func (a *Audit) End() (int, error) {
 	if a.kind == Damaged {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if n+len(a.lacks) == 0 {
+		if n+len(a.lacks)+len(a.places) == 0 {
 			delete(r.differs, a.peer)
 		} else if r.differs[a.peer]++; n > 0 {
 			r.news.Add(1) // the next hello tells whether it helped
@@ -258,13 +265,40 @@ func (a *Audit) End() (int, error) {
 
 // drop removes versions that are known to be dead.
 func (r *Replica) drop(op string, dots []Dot) error {
-	return r.transact(op, func(t *tx) error {
-		t.remote = true
-		for _, d := range dots {
-			t.drop(d)
+	for step := range slices.Chunk(dots, applyStep) {
+		if err := r.transact(op, func(t *tx) error {
+			t.remote = true
+			for _, d := range step {
+				t.drop(d)
+			}
+			return nil
+		}); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// repeatLost says again where what lives lies, where that was collected elsewhere: one of two copies
+// of this disk, or it itself before it was put back, had acknowledged a removal of which who wrote did
+// not know. After this device has dropped nearly all that the peer lacks, and before it drops these.
+func (r *Replica) repeatLost(op string, places []Dot) error {
+	if r.blind() || !r.cfg.Writes(r.cfg.Self) {
 		return nil
-	})
+	}
+	for step := range slices.Chunk(places, applyStep) {
+		if err := r.update(op, func(t *tx) error {
+			for _, d := range step {
+				if id, ok := t.registerOf(d); ok && t.node(id.node).Alive() && t.node(id.node).P.Winner().Dot == d {
+					t.repeat(id.node)
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 type sum128 = [16]byte
