@@ -36,14 +36,15 @@ func main() {
 	rounds := flag.Int("rounds", 5, "how often each pair is taken")
 	dir := flag.String("dir", "", "folder for everything (default: a temporary one on the disk of $TMPDIR)")
 	only := flag.String("only", "", "measure only the rows whose name contains this")
+	beside := flag.Bool("neighbours", false, "instead: the mount beside the local disk, gocryptfs and rclone")
 	flag.Parse()
-	if err := run(*dir, sizes{mib: *size, files: *files, entries: *entries, rounds: *rounds}, *only); err != nil {
+	if err := run(*dir, sizes{mib: *size, files: *files, entries: *entries, rounds: *rounds}, *only, *beside); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string, n sizes, only string) error {
+func run(dir string, n sizes, only string, beside bool) error {
 	if dir == "" {
 		d, err := os.MkdirTemp("", "shelf-bench-")
 		if err != nil {
@@ -57,6 +58,9 @@ func run(dir string, n sizes, only string) error {
 		return err
 	}
 	defer s.close()
+	if beside {
+		return neighbours(s, only)
+	}
 	var rows []row
 	for _, m := range measurements {
 		if only != "" && !strings.Contains(m.name, only) {
