@@ -271,6 +271,68 @@ func TestCrashKeepsAPrefix(t *testing.T) {
 	}
 }
 
+// The power is cut before each sync of a store's first steps, also on a disk that keeps the names in
+// a directory in no order: the store opens, with what was durable.
+func TestCrashAmidOpening(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	mem := vfs.NewCrashableMem()
+	for round := range 3 {
+		at := &syncFS{FS: mem, before: func() {
+			for range 4 {
+				clone := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+				db, err := Open("db", testMaster, Options{FS: clone, Ballast: -1})
+				if err != nil {
+					t.Errorf("round %d: %v", round, err)
+					return
+				}
+				if _, err := db.Get(db.Key('a')); round > 0 && err != nil {
+					t.Errorf("round %d: what was durable: %v", round, err)
+				}
+				_ = db.Close()
+			}
+		}}
+		db := openOn(t, at, Options{Ballast: -1})
+		set(t, db, db.Key('a'), fmt.Sprint(round))
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// syncFS calls before ahead of each sync, one at a time.
+type syncFS struct {
+	vfs.FS
+	mu     sync.Mutex
+	before func()
+}
+
+type syncFile struct {
+	vfs.File
+	fs *syncFS
+}
+
+func (fs *syncFS) file(f vfs.File, err error) (vfs.File, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &syncFile{f, fs}, nil
+}
+
+func (fs *syncFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return fs.file(fs.FS.Create(name, c))
+}
+
+func (fs *syncFS) OpenDir(name string) (vfs.File, error) { return fs.file(fs.FS.OpenDir(name)) }
+
+func (f *syncFile) Sync() error {
+	f.fs.mu.Lock()
+	f.fs.before()
+	f.fs.mu.Unlock()
+	return f.File.Sync()
+}
+
+func (f *syncFile) SyncData() error { return f.Sync() }
+
 func TestOpenRefusals(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := Open(filepath.Join(dir, "none"), testMaster, Options{ReadOnly: true}); !errs.Is(err, errs.NotExist) {

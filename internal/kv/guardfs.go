@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 
@@ -84,7 +85,27 @@ func (fs guardFS) create(name string, cat vfs.DiskWriteCategory, op func() (vfs.
 }
 
 func (fs guardFS) Create(name string, cat vfs.DiskWriteCategory) (vfs.File, error) {
-	return fs.create(name, cat, func() (vfs.File, error) { return fs.FS.Create(name, cat) })
+	return fs.create(name, cat, func() (vfs.File, error) {
+		if err := fs.beforeMarker(name); err != nil {
+			return nil, err
+		}
+		return fs.FS.Create(name, cat)
+	})
+}
+
+// beforeMarker makes the names in the directory durable before a marker comes or goes. A marker's
+// name says which manifest counts. Pebble takes for granted that a disk keeps names in the order
+// in which they were made, which only those with a journal do: elsewhere a power cut could leave
+// the marker without its manifest, or neither the old marker nor the new one.
+func (fs guardFS) beforeMarker(name string) error {
+	if !strings.HasPrefix(fs.FS.PathBase(name), "marker.") {
+		return nil
+	}
+	d, err := fs.FS.OpenDir(fs.FS.PathDir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func (fs guardFS) OpenReadWrite(name string, cat vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
@@ -112,6 +133,9 @@ func (fs guardFS) Rename(oldname, newname string) error {
 func (fs guardFS) Remove(name string) error {
 	if fs.g.failure() != nil {
 		return nil
+	}
+	if err := fs.beforeMarker(name); err != nil {
+		return err
 	}
 	return fs.FS.Remove(name)
 }
