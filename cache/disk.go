@@ -11,6 +11,7 @@ import (
 
 // disk is where segments live; tests give one that fills up or loses what was not synced.
 type disk interface {
+	Mkdir() error // makes the folder, and its name durable
 	Create(no uint32) (segFile, error)
 	Open(no uint32) (segFile, error)
 	Remove(no uint32) error
@@ -25,7 +26,6 @@ type segFile interface {
 	io.Closer
 	Datasync() error
 	Punch(off, n int64) error // gives a range back to the disk; errPunch: can't here
-	Truncate(size int64) error
 }
 
 type segInfo struct {
@@ -39,9 +39,28 @@ type errPunch struct{}
 
 func (errPunch) Error() string { return "holes are not supported" }
 
+// segName is the name of a segment's file, and segNo its number; ok is false for other names.
+func segName(no uint32) string { return fmt.Sprintf("%08x.seg", no) }
+
+func segNo(name string) (no uint32, ok bool) {
+	n, err := fmt.Sscanf(name, "%08x.seg", &no)
+	return no, n == 1 && err == nil && name == segName(no)
+}
+
 type osDisk struct{ dir string }
 
-func (d osDisk) name(no uint32) string { return filepath.Join(d.dir, fmt.Sprintf("%08x.seg", no)) }
+func (d osDisk) name(no uint32) string { return filepath.Join(d.dir, segName(no)) }
+
+func (d osDisk) Mkdir() error {
+	if _, err := os.Stat(d.dir); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(d.dir, 0o700); err != nil {
+		return err
+	}
+	home := filepath.Dir(d.dir)
+	return errors.Join(syncDir(home), syncDir(filepath.Dir(home)))
+}
 
 func (d osDisk) Create(no uint32) (segFile, error) {
 	f, err := os.OpenFile(d.name(no), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -73,8 +92,8 @@ func (d osDisk) List() ([]segInfo, error) {
 	}
 	var out []segInfo
 	for _, e := range names {
-		var no uint32
-		if n, err := fmt.Sscanf(e.Name(), "%08x.seg", &no); n != 1 || err != nil || e.Name() != filepath.Base(d.name(no)) {
+		no, ok := segNo(e.Name())
+		if !ok {
 			continue
 		}
 		st, err := e.Info()

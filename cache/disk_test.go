@@ -31,6 +31,8 @@ type memFile struct {
 	inDir        bool // its name is durable
 }
 
+func (d *memDisk) Mkdir() error { return nil }
+
 func newMemDisk() *memDisk { return &memDisk{files: map[uint32]*memFile{}, room: -1} }
 
 func (d *memDisk) Create(no uint32) (segFile, error) {
@@ -157,8 +159,7 @@ func (f *memFile) Punch(off, n int64) error {
 	return nil
 }
 
-func (f *memFile) Truncate(int64) error { return nil }
-func (f *memFile) Close() error         { return nil }
+func (f *memFile) Close() error { return nil }
 
 func openMem(t *testing.T, dir string, d *memDisk, fs vfs.FS, o Options) *Store {
 	t.Helper()

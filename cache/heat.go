@@ -18,6 +18,7 @@ type heat struct {
 	gone    bits // 2^23 bits
 	evicted atomic.Int64
 	changed atomic.Bool
+	file    string // where it is kept; empty: nowhere
 }
 
 type bits []atomic.Uint32
@@ -72,10 +73,10 @@ func (h *heat) forgot(d blocks.Digest) bool { return h.gone.take(d) }
 // The file: the bits of used, then gone, then the SHA-256 of both. It is a hint: what can't be
 // read is taken as cold.
 
-func (h *heat) name(dir string) string { return filepath.Join(dir, "heat") }
-
+// load reads the file, and has it kept.
 func (h *heat) load(dir string) {
-	data, err := os.ReadFile(h.name(dir))
+	h.file = filepath.Join(dir, "heat")
+	data, err := os.ReadFile(h.file)
 	if want := 4*(len(h.used)+len(h.gone)) + sha256.Size; err != nil || len(data) != want {
 		return
 	}
@@ -91,8 +92,8 @@ func (h *heat) load(dir string) {
 	}
 }
 
-func (h *heat) save(dir string) error {
-	if !h.changed.Swap(false) {
+func (h *heat) save() error {
+	if h.file == "" || !h.changed.Swap(false) {
 		return nil
 	}
 	data := make([]byte, 0, 4*(len(h.used)+len(h.gone))+sha256.Size)
@@ -102,10 +103,10 @@ func (h *heat) save(dir string) error {
 		}
 	}
 	sum := sha256.Sum256(data)
-	tmp := h.name(dir) + ".new"
+	tmp := h.file + ".new"
 	if err := os.WriteFile(tmp, append(data, sum[:]...), 0o600); err != nil {
 		_ = os.Remove(tmp)
 		return err
 	}
-	return os.Rename(tmp, h.name(dir))
+	return os.Rename(tmp, h.file)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -24,6 +23,7 @@ type Options struct {
 	TrustDisk  bool                             // reads leave out SHA-256, since who opens the block notices damage: see Damaged
 	OnCorrupt  func(d blocks.Digest, was Class) // a copy failed its check and was dropped; must not call the store, nor wait
 	Logger     *slog.Logger                     // nil: silent
+	FS         kv.FS                            // the disk below; nil: the machine's
 	fault      faults                           // tests
 }
 
@@ -38,7 +38,6 @@ type faults struct {
 // Store is an open cache. All methods may be called by any number of goroutines.
 type Store struct {
 	o    Options
-	dir  string
 	log  *slog.Logger
 	db   *kv.DB
 	segs *segments
@@ -77,7 +76,7 @@ type Store struct {
 func Open(dir string, master [32]byte, o Options) (*Store, error) {
 	const op = "cache.Open"
 	o.setDefaults(dir)
-	if err := mkdirs(dir); err != nil {
+	if err := o.fault.disk.Mkdir(); err != nil {
 		return nil, errs.FromOS(op, "", err)
 	}
 	ko := o.fault.db
@@ -87,29 +86,19 @@ func Open(dir string, master [32]byte, o Options) (*Store, error) {
 		return nil, errs.E(op, errs.Other, "index", err)
 	}
 	s := &Store{
-		o: o, dir: dir, log: o.Logger, db: db, limit: o.Limit,
+		o: o, log: o.Logger, db: db, limit: o.Limit,
 		segs: newSegments(o.fault.disk, o.fault.segment), heat: newHeat(), segSums: map[uint32]segSum{}, reports: logfold.New[Class](logfold.Every, nil),
 		evicting: make(chan struct{}, 1), closing: make(chan struct{}), poke: make(chan struct{}, 1),
 	}
-	s.heat.load(dir)
+	if o.FS == nil {
+		s.heat.load(dir)
+	}
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(errs.E(op, errs.Other, "", err), db.Close())
 	}
 	s.bg.Go(s.background)
 	s.wake()
 	return s, nil
-}
-
-// mkdirs makes the folders, and their names durable.
-func mkdirs(dir string) error {
-	segments := filepath.Join(dir, "segments")
-	if _, err := os.Stat(segments); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(segments, 0o700); err != nil {
-		return err
-	}
-	return errors.Join(syncDir(dir), syncDir(filepath.Dir(dir)))
 }
 
 func (o *Options) setDefaults(dir string) {
@@ -124,6 +113,9 @@ func (o *Options) setDefaults(dir string) {
 	}
 	if o.fault.segment == 0 {
 		o.fault.segment = segmentSize
+	}
+	if o.FS != nil {
+		o.fault.disk, o.fault.db.FS = fsDisk{o.FS, o.FS.PathJoin(dir, "segments")}, o.FS
 	}
 	if o.fault.disk == nil {
 		o.fault.disk = osDisk{filepath.Join(dir, "segments")}
@@ -140,7 +132,7 @@ func (s *Store) Close() error {
 	s.reports.Rest(func(c Class, n int) { s.log.Warn(droppedText, "class", c.String(), "blocks", n) })
 	err := s.group.do(context.Background(), s.syncAll)
 	s.reclaim()
-	if e := s.heat.save(s.dir); e != nil {
+	if e := s.heat.save(); e != nil {
 		s.log.Warn("cache: heat not saved", "err", e)
 	}
 	if e := s.db.Close(); err == nil {

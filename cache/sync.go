@@ -215,7 +215,7 @@ func (s *Store) background() {
 		s.compact(ctx)
 		if time.Since(saved) > heatEvery {
 			saved = time.Now()
-			if err := s.heat.save(s.dir); err != nil {
+			if err := s.heat.save(); err != nil {
 				s.log.Warn("cache: heat not saved", "err", err)
 			}
 		}

@@ -40,7 +40,7 @@ func Open(dir string, master [32]byte, o Options) (*DB, error) {
 	}
 	d := &disk{log: o.Logger, rows: rows, readOnly: o.ReadOnly, guard: newGuard(o, dir), rested: make(chan struct{})}
 	if !o.ReadOnly {
-		if err := mkdir(o.FS, dir); err != nil {
+		if err := Mkdir(o.FS, dir); err != nil {
 			return nil, errs.FromOS(op, "", err)
 		}
 	} else if _, err := o.FS.Stat(dir); err != nil {
@@ -69,8 +69,8 @@ func Open(dir string, master [32]byte, o Options) (*DB, error) {
 	return &DB{engine: d, gate: newGate(), keys: newKeyer(func() hash.Hash { return hmac.New(sha256.New, prf[:]) })}, nil
 }
 
-// mkdir makes dir and what is missing above it, and makes their names durable.
-func mkdir(fs FS, dir string) error {
+// Mkdir makes dir and what is missing above it, and makes their names durable.
+func Mkdir(fs FS, dir string) error {
 	if _, err := fs.Stat(dir); err == nil {
 		return nil
 	}
@@ -78,7 +78,7 @@ func mkdir(fs FS, dir string) error {
 	if parent == dir {
 		return fs.MkdirAll(dir, 0o700)
 	}
-	if err := mkdir(fs, parent); err != nil {
+	if err := Mkdir(fs, parent); err != nil {
 		return err
 	}
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
