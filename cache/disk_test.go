@@ -226,6 +226,27 @@ func TestPowerFailure(t *testing.T) {
 	}
 }
 
+// A killed process leaves a block, and the name of its segment, in the system's memory. Who finds it
+// there and is told that it is durable has it after a power failure, too.
+func TestPowerFailureAfterAKill(t *testing.T) {
+	for seed := range uint64(8) {
+		rng := rand.New(rand.NewPCG(seed, 10))
+		d, mem, dir := newMemDisk(), vfs.NewCrashableMem(), t.TempDir()
+		b := block(seed, 100<<10)
+		killed := openMem(t, dir, d, mem, Options{})
+		must(t, killed.Stage(bg, node(1), b))
+		if seed%2 == 0 { // otherwise the index knows nothing of the segment
+			must(t, killed.db.Sync())
+		}
+		mem = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rng})
+		s := openMem(t, dir, d, mem, Options{})
+		must(t, s.Stage(bg, node(2), b))
+		must(t, s.Sync(bg))
+		after := openMem(t, dir, d.crash(rng), mem.CrashClone(vfs.CrashCloneCfg{}), Options{})
+		wantBytes(t, after, b)
+	}
+}
+
 func TestFullDisk(t *testing.T) {
 	d := newMemDisk()
 	s := openMem(t, t.TempDir(), d, vfs.NewMem(), Options{})

@@ -12,7 +12,8 @@ import (
 // owners are not known any more, so they are kept until somebody who knows takes this one away.
 func Recovered() Owner { return Owner{Kind: Written} }
 
-// adopt makes an index for segments that have none: every record whose digest holds.
+// adopt makes an index for segments that have none: every record whose digest holds. They may be in
+// the system's memory only, and are made durable.
 func (s *Store) adopt(files []segInfo) error {
 	s.log.Warn("cache: the index is gone; reading the segments", "segments", len(files))
 	n := 0
@@ -39,10 +40,16 @@ func (s *Store) adopt(files []segInfo) error {
 				return nil
 			})
 		})
+		if err == nil {
+			err = sg.f.Datasync()
+		}
 		s.segs.release(sg)
 		if err != nil {
-			return err
+			return errs.FromOS("cache.Open", "segment", err)
 		}
+	}
+	if err := s.syncNames(); err != nil {
+		return err
 	}
 	s.log.Warn("cache: blocks adopted", "blocks", n)
 	s.resume(files)

@@ -171,6 +171,14 @@ func (s *Store) resync() error {
 			return errs.FromOS("cache.Open", "segment", err)
 		}
 	}
+	return s.syncNames()
+}
+
+// syncNames makes the names of the segments durable.
+func (s *Store) syncNames() error {
+	if err := s.o.fault.disk.SyncDir(); err != nil {
+		return errs.FromOS("cache.Open", "segments", err)
+	}
 	return nil
 }
 
