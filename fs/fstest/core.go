@@ -210,6 +210,16 @@ func (s *coreSys) ReadDir(p string) (names []string, err error) {
 	return names, err
 }
 
+func (s *coreSys) SyncDir(p string) error {
+	return s.walk(p, func(i fs.Ino, _ fs.Attr) error {
+		d, err := s.fs.Opendir(bg, i)
+		if err == nil {
+			err = d.Sync(bg)
+		}
+		return errno(err)
+	})
+}
+
 func (s *coreSys) Setxattr(p, name string, v []byte, flag int) error {
 	return s.walk(p, func(i fs.Ino, _ fs.Attr) error { return errno(s.fs.Setxattr(bg, i, name, v, xattrFlag(flag))) })
 }

@@ -355,6 +355,7 @@ func (s *davSys) Link(string, string) error                  { return syscall.EO
 func (s *davSys) Chmod(string, uint32) error                 { return syscall.EOPNOTSUPP }
 func (s *davSys) Chown(string, int, int) error               { return syscall.EOPNOTSUPP }
 func (s *davSys) Utimes(string, int64, int64) error          { return syscall.EOPNOTSUPP }
+func (s *davSys) SyncDir(string) error                       { return syscall.EOPNOTSUPP }
 func (s *davSys) Setxattr(string, string, []byte, int) error { return syscall.EOPNOTSUPP }
 func (s *davSys) Getxattr(string, string) ([]byte, error)    { return nil, syscall.EOPNOTSUPP }
 func (s *davSys) Listxattr(string) ([]string, error)         { return nil, syscall.EOPNOTSUPP }

@@ -33,6 +33,7 @@ type device struct {
 	watcher *namespace.Watcher
 	fs      *fs.FS
 	blocks  *localBlocks
+	sealer  *seal.Sealer
 	ahead   atomic.Int64 // how far its clock was put, in nanoseconds
 }
 
@@ -60,6 +61,7 @@ type setup struct {
 	rules  alias.Rules
 	limits fs.Limits
 	wrap   func(*fs.Config) // changes the parts before they are put together
+	disk   *disk            // holds everything; nil: the machine's does
 	log    io.Writer
 }
 
@@ -72,34 +74,33 @@ func start(dir string, s setup) (*device, error) {
 	key := deviceKey(s.n)
 	d := &device{id: ident.DeviceIDOf(key)}
 	var err error
-	for _, sub := range []string{"meta", "cache"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-			return nil, err
-		}
+	ko, co := kv.Options{}, cache.Options{Limit: 20 << 30, Logger: log}
+	if s.disk != nil {
+		ko.FS, co.FS, co.DiskFloor = s.disk, s.disk, -1
 	}
-	if d.db, err = kv.Open(filepath.Join(dir, "meta"), master, kv.Options{}); err != nil {
+	if d.db, err = kv.Open(filepath.Join(dir, "meta"), master, ko); err != nil {
 		return nil, err
 	}
-	sealer := seal.New(testShare, 1, testKey)
+	d.sealer = seal.New(testShare, 1, testKey)
 	var spelling namespace.Spelling
 	if s.rules.Folds() {
 		spelling = s.rules
 	}
 	d.names, err = namespace.Open(namespace.Config{
-		DB: d.db, Spelling: spelling, Share: testShare, Self: d.id, Key: key, Sealer: sealer, Log: log,
+		DB: d.db, Spelling: spelling, Share: testShare, Self: d.id, Key: key, Sealer: d.sealer, Log: log,
 		Known: func(ident.DeviceID) bool { return true }, Clock: d.clock,
 	})
 	if err != nil {
 		return nil, err
 	}
-	d.store, err = cache.Open(filepath.Join(dir, "cache"), master, cache.Options{Limit: 20 << 30, Logger: log})
+	d.store, err = cache.Open(filepath.Join(dir, "cache"), master, co)
 	if err != nil {
 		return nil, err
 	}
 	d.blocks = &localBlocks{store: d.store}
 	d.watcher = d.names.Watch()
 	cfg := fs.Config{
-		Names: d.names, Rules: s.rules, Past: d.names, Clock: d.clock, Changes: d.watcher, Blocks: d.blocks, Store: d.store, Sealer: sealer,
+		Names: d.names, Rules: s.rules, Past: d.names, Clock: d.clock, Changes: d.watcher, Blocks: d.blocks, Store: d.store, Sealer: d.sealer,
 		Interrupted: d.store.Owners(cache.Writing),
 		UID:         uint32(os.Getuid()), GID: uint32(os.Getgid()), Log: log, Limits: s.limits,
 		StatFS: func() fs.Usage { return fs.Usage{Total: 1 << 40, Free: 1 << 39, Avail: 1 << 39} },

@@ -107,6 +107,15 @@ func (s osSys) ReadDir(p string) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
+func (s osSys) SyncDir(p string) error {
+	d, err := s.Open(p, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
 func (s osSys) Setxattr(p, name string, v []byte, flag int) error {
 	return unix.Lsetxattr(s.at(p), name, v, flag)
 }

@@ -27,6 +27,7 @@ type Sys interface {
 	Getxattr(path, name string) ([]byte, error)
 	Listxattr(path string) ([]string, error)
 	Removexattr(path, name string) error
+	SyncDir(path string) error // fsync(2) of a directory
 	Statfs() (Space, error)
 }
 

@@ -136,6 +136,15 @@ func (s *volumeSys) ReadDir(p string) (names []string, err error) {
 	return names, nil
 }
 
+func (s *volumeSys) SyncDir(p string) error {
+	fh, err := s.v.Opendir(s.root + p)
+	if err != nil {
+		return errno(err)
+	}
+	defer s.v.Releasedir(fh)
+	return errno(s.v.Fsyncdir(fh))
+}
+
 func (s *volumeSys) Setxattr(p, name string, v []byte, flag int) error {
 	return errno(s.v.Setxattr(s.root+p, name, v, xattrFlag(flag)))
 }
