@@ -140,31 +140,40 @@ func (d *device) kept(dir namespace.NodeID) error {
 	return err
 }
 
-// cutAtRandom lets programs work side by side until the power is cut, or the process is killed, and
-// goes on from there.
+// cutAtRandom plays random histories of some rounds each: the blocks of all that was ever written are
+// kept, and a disk is memory.
 func cutAtRandom(t *testing.T) {
-	dice, began, acts, kills := rand.New(rand.NewPCG(*powerSeed, 3)), time.Now(), 0, 0
-	var writers []*writer
-	for i := range 3 {
-		writers = append(writers, newWriter(fmt.Sprint("writer", i), rand.New(rand.NewPCG(*powerSeed, uint64(10+i))), 300<<10))
+	dice, began := rand.New(rand.NewPCG(*powerSeed, 3)), time.Now()
+	var h history
+	for h.rounds < *powerRounds && !t.Failed() {
+		h.play(t, dice, min(10, *powerRounds-h.rounds))
 	}
-	disk := newDisk()
-	for round := range *powerRounds {
-		kill, syncs := dice.IntN(4) == 0, 1+dice.IntN(80)
-		end := &ending{writers: writers, dice: dice}
-		if kill {
-			end.kill = true
-			kills++
-		} else {
-			end.after.Store(int64(syncs)) // perhaps while the device starts
+	t.Logf("%d rounds, %d of them kills, %d changes, %v", h.rounds, h.kills, h.acts, time.Since(began))
+}
+
+type history struct{ rounds, kills, acts int }
+
+// play lets programs work side by side until the power is cut, or the process is killed, and goes on
+// from there.
+func (h *history) play(t *testing.T, dice *rand.Rand, rounds int) {
+	disk, writers := newDisk(), make([]*writer, 3)
+	for i := range writers {
+		writers[i] = newWriter(fmt.Sprint("writer", i), rand.New(rand.NewPCG(*powerSeed, dice.Uint64())), 200<<10)
+	}
+	for range rounds {
+		end := &ending{kill: dice.IntN(4) == 0, writers: writers, dice: dice}
+		syncs := 1 + dice.Int64N(80)
+		if !end.kill { // perhaps while the device starts
+			end.after.Store(syncs)
 		}
 		disk.beforeSync = func() { end.sync(disk) }
 		d, err := startOn(disk, writers...)
 		if err != nil {
-			t.Fatalf("round %d: %v", round, err)
+			t.Fatalf("round %d: %v", h.rounds, err)
 		}
-		if kill {
-			end.after.Store(int64(syncs))
+		if end.kill {
+			end.after.Store(syncs)
+			h.kills++
 		}
 		var wg sync.WaitGroup
 		for _, w := range writers {
@@ -172,14 +181,11 @@ func cutAtRandom(t *testing.T) {
 		}
 		wg.Wait()
 		end.now(disk)
-		if err := d.stop(); err != nil && !kill {
-			t.Errorf("round %d: %v", round, err)
+		if err := d.stop(); err != nil && !end.kill {
+			t.Errorf("round %d: %v", h.rounds, err)
 		}
 		disk, writers = end.disk, end.writers
-		for _, w := range writers {
-			acts += w.acts
-			w.acts = 0
-		}
+		h.rounds++
 	}
 	d, err := startOn(disk, writers...)
 	if err != nil {
@@ -188,7 +194,9 @@ func cutAtRandom(t *testing.T) {
 	if err := d.stop(); err != nil {
 		t.Error(err)
 	}
-	t.Logf("%d rounds, %d of them kills, %d changes, %v", *powerRounds, kills, acts, time.Since(began))
+	for _, w := range writers {
+		h.acts += w.acts
+	}
 }
 
 // ending is how a round ends: with a cut, or the kill of the process.
