@@ -21,8 +21,8 @@ var pathActs = []act{
 	{"chmod", 5, "pM", func(s *side, a args) string { return said(unix.Chmod(a.path(0), a.mode(1))) }},
 	{"chown", 3, "puu", func(s *side, a args) string { return said(unix.Lchown(a.path(0), a.size(1), a.size(2))) }},
 	{"utimens", 6, "ptt", func(s *side, a args) string { return setTimes(a.path(0), unix.AT_SYMLINK_NOFOLLOW, a) }},
-	{"setxattr", 5, "pnlc", func(s *side, a args) string {
-		return said(unix.Lsetxattr(a.path(0), a.words[1], random(a.num(2), a.size(2)%200), a.flags(3, xattrFlags)))
+	{"setxattr", 5, "pnxlc", func(s *side, a args) string {
+		return said(unix.Lsetxattr(a.path(0), a.words[1], random(a.num(2), a.size(3)%200), a.flags(4, xattrFlags)))
 	}},
 	{"getxattr", 4, "pn", func(s *side, a args) string {
 		v, err := OS("").Getxattr(a.path(0), a.words[1])
