@@ -85,7 +85,7 @@ func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl Op
 	n := fs.table.know(id)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.gone = &e
+	n.gone, n.xattrs = &e, goneXattrs{}
 	h := fs.newHandle(n, fs.attach(n, e), fl)
 	return Answer{Attr: fs.attr(n, &e), Cache: true, Name: true}, h, nil
 }
@@ -134,12 +134,18 @@ func (fs *FS) linkNameless(ctx context.Context, n *inode, dir namespace.NodeID, 
 	if err != nil {
 		return Answer{}, err
 	}
-	if err := fs.restage(ctx, f, e.ID); err != nil {
+	err = fs.restage(ctx, f, e.ID)
+	for attr, value := range n.xattrs {
+		if err == nil {
+			err = fs.cfg.Names.SetXattr(e.ID, attr, value, namespace.XattrAny)
+		}
+	}
+	if err != nil {
 		fs.cfg.Names.Remove(dir, name, false)
 		return Answer{}, err
 	}
 	fs.table.name(n, e.ID)
-	n.gone = nil
+	n.gone, n.xattrs = nil, nil
 	f.entry, f.base = e, e.Versions
 	if f.touched {
 		f.want = true

@@ -50,12 +50,13 @@ func (fs *FS) hold(dir namespace.NodeID, name string) (release func(removed *nam
 		return func(*namespace.Entry) {}, keys
 	}
 	n.mu.Lock()
+	xattrs := fs.xattrsOf(n)
 	return func(removed *namespace.Entry) {
 		if n == nil {
 			return
 		}
 		if removed != nil && removed.ID == n.node() && removed.Nlink == 0 {
-			fs.vanish(n, *removed)
+			fs.vanish(n, *removed, xattrs)
 		}
 		n.mu.Unlock()
 		fs.table.unpin(n)
@@ -64,9 +65,9 @@ func (fs *FS) hold(dir namespace.NodeID, name string) (release func(removed *nam
 }
 
 // vanish notes that n's last name is gone. n.mu is held.
-func (fs *FS) vanish(n *inode, last namespace.Entry) {
+func (fs *FS) vanish(n *inode, last namespace.Entry, xattrs goneXattrs) {
 	last.Nlink, last.Ctime = 0, fs.now()
-	n.gone = &last
+	n.gone, n.xattrs = &last, xattrs
 	if f := n.file; f != nil {
 		f.entry.Nlink = 0
 		if f.touched { // its memory still counts
@@ -84,7 +85,7 @@ func (fs *FS) back(n *inode) bool {
 	if err != nil {
 		return false
 	}
-	n.gone = nil
+	n.gone, n.xattrs = nil, nil
 	if f := n.file; f != nil {
 		f.adopt(e)
 		if f.touched {

@@ -25,7 +25,8 @@ type inode struct {
 	file *file // nil unless open or unsaved
 	// gone is what the node was when its last name was removed here while it was in use;
 	// nil as long as the namespace shows it.
-	gone *namespace.Entry
+	gone   *namespace.Entry
+	xattrs goneXattrs // while gone is set
 }
 
 // node is the node that n stands for.

@@ -41,11 +41,15 @@ func (fs *FS) Getxattr(ctx context.Context, i Ino, name string) ([]byte, error) 
 			return []byte(why), nil
 		}
 	}
-	if strings.HasPrefix(name, shelfPrefix) || fs.isGone(n) || p != nil && p.kind != pastShown {
+	if strings.HasPrefix(name, shelfPrefix) || p != nil && p.kind != pastShown {
 		return nil, errs.E("fs.Getxattr", errs.NoAttr, "", nil)
 	}
 	if p != nil {
 		return fs.cfg.Past.XattrAt(p.entry.ID, name, p.when)
+	}
+	var v []byte
+	if n.whileGone(func(x goneXattrs) { v, err = x.get(name) }) {
+		return v, err
 	}
 	return fs.cfg.Names.GetXattr(n.node(), name)
 }
@@ -64,8 +68,8 @@ func (fs *FS) Setxattr(_ context.Context, i Ino, name string, value []byte, flag
 		return errs.E("fs.Setxattr", errs.Forbidden, "", nil)
 	case len(value) > maxXattrValue:
 		return errs.E("fs.Setxattr", errs.Range, "", nil)
-	case fs.isGone(n):
-		return errs.E("fs.Setxattr", errs.Stale, "", nil)
+	case n.whileGone(func(x goneXattrs) { err = x.set(name, value, flag) }):
+		return err
 	}
 	done := fs.expect(attrKey(n.node()))
 	err = fs.cfg.Names.SetXattr(n.node(), name, value, flag)
@@ -82,8 +86,12 @@ func (fs *FS) Listxattr(_ context.Context, i Ino) ([]string, error) {
 	switch p := n.past.Load(); {
 	case p != nil && p.kind == pastShown:
 		return fs.cfg.Past.ListXattrAt(p.entry.ID, p.when)
-	case p != nil || fs.isGone(n):
+	case p != nil:
 		return nil, nil
+	}
+	var names []string
+	if n.whileGone(func(x goneXattrs) { names = x.list() }) {
+		return names, nil
 	}
 	return fs.cfg.Names.ListXattr(n.node())
 }
@@ -100,19 +108,13 @@ func (fs *FS) Removexattr(_ context.Context, i Ino, name string) error {
 	switch {
 	case strings.HasPrefix(name, shelfPrefix):
 		return errs.E("fs.Removexattr", errs.Forbidden, "", nil)
-	case fs.isGone(n):
-		return errs.E("fs.Removexattr", errs.NoAttr, "", nil)
+	case n.whileGone(func(x goneXattrs) { err = x.remove(name) }):
+		return err
 	}
 	done := fs.expect(attrKey(n.node()))
 	err = fs.cfg.Names.RemoveXattr(n.node(), name)
 	done(err)
 	return err
-}
-
-func (fs *FS) isGone(n *inode) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.gone != nil
 }
 
 func checkXattrName(name string) error {
