@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"time"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/errs"
@@ -43,11 +44,12 @@ func (fs *FS) setEntry(n *inode, e namespace.Entry, c AttrChange) (namespace.Ent
 	if c.Mtime != nil {
 		ch.Mtime = nanos(*c.Mtime)
 	}
-	if f := n.file; f != nil && f.touched { // times go with the commit that is due anyway
-		f.setTimes(&ch, fs.now())
-	} else if c.AtimeNow {
-		now := fs.now()
+	now, f := fs.now(), n.file
+	if c.AtimeNow {
 		ch.Atime = &now
+	}
+	if f != nil && f.touched { // times go with the commit that is due anyway
+		f.setTimes(&ch, now, c.AtimeNow)
 	}
 	if c.ClearSetID && c.Mode == nil {
 		if m := withoutSetID(e); m != e.Mode {
@@ -67,14 +69,19 @@ func (fs *FS) setEntry(n *inode, e namespace.Entry, c AttrChange) (namespace.Ent
 	return e, err
 }
 
-// setTimes takes the times out of ch. n.mu is held.
-func (f *file) setTimes(ch *namespace.AttrChange, now int64) {
+// setTimes takes the times out of ch. The commit's mtime is the access time as well; one that is the
+// clock's differs enough to be kept only where the mtime is another time. n.mu is held.
+func (f *file) setTimes(ch *namespace.AttrChange, now int64, atimeNow bool) {
 	if ch.Mtime != nil {
 		f.mtime, f.ctime, ch.Mtime = *ch.Mtime, now, nil
 	}
-	if ch.Atime != nil {
-		f.atime, ch.Atime = ch.Atime, nil
+	if ch.Atime == nil {
+		return
 	}
+	if f.atime = ch.Atime; atimeNow && f.mtime <= now && now-f.mtime < int64(time.Second) {
+		f.atime = nil
+	}
+	ch.Atime = nil
 }
 
 func setLocal(e *namespace.Entry, ch namespace.AttrChange, now int64) {
