@@ -138,14 +138,11 @@ func (h *Handle) Fallocate(ctx context.Context, off, length int64, mode uint32) 
 	}
 	end := off + length
 	if zero {
-		if n := min(end, f.size) - off; n > 0 {
-			f.dirty.zero(off, n)
-			h.fs.touch(f)
-		}
+		f.dirty.zero(off, min(end, f.size)-off)
 	}
 	if mode&FallocKeepSize == 0 && end > f.size {
 		f.resize(end)
-		h.fs.touch(f)
 	}
+	h.fs.touch(f) // the times move in any case
 	return nil
 }
