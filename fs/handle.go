@@ -12,7 +12,7 @@ import (
 type OpenFlags struct {
 	Read, Write bool
 	Append      bool // each write goes to the end, wherever the caller thinks it is
-	Truncate    bool
+	Truncate    bool // also what is opened only to read
 	Sync        bool // each write is durable before it returns (O_SYNC, O_DSYNC)
 }
 
@@ -30,13 +30,13 @@ type Handle struct {
 // Open opens the file i. IsDir; Invalid for what has no bytes; Stale.
 func (fs *FS) Open(ctx context.Context, i Ino, fl OpenFlags) (*Handle, error) {
 	n, err := fs.table.get(i)
-	if err == nil && fl.Write {
+	if err == nil && (fl.Write || fl.Truncate) {
 		n, err = fs.writable(i)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if fl.Truncate && fl.Write {
+	if fl.Truncate {
 		if err := fs.admit(ctx, 0); err != nil {
 			return nil, err
 		}
@@ -55,7 +55,7 @@ func (fs *FS) Open(ctx context.Context, i Ino, fl OpenFlags) (*Handle, error) {
 		return nil, errs.E("fs.Open", errs.Invalid, "", nil)
 	}
 	f := fs.attach(n, e)
-	if fl.Truncate && fl.Write && f.size > 0 {
+	if fl.Truncate && f.size > 0 {
 		fs.empty(f)
 	}
 	return fs.newHandle(n, f, fl), nil
