@@ -55,7 +55,7 @@ func (fs *FS) Open(ctx context.Context, i Ino, fl OpenFlags) (*Handle, error) {
 		return nil, errs.E("fs.Open", errs.Invalid, "", nil)
 	}
 	f := fs.attach(n, e)
-	if fl.Truncate && f.size > 0 {
+	if fl.Truncate {
 		fs.empty(f)
 	}
 	return fs.newHandle(n, f, fl), nil
