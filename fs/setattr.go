@@ -105,7 +105,7 @@ func setLocal(e *namespace.Entry, ch namespace.AttrChange, now int64) {
 // withoutSetID is the mode of e after somebody without privileges wrote it.
 func withoutSetID(e namespace.Entry) uint32 {
 	m := e.Mode
-	if e.Kind != namespace.File {
+	if e.Kind == namespace.Dir {
 		return m
 	}
 	m &^= 0o4000
