@@ -140,7 +140,13 @@ func (fs *FS) mention(e namespace.Entry, at moment, keep bool) Answer {
 }
 
 // Forget takes back count mentions of i.
-func (fs *FS) Forget(i Ino, count uint64) { fs.table.forget(i, count) }
+func (fs *FS) Forget(i Ino, count uint64) {
+	if n := fs.table.forget(i, count); n != nil {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		fs.detach(n)
+	}
+}
 
 // Readlink returns a symlink's target. Invalid for another kind.
 func (fs *FS) Readlink(_ context.Context, i Ino) (string, error) {

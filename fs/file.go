@@ -62,10 +62,11 @@ func (fs *FS) attach(n *inode, e namespace.Entry) *file {
 	return n.file
 }
 
-// detach drops the file state if nobody needs it. n.mu is held.
+// detach drops the file state if nobody needs it. The changes of a file without a name stay as long as
+// the kernel knows it: it may be opened once more by who holds it in another way (O_PATH). n.mu is held.
 func (fs *FS) detach(n *inode) {
 	f := n.file
-	if f == nil || f.handles > 0 || f.saving || (f.touched && n.gone == nil) {
+	if f == nil || f.handles > 0 || f.saving || f.touched && (n.gone == nil || fs.table.mentioned(n)) {
 		return
 	}
 	f.dirty.drop()

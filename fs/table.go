@@ -117,14 +117,27 @@ func (t *table) findPinned(id namespace.NodeID) *inode {
 	return n
 }
 
-// forget takes back count mentions.
-func (t *table) forget(i Ino, count uint64) {
+// forget takes back count mentions. It returns the inode, if that is kept all the same, after the last.
+func (t *table) forget(i Ino, count uint64) *inode {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if n := t.byIno[i]; n != nil && n != t.root {
-		n.known -= min(count, n.known)
-		t.drop(n)
+	n := t.byIno[i]
+	if n == nil || n == t.root {
+		return nil
 	}
+	n.known -= min(count, n.known)
+	t.drop(n)
+	if n.known > 0 || n.pins == 0 {
+		return nil
+	}
+	return n
+}
+
+// mentioned reports whether the kernel holds n.
+func (t *table) mentioned(n *inode) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return n.known > 0
 }
 
 func (t *table) repin(n *inode) {
