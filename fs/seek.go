@@ -9,6 +9,40 @@ import (
 // Seek finds data (hole false) or a hole at or after off; the end of the file is a hole.
 // An offset at or beyond the end, or no more data, is Range.
 func (h *Handle) Seek(ctx context.Context, off int64, hole bool) (int64, error) {
+	at, err := h.seek(ctx, off, hole)
+	if !hole && err == nil && at == off { // no hole is passed over
+		return at, nil
+	}
+	switch asked, failed := h.writeBack(ctx); {
+	case failed != nil:
+		return 0, failed
+	case !asked:
+		return at, err
+	}
+	return h.seek(ctx, off, hole)
+}
+
+// writeBack has the kernel hand over what programs changed in memory maps, which it keeps for itself as
+// long as it likes: where we have a hole there may be data. Without anybody who writes there is no such
+// map, and nothing is asked.
+func (h *Handle) writeBack(ctx context.Context) (asked bool, err error) {
+	h.n.mu.Lock()
+	f := h.n.file
+	quiet := f == nil || f.writers == 0
+	h.n.mu.Unlock()
+	k := h.fs.inval.Load()
+	if quiet || k == nil {
+		return false, nil
+	}
+	done := make(chan struct{})
+	h.fs.lanes.put(h.n.ino, h.fs.wg.Go, func() {
+		defer close(done)
+		h.fs.heard((*k).Inode(h.n.ino, true))
+	})
+	return true, h.fs.wait(ctx, done)
+}
+
+func (h *Handle) seek(ctx context.Context, off int64, hole bool) (int64, error) {
 	const step = 1 << 30
 	for {
 		size, err := h.size()
