@@ -27,23 +27,30 @@ func (fs *FS) make(who Caller, dir Ino, name string, s namespace.Spec) (namespac
 	}
 	parent := d.node()
 	s.Mode &= 0o7777
-	s.UID, s.GID = *fs.storeUID(&who.UID), *fs.storeGID(&who.GID)
-	if parent != namespace.Root { // the root has no attributes that could be inherited
-		pe, err := fs.cfg.Names.Get(parent)
-		if err != nil {
-			return namespace.Entry{}, moment{}, err
-		}
-		if pe.Mode&0o2000 != 0 {
-			s.GID = pe.GID
-			if s.Kind == namespace.Dir {
-				s.Mode |= 0o2000
-			}
-		}
+	if err := fs.owner(who, parent, &s); err != nil {
+		return namespace.Entry{}, moment{}, err
 	}
 	done := fs.expect(nameKey(parent, name))
 	e, err := fs.cfg.Names.Create(parent, name, s)
 	done(err)
 	return e, at, err
+}
+
+// owner says whose a new node in dir is: who makes it owns it, unless the directory passes its group on
+// (set-gid).
+func (fs *FS) owner(who Caller, dir namespace.NodeID, s *namespace.Spec) error {
+	s.UID, s.GID = *fs.storeUID(&who.UID), *fs.storeGID(&who.GID)
+	if dir == namespace.Root { // it has no attributes that could be inherited
+		return nil
+	}
+	e, err := fs.cfg.Names.Get(dir)
+	if err == nil && e.Mode&0o2000 != 0 {
+		s.GID = e.GID
+		if s.Kind == namespace.Dir {
+			s.Mode |= 0o2000
+		}
+	}
+	return err
 }
 
 // Create makes a file and opens it, or, without exclusive, opens the one that another
@@ -71,7 +78,12 @@ func (fs *FS) Create(ctx context.Context, who Caller, dir Ino, name string, mode
 
 // Tmpfile makes a file without a name, to be linked or to vanish with its last handle.
 func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl OpenFlags) (Answer, *Handle, error) {
-	if _, err := fs.writable(dir); err != nil {
+	d, err := fs.writable(dir)
+	if err != nil {
+		return Answer{}, nil, err
+	}
+	s := namespace.Spec{Kind: namespace.File}
+	if err := fs.owner(who, d.node(), &s); err != nil {
 		return Answer{}, nil, err
 	}
 	var id namespace.NodeID
@@ -79,7 +91,7 @@ func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl Op
 	id[len(id)-1] &^= 1 // not a directory
 	now := fs.now()
 	e := namespace.Entry{
-		ID: id, Kind: namespace.File, Mode: mode & 0o7777, UID: *fs.storeUID(&who.UID), GID: *fs.storeGID(&who.GID),
+		ID: id, Kind: namespace.File, Mode: mode & 0o7777, UID: s.UID, GID: s.GID,
 		Mtime: now, Ctime: now, Atime: now,
 	}
 	n := fs.table.know(id)
