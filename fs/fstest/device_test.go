@@ -216,6 +216,25 @@ func (a *device) pull(b *device) error {
 	return err
 }
 
+// follow pulls from b again and again until stop is called.
+func (a *device) follow(b *device) (stop func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-end:
+				return
+			case <-time.After(time.Millisecond):
+			}
+			if err := a.pull(b); err != nil {
+				panic(err)
+			}
+		}
+	}()
+	return func() { close(end); <-ended }
+}
+
 // join lets two devices reach each other's blocks.
 func join(a, b *device) {
 	a.blocks.peers = append(a.blocks.peers, b.store)

@@ -86,6 +86,8 @@ type server struct {
 	here  *device // the one that is mounted
 	there *device // another one, which changes things
 	mount unmounter
+	along unmounter // of the other one, if it is mounted too
+	stop  func()    // ends what keeps the other one up to date
 }
 
 // serve mounts the device in dir/state at dir/mnt, beside a second device.
@@ -133,6 +135,12 @@ func (s *server) do(args []string) (string, error) {
 	other := Core(s.there.fs, self(), "")
 	switch args[0] {
 	case "quit":
+		if s.along != nil {
+			s.stop()
+			if err := s.along.Unmount(context.Background(), false); err != nil {
+				return "", err
+			}
+		}
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := s.mount.Unmount(ctx, false); err != nil {
@@ -146,6 +154,16 @@ func (s *server) do(args []string) (string, error) {
 		return "ok", s.there.stop()
 	case "unmount":
 		return "ok", s.mount.Unmount(context.Background(), false)
+	case "along": // the other device is mounted too, and follows what is done here
+		mnt, err := mounthelper.Prepare(context.Background(), filepath.Join(s.dir, "along"))
+		if err != nil {
+			return "", err
+		}
+		if s.along, err = mount(context.Background(), mnt, s.there.fs); err != nil {
+			return "", err
+		}
+		s.stop = s.there.follow(s.here)
+		return mnt, nil
 	case "fetch": // the other device learns what was done here
 		if err := s.here.fs.Sync(context.Background()); err != nil {
 			return "", err
