@@ -110,20 +110,22 @@ func mountOptions(o Options) *fuse.MountOptions {
 		name = mounthelper.Type
 	}
 	m := &fuse.MountOptions{
-		FsName:                   name,
-		Name:                     mounthelper.Type,
-		AllowOther:               o.AllowOther,
-		Options:                  []string{"default_permissions"},
-		MaxWrite:                 1 << 20,
-		MaxReadAhead:             1 << 20,
-		MaxBackground:            128,
-		DisableSplice:            true,
-		ExplicitDataCacheControl: true,
-		EnableSymlinkCaching:     true,
-		ExtraCapabilities:        capabilities,
-		DirectMount:              os.Geteuid() == 0,
-		Debug:                    o.Debug,
-		Logger:                   log.New(io.Discard, "", 0),
+		FsName:        name,
+		Name:          mounthelper.Type,
+		AllowOther:    o.AllowOther,
+		Options:       []string{"default_permissions"},
+		MaxWrite:      1 << 20,
+		MaxReadAhead:  1 << 20,
+		MaxBackground: 128,
+		DisableSplice: true,
+		// Neither way of the library: the kernel drops pages when it learns of another size, at that moment,
+		// and not when an mtime differs, which it does after own writes.
+		DisabledCapabilities: fuse.CAP_AUTO_INVAL_DATA,
+		EnableSymlinkCaching: true,
+		ExtraCapabilities:    capabilities,
+		DirectMount:          os.Geteuid() == 0,
+		Debug:                o.Debug,
+		Logger:               log.New(io.Discard, "", 0),
 	}
 	if o.ReadOnly {
 		m.Options = append(m.Options, "ro")
