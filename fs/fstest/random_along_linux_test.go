@@ -81,7 +81,7 @@ type watched struct {
 	empties     bool // it may show with no bytes
 	parse       func(b []byte) (generation uint32, err error)
 
-	generation    uint32 // that was written
+	generation  uint32 // that was written
 	seen, mixed int
 }
 

@@ -3,6 +3,7 @@ package fstest
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,7 @@ type side struct {
 	fds    [slots]int // -1: not open
 	maps   [mapSlots]mapping
 	stored map[uint64]bool // inodes changed through a map: when that moves their times is nobody's promise
+	linked bool            // a file has had two names: see stat
 }
 
 const (
@@ -98,20 +100,21 @@ func (a args) flags(i int, table map[string]int) (bits int) {
 	return bits
 }
 
-var actNamed = func() map[string]*act {
-	m := map[string]*act{}
-	for _, group := range [][]act{fdActs, pathActs, mapActs} {
-		for i := range group {
-			m[group[i].name] = &group[i]
-		}
+// acts are all of them.
+var acts = slices.Concat(fdActs, pathActs, mapActs)
+
+func actNamed(name string) *act {
+	i := slices.IndexFunc(acts, func(op act) bool { return op.name == name })
+	if i < 0 {
+		return nil
 	}
-	return m
-}()
+	return &acts[i]
+}
 
 // do runs one line and returns what it and a look at its operands show.
 func (s *side) do(line string) string {
 	words := strings.Fields(line)
-	op := actNamed[words[0]]
+	op := actNamed(words[0])
 	if op == nil || len(op.takes) != len(words)-1 {
 		panic("not an operation: " + line)
 	}
