@@ -134,8 +134,17 @@ func (fs *FS) linkNameless(ctx context.Context, n *inode, dir namespace.NodeID, 
 	at := fs.moment()
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	for n.file != nil && n.file.saving { // a part of it is being sealed
+		done := n.file.done
+		n.mu.Unlock()
+		err := fs.wait(ctx, done)
+		n.mu.Lock()
+		if err != nil {
+			return Answer{}, err
+		}
+	}
 	f := n.file
-	if f == nil || f.saving || n.gone == nil {
+	if f == nil || n.gone == nil {
 		return Answer{}, errs.E("fs.Link", errs.Busy, "", nil)
 	}
 	done := fs.expect(nameKey(dir, name))
