@@ -37,6 +37,36 @@ var deviations = map[string]func(dir string) error{
 		st, err := lstat(name)
 		return differ(err, st.Atim.Sec == 1, st.Atim)
 	},
+	"Writing sets the access time, too": func(dir string) error {
+		name := dir + "/f"
+		if err := os.WriteFile(name, nil, 0o644); err != nil {
+			return err
+		}
+		if err := errors.Join(os.Chtimes(name, time.Unix(1, 0), time.Unix(2, 0)), os.WriteFile(name, []byte("body"), 0)); err != nil {
+			return err
+		}
+		st, err := lstat(name)
+		return differ(err, st.Atim == st.Mtim && st.Atim.Sec != 1, st.Atim)
+	},
+	"Writing to a pipe does not move its times": func(dir string) error {
+		name := dir + "/pipe"
+		if err := unix.Mkfifo(name, 0o644); err != nil {
+			return err
+		}
+		if err := os.Chtimes(name, time.Unix(1, 0), time.Unix(2, 0)); err != nil {
+			return err
+		}
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if _, err := f.WriteString("body"); err != nil {
+			return err
+		}
+		st, err := lstat(name)
+		return differ(err, st.Mtim.Sec == 2, st.Mtim)
+	},
 	"Holes count as blocks": func(dir string) error {
 		f, err := os.Create(dir + "/f")
 		if err != nil {
