@@ -43,9 +43,9 @@ conformance: ## the filesystem's suite over every adapter, that for Windows thro
 	@.ci/prepare conformance
 	CGO_ENABLED=1 $(GO) test -count=1 -timeout 20m -tags cgofuse ./fs/... $(ARGS)
 
-soak: prepare-tests ## the filesystem under load, kill -9 and power cuts, some thousand times: a quarter of an hour
-	$(GO) test -count=1 -v -timeout 2h ./fs/fstest -run 'TestKill$$|TestPower$$|TestImage$$|TestStress' \
-		-kill.rounds 300 -power.rounds 3000 -image.rounds 200 $(ARGS)
+soak: prepare-tests ## the filesystem under load, at random, with kill -9 and power cuts, some thousand times: half an hour
+	$(GO) test -count=1 -v -timeout 2h ./fs/fstest -run 'TestKill$$|TestPower$$|TestImage$$|TestStress|TestRandom' \
+		-kill.rounds 300 -power.rounds 3000 -image.rounds 200 -random.rounds 300 $(ARGS)
 
 unit: ## run the quick tests of one or more packages: make unit PKGS=./cache
 	$(GO) test -short $(PKGS)

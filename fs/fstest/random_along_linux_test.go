@@ -41,7 +41,7 @@ func TestRandomAlong(t *testing.T) {
 		}
 		files = append(files, f)
 		writers.Go(func() {
-			for range *randomOps / 15 {
+			for range *randomOps/10 + *randomRounds {
 				if err := how(f); err != nil {
 					t.Errorf("%s: %v", f.name, err)
 					return

@@ -12,7 +12,7 @@ import (
 
 var (
 	randomSeed   = flag.Uint64("random.seed", uint64(time.Now().UnixNano()), "of TestRandom and its kin")
-	randomOps    = flag.Int("random.ops", 1500, "operations of a random program")
+	randomOps    = flag.Int("random.ops", 1000, "operations of a random program")
 	randomRounds = flag.Int("random.rounds", 1, "how many random programs, with one seed after the other, beside two that are always run")
 )
 

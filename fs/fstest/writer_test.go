@@ -53,7 +53,7 @@ const (
 )
 
 var acts = []func(w *writer, name string, how how) error{
-	(*writer).save, (*writer).add, (*writer).patch, (*writer).resize, (*writer).sync, (*writer).remove, (*writer).move, (*writer).tag,
+	(*writer).save, (*writer).add, (*writer).patch, (*writer).resize, (*writer).punch, (*writer).sync, (*writer).remove, (*writer).move, (*writer).tag,
 }
 
 // work does this and that until something fails, or often is over.
@@ -197,6 +197,20 @@ func (w *writer) resize(name string, how how) error {
 		return w.sys.Truncate(p, int64(n))
 	}
 	return w.change(p, f, 0, after, syncing, func(file File) error { return file.Truncate(int64(n)) })
+}
+
+// punch makes a hole.
+func (w *writer) punch(name string, how how) error {
+	p, f, err := w.begin(name)
+	if err != nil || len(f.now()) == 0 {
+		return err
+	}
+	off := w.rnd.IntN(len(f.now()))
+	after := bytes.Clone(f.now())
+	clear(after[off:])
+	return w.change(p, f, 0, after, how, func(file File) error {
+		return file.Allocate(PunchHole|KeepSize, int64(off), int64(len(after)-off))
+	})
 }
 
 func writeAll(file File, b []byte, off int64) error {
