@@ -1,6 +1,7 @@
 package fstest
 
 import (
+	"bytes"
 	"fmt"
 	"runtime/debug"
 
@@ -27,11 +28,7 @@ var mapActs = []act{
 	}},
 	{"load", 10, "mol", func(s *side, a args) string {
 		var got []byte
-		fault := a.within(len(a.mapped(0).mem), func(m []byte) {
-			for i := range m {
-				got = append(got, m[i])
-			}
-		})
+		fault := a.within(len(a.mapped(0).mem), func(m []byte) { got = bytes.Clone(m) })
 		return said(nil, fault, len(got), sum(got))
 	}},
 	{"store", 16, "molx", func(s *side, a args) string {
