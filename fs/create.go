@@ -83,7 +83,9 @@ func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl Op
 		return Answer{}, nil, err
 	}
 	s := namespace.Spec{Kind: namespace.File}
-	if err := fs.owner(who, d.node(), &s); err != nil {
+	if err := fs.owner(who, d.node(), &s); errs.Is(err, errs.Stale) { // who holds a removed directory still asks
+		return Answer{}, nil, errs.E("fs.Tmpfile", errs.NotExist, "", nil)
+	} else if err != nil {
 		return Answer{}, nil, err
 	}
 	var id namespace.NodeID
