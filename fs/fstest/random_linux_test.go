@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/shelffs/shelf/fs/alias"
 )
 
 var (
@@ -18,21 +20,26 @@ var (
 
 // TestRandom runs random programs on a mount and on the local filesystem that holds the test's files,
 // and compares all that can be observed after each operation, the trees at the end, and once more when
-// the mount has been mounted anew. A program that shows a difference is made as short as can be.
+// the mount has been mounted anew, with the usual limits and with such that everything is saved at once.
+// A program that shows a difference is made as short as can be.
 func TestRandom(t *testing.T) {
 	seeds := []uint64{1, 2}
 	for i := range *randomRounds {
 		seeds = append(seeds, *randomSeed+uint64(i))
 	}
-	b := newBench(t)
-	for _, seed := range seeds {
-		lines := program(seed, *randomOps)
-		if d := b.run(lines); d != nil {
-			lines, d = b.shrink(lines, d)
-			t.Fatalf("-random.seed %d -random.ops %d: %s\nprogram:\n%s", seed, *randomOps, d, strings.Join(lines, "\n"))
-		}
+	for name, hasty := range map[string]string{"usual": "", "hasty": hastyEnv + "=1"} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, hasty)
+			for _, seed := range seeds {
+				lines := program(seed, *randomOps)
+				if d := b.run(lines); d != nil {
+					lines, d = b.shrink(lines, d)
+					t.Fatalf("-random.seed %d -random.ops %d: %s\nprogram:\n%s", seed, *randomOps, d, strings.Join(lines, "\n"))
+				}
+			}
+			b.remount()
+		})
 	}
-	b.remount()
 }
 
 // TestRandomKept runs the programs that once showed a difference.
@@ -41,7 +48,7 @@ func TestRandomKept(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatal("no programs", err)
 	}
-	b := newBench(t)
+	b := newBench(t, "")
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			text, err := os.ReadFile(file)
@@ -71,7 +78,10 @@ type bench struct {
 	n      int
 }
 
-func newBench(t *testing.T) *bench { return &bench{t: t, c: mounted(t), oracle: t.TempDir()} }
+// newBench makes one; env is a variable for the child.
+func newBench(t *testing.T, env string) *bench {
+	return &bench{t: t, c: mountedWith(t, t.TempDir(), alias.Exact, env), oracle: t.TempDir()}
+}
 
 // difference is what two sides showed after a line, or in the end.
 type difference struct {

@@ -30,6 +30,7 @@ const (
 	rulesEnv   = "SHELF_FSTEST_NAMES"
 	adapterEnv = "SHELF_FSTEST_ADAPTER"
 	heraldEnv  = "SHELF_FSTEST_HERALD"
+	hastyEnv   = "SHELF_FSTEST_HASTY" // not empty: little is kept unsaved, and not for long
 )
 
 // mount mounts a filesystem by the adapter that the environment names.
@@ -97,7 +98,11 @@ func serve(dir string) error {
 	if err != nil {
 		return err
 	}
-	if s.here, err = start(filepath.Join(dir, "state"), setup{n: 1, rules: rules}); err != nil {
+	var limits fs.Limits
+	if os.Getenv(hastyEnv) != "" {
+		limits = fs.Limits{Unsaved: 1 << 20, Plain: 1 << 20, Quiet: 4 * time.Millisecond}
+	}
+	if s.here, err = start(filepath.Join(dir, "state"), setup{n: 1, rules: rules, limits: limits}); err != nil {
 		return err
 	}
 	if s.there, err = start(filepath.Join(dir, "other"), setup{n: 2}); err != nil {
