@@ -100,15 +100,15 @@ func (a args) flags(i int, table map[string]int) (bits int) {
 	return bits
 }
 
-// acts are all of them.
-var acts = slices.Concat(fdActs, pathActs, mapActs)
+// operations are all of them.
+var operations = slices.Concat(fdActs, pathActs, mapActs)
 
 func actNamed(name string) *act {
-	i := slices.IndexFunc(acts, func(op act) bool { return op.name == name })
+	i := slices.IndexFunc(operations, func(op act) bool { return op.name == name })
 	if i < 0 {
 		return nil
 	}
-	return &acts[i]
+	return &operations[i]
 }
 
 // do runs one line and returns what it and a look at its operands show.

@@ -80,13 +80,13 @@ func (w *watcher) now() (all []string) {
 	for b := buf[:n]; len(b) > 0; {
 		mask, size := binary.NativeEndian.Uint32(b[4:]), binary.NativeEndian.Uint32(b[12:])
 		name := string(bytes.TrimRight(b[16:16+size], "\x00"))
-		all = append(all, strings.TrimSpace(said(mask)+" "+name))
+		all = append(all, strings.TrimSpace(heard(mask)+" "+name))
 		b = b[16+size:]
 	}
 	return all
 }
 
-func said(mask uint32) string {
+func heard(mask uint32) string {
 	for bit, s := range map[uint32]string{unix.IN_CREATE: "create", unix.IN_DELETE: "delete", unix.IN_MODIFY: "modify",
 		unix.IN_ATTRIB: "attrib", unix.IN_CLOSE_WRITE: "written", unix.IN_DELETE_SELF: "gone", unix.IN_IGNORED: "ignored"} {
 		if mask&bit != 0 {

@@ -70,7 +70,11 @@ func show(state []byte) string {
 	if state == nil {
 		return "not there"
 	}
+	return fmt.Sprintf("%d bytes (%x)", len(state), sum(state))
+}
+
+func sum(b []byte) uint32 {
 	h := fnv.New32()
-	_, _ = h.Write(state)
-	return fmt.Sprintf("%d bytes (%x)", len(state), h.Sum32())
+	_, _ = h.Write(b)
+	return h.Sum32()
 }
