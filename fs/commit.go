@@ -43,11 +43,13 @@ func (s *saver) commit(j *job, syncErr error) {
 	if f.gen == j.gen {
 		mtime = f.mtime // may have been set since
 	}
+	changed := fs.shownChange(f)
 	e, err := fs.record(f, c, mtime)
 	if err != nil {
 		j.err = err
 		return
 	}
+	n.shown, n.recorded = changed, e.Ctime
 	j.before, j.after, j.keep, j.several = f.entry.Content, c, f.emitted, f.splices > 1
 	f.emitted, f.splices, f.err, f.saved = nil, 0, nil, j.gen
 	shown := e.Content == c

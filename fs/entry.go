@@ -33,7 +33,9 @@ func (fs *FS) attr(n *inode, e *namespace.Entry) Attr {
 		a.GID = fs.cfg.GID
 	}
 	if e.Kind == namespace.File {
-		a.Ctime = changeTime(e)
+		if a.Ctime = changeTime(e); e.Ctime == n.recorded {
+			a.Ctime = n.shown
+		}
 	}
 	if f := n.file; f != nil && e.Kind == namespace.File {
 		f.adopt(*e)
@@ -48,15 +50,24 @@ func (fs *FS) attr(n *inode, e *namespace.Entry) Attr {
 }
 
 // changeTime is the ctime of a file. The record of a write is made a moment after the
-// write; so that the ctime seen right after a write is the one seen later too (git compares
-// them), it is the write's own time, the mtime, as long as nothing else changed since and
-// nobody set the mtime to something else.
+// write; so that the ctime seen right after a write is the one seen later too (git and tar
+// compare them), it is the write's own time, the mtime, as long as nothing else changed since and
+// nobody set the mtime to something else. Then it stays as long as the inode is known (inode.shown).
 func changeTime(e *namespace.Entry) int64 {
 	const delay, tick = int64(30 * time.Second), int64(2 * time.Millisecond) // stamps have milliseconds
 	if late := e.Ctime - e.Mtime; e.Ctime == e.Stamp.Nanos() && late > -tick && late < delay {
 		return e.Mtime
 	}
 	return e.Ctime
+}
+
+// shownChange is the ctime that the unsaved f shows. n.mu is held.
+func (fs *FS) shownChange(f *file) int64 {
+	e, err := fs.entry(f.n)
+	if err != nil {
+		return f.ctime
+	}
+	return fs.attr(f.n, &e).Ctime
 }
 
 // entry is what the namespace shows of n now, or showed before its last name went. n.mu

@@ -27,6 +27,8 @@ type inode struct {
 	// nil as long as the namespace shows it.
 	gone   *namespace.Entry
 	xattrs goneXattrs // while gone is set
+	// The ctime that was shown before the last commit, and that of the record, which is later.
+	shown, recorded int64
 }
 
 // node is the node that n stands for.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"syscall"
+	"time"
 )
 
 var attrTests = []test{
@@ -47,9 +48,12 @@ var attrTests = []test{
 		if st := t.stat("/a"); st.Mtime != 6e17 || st.Atime != 5e17 {
 			t.Fatalf("%+v", st)
 		}
-		g := t.open("/a", os.O_RDONLY)
+		t.ok(t.Rename("/a", "/b", Replace))
+		g := t.open("/b", os.O_RDONLY)
+		seen := t.stat("/b").Ctime
+		time.Sleep(5 * time.Millisecond)
 		t.ok(g.Sync())
-		if st := t.stat("/a"); st.Mtime != 6e17 || st.Atime != 5e17 || st.Size != 1 {
+		if st := t.stat("/b"); st.Mtime != 6e17 || st.Atime != 5e17 || st.Size != 1 || st.Ctime != seen {
 			t.Fatalf("after sync: %+v", st)
 		}
 	}},
