@@ -17,7 +17,7 @@ RACE ?= ./cache ./fetch/... ./fs ./internal/control/... ./internal/kv ./internal
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build install test conformance soak unit lint fmt vet staticcheck race fuzz sim sim-mutants bench bench-neighbours cross clean prepare prepare-tests
+.PHONY: help run demo build install test conformance programs soak unit lint fmt vet staticcheck race fuzz sim sim-mutants bench bench-neighbours cross clean prepare prepare-tests
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -43,7 +43,11 @@ conformance: ## the filesystem's suite over every adapter, that for Windows thro
 	@.ci/prepare conformance
 	CGO_ENABLED=1 $(GO) test -count=1 -timeout 20m -tags cgofuse ./fs/... $(ARGS)
 
-soak: prepare-tests ## the filesystem under load, at random, with kill -9 and power cuts, some thousand times: half an hour
+programs: ## git, databases, builds, editors, stress on a mount and on the local filesystem, and how long each takes there
+	@.ci/prepare programs
+	$(GO) test -count=1 -v -timeout 3h ./fs/fstest -run 'TestPrograms$$' -programs.full $(ARGS)
+
+soak: programs ## the filesystem under load, at random, with kill -9 and power cuts, some thousand times, and `make programs`: two hours
 	$(GO) test -count=1 -v -timeout 2h ./fs/fstest -run 'TestKill$$|TestPower$$|TestImage$$|TestStress|TestRandom' \
 		-kill.rounds 300 -power.rounds 3000 -image.rounds 200 -random.rounds 300 $(ARGS)
 

@@ -11,6 +11,7 @@ import (
 	"runtime/pprof"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -267,19 +268,27 @@ func mountedAt(t testing.TB, dir string) *child {
 // mountedWith is mountedAt with rules for names, and more variables of the environment.
 func mountedWith(t testing.TB, dir string, rules alias.Rules, more ...string) *child {
 	t.Helper()
+	return serving(t, dir, nil, append(more, rulesEnv+"="+rules.String()))
+}
+
+// mountedAs is mountedAt by another user, if who is not nil: nobody else can enter.
+func mountedAs(t testing.TB, dir string, who *syscall.Credential) *child {
+	t.Helper()
+	return serving(t, dir, who, nil)
+}
+
+func serving(t testing.TB, dir string, who *syscall.Credential, env []string) *child {
+	t.Helper()
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal("no /dev/fuse")
 		}
 		t.Skip("no /dev/fuse")
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &child{t: t, dir: dir, mnt: filepath.Join(dir, "mnt"), cmd: exec.Command(self)}
-	c.cmd.Env = append(os.Environ(), serveEnv+"="+dir, rulesEnv+"="+rules.String())
-	c.cmd.Env = append(c.cmd.Env, more...)
+	// Not by the name of this program: another user may not reach its folder.
+	c := &child{t: t, dir: dir, mnt: filepath.Join(dir, "mnt"), cmd: exec.Command("/proc/self/exe")}
+	c.cmd.Env = append(append(os.Environ(), serveEnv+"="+dir), env...)
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who}
 	c.cmd.Stderr = os.Stderr
 	w, err := c.cmd.StdinPipe()
 	if err != nil {
