@@ -6,8 +6,8 @@ ln doc hard
 ln -s doc soft
 for copy in yes no auto; do
 	for name in doc soft; do
-		vim -u NONE -N -n -es -c "set backupcopy=$copy backup fsync" -c 's/.*/vim '$copy' '$name'/' -c 'x' $name
-		cat doc doc~ hard
+		vim -u NONE -N -n -es -c "set backupcopy=$copy backup backupskip= fsync" -c 's/.*/vim '$copy' '$name'/' -c 'x' $name
+		cat doc $name~ hard
 	done
 	vim -u NONE -N -es -c "set undofile writebackup" -c 's/$/!/' -c 'x' doc # with a swap file
 	cat doc

@@ -4,8 +4,16 @@
 
 PATH=$(echo /usr/lib/postgresql/*/bin | tr ' ' '\n' | sort -V | tail -n 1):$PATH
 export PGHOST=$TMPDIR PGDATABASE=postgres
-start() { pg_ctl -D "$DIR/data" -w -t 120 -l "$TMPDIR/log" -o "-c listen_addresses= -c unix_socket_directories=$TMPDIR" start >/dev/null || { tail -n 20 "$TMPDIR/log" >&2; return 1; }; }
-trap 'pg_ctl -D "$DIR/data" -m immediate stop >/dev/null 2>&1 || true' EXIT
+trap 'kill -9 $master $(pgrep -P $master) 2>/dev/null || true; tail -n 20 "$TMPDIR/log" >&2' EXIT
+start() {
+	postgres -D "$DIR/data" -c listen_addresses= -c unix_socket_directories="$TMPDIR" >>"$TMPDIR/log" 2>&1 &
+	master=$!
+	for i in $(seq 600); do
+		if pg_isready -q; then return; fi
+		sleep 0.1
+	done
+	return 1
+}
 ask() { psql -XAtqc "$1"; }
 
 # committer N: inserts rows one by one and writes down each that is committed.
@@ -36,17 +44,16 @@ for end in 'kill -9' crash; do
 	for w in 1 2 3; do committer $w & done
 	pgbench -n -c 2 -t 100000 >/dev/null 2>&1 &
 	sleep "$(size 2 10)"
-	master=$(head -n 1 data/postmaster.pid)
 	[ "$end" != crash ] || crash
-	kill -9 "$master" $(pgrep -P "$master")
-	wait
+	kill -9 $master $(pgrep -P $master) || true # after a crash it may have given up by itself
+	wait || true
 	start
 	echo "after $end"
 	kept
 	balanced
 	pg_amcheck --heapallindexed --install-missing -d postgres
 done
-ask 'vacuum full; checkpoint'
-pg_ctl -D "$DIR/data" -w stop >/dev/null
+ask 'vacuum full'
+kill -INT $master && wait $master
 remount
 pg_checksums --check -D data | grep -i bad

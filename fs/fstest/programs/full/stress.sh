@@ -7,7 +7,7 @@ stressors="chdir chmod chown copy-file dentry dir dirdeep dirmany fallocate fcnt
 	getdent handle hdd inotify io iomix link locka lockf lockofd mknod open rename symlink sync-file touch utime xattr"
 for s in $stressors; do
 	code=0
-	timeout 120 stress-ng --temp-path "$DIR" --$s "$(size 1 2)" --timeout "$(size 1 5)" --verify --metrics-brief >"$TMPDIR/out" 2>&1 || code=$?
+	timeout -k 5 60 stress-ng --temp-path "$DIR" --$s 2 --timeout 1 --verify --metrics-brief >"$TMPDIR/out" 2>&1 || code=$?
 	echo "$s: $code $(sed -n 's/.*\(fail:.*\)/\1/p' "$TMPDIR/out" | head -n 3)"
 	ops=$(sed -n "s/^stress-ng: metrc: \[[0-9]*\] $s  *[0-9]*  *[0-9.]*  *[0-9.]*  *[0-9.]*  *\([0-9.]*\).*/\1/p" "$TMPDIR/out")
 	report "$s, ops/s" "${ops:-0}"
