@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -132,6 +133,17 @@ var deviations = map[string]func(dir string) error{
 			}
 			defer g.Close()
 			err = unix.IoctlFileClone(int(g.Fd()), fd)
+			return differ(nil, err == unix.EOPNOTSUPP, err)
+		})
+	},
+	"No map of extents": func(dir string) error {
+		return onFile(dir, func(fd int) error {
+			const fiemap = 0xc020660b // FS_IOC_FIEMAP
+			ask := struct {
+				start, length                uint64
+				flags, mapped, count, unused uint32
+			}{length: 64 << 10}
+			_, _, err := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), fiemap, uintptr(unsafe.Pointer(&ask)))
 			return differ(nil, err == unix.EOPNOTSUPP, err)
 		})
 	},

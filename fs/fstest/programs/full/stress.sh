@@ -2,8 +2,8 @@
 # needs: stress-ng=stress-ng
 
 # Left out, since they are about the machine and not about the folder: access (users), bind-mount, binderfs, dnotify, dup, eventfd,
-# fanotify (root's), ioprio, procfs. Since FUSE has no such thing: chattr and inode-flags (chattr flags), lease, verity.
-stressors="chdir chmod chown copy-file dentry dir dirdeep dirmany fallocate fcntl fiemap file-ioctl filename flock fpunch fsize fstat
+# fanotify (root's), ioprio, procfs. Since FUSE has no such thing: chattr and inode-flags (chattr flags), fiemap, lease, verity.
+stressors="chdir chmod chown copy-file dentry dir dirdeep dirmany fallocate fcntl file-ioctl filename flock fpunch fsize fstat
 	getdent handle hdd inotify io iomix link locka lockf lockofd mknod open rename symlink sync-file touch utime xattr"
 for s in $stressors; do
 	code=0
