@@ -49,7 +49,9 @@ func TestPrograms(t *testing.T) {
 			if a, b := there.outcome, here.outcome; a != b {
 				t.Errorf("only on the local filesystem:\n%s\nonly on the mount:\n%s", missing(b, a), missing(a, b))
 			}
-			table = append(table, compare(p.name, there, here)...)
+			figures := compare(p.name, there, here)
+			t.Log("\n" + render(figures))
+			table = append(table, figures...)
 		})
 	}
 	t.Log("\n" + render(table))
