@@ -13,9 +13,9 @@ var preface = []string{
 	"open 2 d/a RDWR|CREAT|APPEND 0644", "write 2 3000 3", "open 3 d RDONLY|DIRECTORY 0",
 }
 
-// program makes one from a seed: it knows nothing of what the operations do, so that any part of it is
+// generate makes a program from a seed: it knows nothing of what the operations do, so that any part of it is
 // a program, too.
-func program(seed uint64, n int) []string {
+func generate(seed uint64, n int) []string {
 	r := rand.New(rand.NewPCG(seed, 0))
 	noLinks := seed%3 == 0 // then more can be compared: see side.linked
 	var bag []act

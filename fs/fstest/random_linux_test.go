@@ -31,7 +31,7 @@ func TestRandom(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, hasty)
 			for _, seed := range seeds {
-				lines := program(seed, *randomOps)
+				lines := generate(seed, *randomOps)
 				if d := b.run(lines); d != nil {
 					lines, d = b.shrink(lines, d)
 					t.Fatalf("-random.seed %d -random.ops %d: %s\nprogram:\n%s", seed, *randomOps, d, strings.Join(lines, "\n"))
