@@ -205,6 +205,9 @@ func (w *writer) punch(name string, how how) error {
 	if err != nil || len(f.now()) == 0 {
 		return err
 	}
+	if how == through { // O_SYNC is about writes
+		how = syncing
+	}
 	off := w.rnd.IntN(len(f.now()))
 	after := bytes.Clone(f.now())
 	clear(after[off:])
