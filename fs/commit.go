@@ -51,6 +51,7 @@ func (s *saver) commit(j *job, syncErr error) {
 	}
 	n.shown, n.recorded = changed, e.Ctime
 	j.before, j.after, j.keep, j.several = f.entry.Content, c, f.emitted, f.splices > 1
+	j.recorded = true
 	f.emitted, f.splices, f.err, f.saved = nil, 0, nil, j.gen
 	shown := e.Content == c
 	if f.gen == j.gen {
@@ -95,6 +96,9 @@ func (s *saver) settleLoop() {
 		for _, j := range group {
 			if err == nil && j.keep != nil {
 				s.settle(j)
+			}
+			if err == nil && j.recorded {
+				s.trim(j.n.node(), j.promised)
 			}
 			j.n.mu.Lock()
 			if j.err != nil {

@@ -45,6 +45,8 @@ type file struct {
 	resting bool   // it failed a moment ago: the next attempt comes by itself
 	done    chan struct{}
 
+	promises promises
+
 	emitted []blocks.Digest // sealed for this file since the last commit
 	splices int             // how many times since then
 }
@@ -66,13 +68,16 @@ func (fs *FS) attach(n *inode, e namespace.Entry) *file {
 // the kernel knows it: it may be opened once more by who holds it in another way (O_PATH). n.mu is held.
 func (fs *FS) detach(n *inode) {
 	f := n.file
-	if f == nil || f.handles > 0 || f.saving || f.touched && (n.gone == nil || fs.table.mentioned(n)) {
+	if f == nil || f.handles > 0 || f.saving || f.promises.making != nil || f.touched && (n.gone == nil || fs.table.mentioned(n)) {
 		return
 	}
 	f.dirty.drop()
 	f.frozen.drop()
 	if f.splices > 0 {
 		fs.saver.abandon(n.node())
+	}
+	if n.gone != nil {
+		fs.saver.trim(n.node(), f.promises.last)
 	}
 	fs.saver.clean(n)
 	n.file = nil
@@ -105,10 +110,22 @@ func (fs *FS) touch(f *file) {
 	fs.saver.dirty(f.n)
 }
 
+// write and zero lay bytes over the range from off on, which ends below the size. n.mu is held; the
+// caller touches.
+func (f *file) write(off int64, p []byte) {
+	f.dirty.write(off, p)
+	f.promises.note(off, off+int64(len(p)))
+}
+
+func (f *file) zero(off, n int64) {
+	f.dirty.zero(off, n)
+	f.promises.note(off, off+n)
+}
+
 // resize sets the size. n.mu is held; the caller touches.
 func (f *file) resize(size int64) {
 	if size > f.size {
-		f.dirty.zero(f.size, size-f.size)
+		f.zero(f.size, size-f.size)
 	} else {
 		f.dirty.truncate(size)
 	}

@@ -26,6 +26,7 @@ type Config struct {
 	Changes Changes // begun before New; FS reads it, the caller closes it after Close
 	Blocks  Blocks
 	Store   Store
+	Journal Journal // nil: whatever fsync promises is saved
 	Sealer  *seal.Sealer
 
 	// Interrupted lists the nodes for which blocks were staged and not settled when the
@@ -123,6 +124,9 @@ func New(ctx context.Context, cfg Config) (*FS, error) {
 		return nil, errs.E("fs.New", errs.Other, "", err)
 	}
 	fs.saver.start()
+	if err := fs.recoverPromises(); err != nil { // what is damaged must not keep the rest from being used
+		fs.log.Error("what fsync promised before the last end cannot be kept for all files", "err", err)
+	}
 	if cfg.Changes != nil {
 		fs.wg.Go(fs.follow)
 	}

@@ -112,7 +112,11 @@ func (h *Handle) Flush(ctx context.Context) error {
 // Sync returns when everything written to the file before, and all that was done to the
 // tree before, is durable on this device.
 func (h *Handle) Sync(ctx context.Context) error {
-	if err := h.fs.saver.saveAndWait(ctx, h.n); err != nil {
+	promised, err := h.fs.saver.promise(ctx, h.n)
+	if !promised && err == nil {
+		err = h.fs.saver.saveAndWait(ctx, h.n)
+	}
+	if err != nil {
 		return err
 	}
 	return h.fs.syncNames(ctx)

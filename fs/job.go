@@ -23,7 +23,9 @@ type job struct {
 
 	before, after blocks.Content // what the record named before and names now
 	keep          []blocks.Digest
-	several       bool // sealed more than once: not all of keep is in after
+	recorded      bool
+	promised      uint64 // the number of the last promise that it makes needless
+	several       bool   // sealed more than once: not all of keep is in after
 }
 
 // begin freezes the changes of n; nil if there is nothing to do.
@@ -35,12 +37,16 @@ func (s *saver) begin(n *inode) *job {
 		return nil
 	}
 	f.queued = false
-	if f.saving || !f.touched {
+	if f.saving || f.promises.making != nil || !f.touched {
 		return nil
 	}
 	j := &job{n: n, f: f, gen: f.gen, size: f.size, mtime: f.mtime, commit: f.want && n.gone == nil}
 	if !j.commit && f.dirty.empty() {
 		return nil
+	}
+	if j.commit {
+		j.promised = f.promises.last
+		f.promises.fresh, f.promises.full, f.promises.bytes = nil, false, 0
 	}
 	f.want, f.saving = false, true
 	f.emptied = f.emptied && !j.commit

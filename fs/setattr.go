@@ -74,6 +74,7 @@ func (fs *FS) setEntry(n *inode, e namespace.Entry, c AttrChange) (namespace.Ent
 func (f *file) setTimes(ch *namespace.AttrChange, now int64, atimeNow bool) {
 	if ch.Mtime != nil {
 		f.mtime, f.ctime, ch.Mtime = *ch.Mtime, now, nil
+		f.promises.times = true
 	}
 	if ch.Atime == nil {
 		return

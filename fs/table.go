@@ -119,6 +119,15 @@ func (t *table) findPinned(id namespace.NodeID) *inode {
 	return n
 }
 
+// pinned is findPinned for a node that need not be in the table.
+func (t *table) pinned(id namespace.NodeID) *inode {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n := t.enter(id)
+	n.pins++
+	return n
+}
+
 // forget takes back count mentions. It returns the inode, if that is kept all the same, after the last.
 func (t *table) forget(i Ino, count uint64) *inode {
 	t.mu.Lock()

@@ -59,9 +59,9 @@ func (h *Handle) write(off int64, p []byte, fl WriteFlags) error {
 		fs.tellBytes(n.ino)
 	}
 	if off > f.size {
-		f.dirty.zero(f.size, off-f.size)
+		f.zero(f.size, off-f.size)
 	}
-	f.dirty.write(off, p)
+	f.write(off, p)
 	f.size = max(f.size, off+int64(len(p)))
 	fs.touch(f)
 	if fl.ClearSetID && f.entry.Mode&setIDs != 0 {
@@ -138,7 +138,7 @@ func (h *Handle) Fallocate(ctx context.Context, off, length int64, mode uint32) 
 	}
 	end := off + length
 	if zero {
-		f.dirty.zero(off, min(end, f.size)-off)
+		f.zero(off, min(end, f.size)-off)
 	}
 	if mode&FallocKeepSize == 0 && end > f.size {
 		f.resize(end)

@@ -1,0 +1,64 @@
+package fstest
+
+import (
+	"context"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/fs/journal"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// promised counts the promises that a device remembers.
+func promised(t *testing.T, d *device) (n int) {
+	t.Helper()
+	if err := journal.Open(d.db).Each(func(namespace.NodeID, uint64, fs.Promise) error { n++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// What fsync makes durable of a file that is being written needs no version of it, until it rests.
+func TestPromises(t *testing.T) {
+	r := &recorder{}
+	tt, d := one(t, setup{wrap: record(r)})
+	f := tt.open("/db", os.O_RDWR|os.O_CREATE)
+	tt.pwrite(f, 0, random(1, 1<<20))
+	tt.ok(f.Sync())
+	r.take()
+	for i := range 20 {
+		tt.pwrite(f, int64(i)*40_000, random(int64(i), 4096))
+		tt.ok(f.Sync())
+	}
+	if log := r.take(); slices.Contains(log, "Stage") || slices.Contains(log, "Commit") || promised(t, d) != 20 {
+		t.Errorf("%d promises: %q", promised(t, d), log)
+	}
+	tt.ok(f.Sync())
+	if log := r.take(); slices.Contains(log, "Append") {
+		t.Errorf("nothing was written, and yet: %q", log)
+	}
+	tt.ok(d.fs.Sync(context.Background()))
+	eventually(t, "forgotten", func() bool { return promised(t, d) == 0 })
+
+	// The promises of what is removed are forgotten, too.
+	tt.pwrite(f, 5, []byte("x"))
+	tt.ok(f.Sync())
+	tt.ok(tt.Unlink("/db"))
+	f.Close()
+	eventually(t, "forgotten", func() bool { return promised(t, d) == 0 })
+
+	// Where nothing can be promised, the file is saved.
+	r.set("Append", errs.E("test", errs.NoSpace, "", nil))
+	tt.write("/a", "one")
+	g := tt.open("/a", os.O_RDWR)
+	tt.pwrite(g, 0, []byte("two"))
+	r.take()
+	tt.ok(g.Sync())
+	if log := r.take(); !slices.Contains(log, "Commit") {
+		t.Errorf("%q", log)
+	}
+	g.Close()
+}

@@ -1,0 +1,153 @@
+// Package journal keeps what fsync has promised and no record names yet: small changes of files that are
+// open, sealed like every row of the store and durable with one sync of it. A database that commits a
+// hundred times a second so makes one version of its file when it rests, and not a hundred.
+//
+// The rows lie in the store of the namespace, whose log keeps the order: where the end of a row is
+// durable, the record that made it needless is, too.
+package journal
+
+import (
+	"encoding/binary"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace"
+	"github.com/shelffs/shelf/internal/wire"
+)
+
+// table holds the rows: node, u64 number → row.
+const table = 'j'
+
+// Journal implements fs.Journal. Its methods may be called concurrently.
+type Journal struct{ db *kv.DB }
+
+var _ fs.Journal = (*Journal)(nil)
+
+// Open returns the journal in db.
+func Open(db *kv.DB) *Journal { return &Journal{db} }
+
+type (
+	row struct {
+		_     struct{} `cbor:",toarray"`
+		Base  []dot
+		Root  []byte
+		Depth uint8
+		Was   uint64 // size of the content named by Root and Depth
+		Size  uint64
+		Mtime int64
+		Parts []part
+	}
+	dot struct {
+		_      struct{} `cbor:",toarray"`
+		Writer []byte   // device 32, u32be incarnation
+		Seq    uint64
+	}
+	part struct {
+		_     struct{} `cbor:",toarray"`
+		Off   uint64
+		Zeros uint64
+		Data  []byte
+	}
+)
+
+func (j *Journal) key(id namespace.NodeID, number uint64) kv.Key {
+	return j.db.Key(table, kv.Plain(id[:]), kv.U64(number))
+}
+
+// Append implements fs.Journal.
+func (j *Journal) Append(id namespace.NodeID, number uint64, p fs.Promise) error {
+	r := row{Root: p.Content.Root[:], Depth: p.Content.Depth, Was: p.Content.Size, Size: uint64(p.Size), Mtime: p.Mtime}
+	for _, d := range p.Base {
+		r.Base = append(r.Base, dot{Writer: d.Writer.Append(nil), Seq: d.Seq})
+	}
+	for _, x := range p.Parts {
+		r.Parts = append(r.Parts, part{Off: uint64(x.Off), Zeros: uint64(x.Zeros), Data: x.Data})
+	}
+	b := j.db.Batch()
+	defer b.Close()
+	if err := b.Set(j.key(id, number), wire.Marshal(r)); err != nil {
+		return err
+	}
+	return b.Commit(kv.Sync)
+}
+
+// Trim implements fs.Journal.
+func (j *Journal) Trim(id namespace.NodeID, upto uint64) error {
+	var keys []kv.Key
+	prefix := j.db.Key(table, kv.Plain(id[:]))
+	last := j.key(id, upto)
+	if err := j.db.ScanKeys(prefix, func(k kv.Key) bool {
+		if string(k) > string(last) {
+			return false
+		}
+		keys = append(keys, k.Clone())
+		return true
+	}); err != nil {
+		return err
+	}
+	b := j.db.Batch()
+	defer b.Close()
+	for _, k := range keys {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+	}
+	return b.Commit(kv.NoSync)
+}
+
+// Each implements fs.Journal. What cannot be read is Corrupt.
+func (j *Journal) Each(fn func(id namespace.NodeID, number uint64, p fs.Promise) error) error {
+	const op = "journal.Each"
+	var failed error
+	prefix := j.db.Key(table)
+	err := j.db.Scan(prefix, func(k kv.Key, value []byte) bool {
+		var id namespace.NodeID
+		rest := k[len(prefix):]
+		if len(rest) != len(id)+8 {
+			failed = errs.E(op, errs.Corrupt, "key", nil)
+			return false
+		}
+		copy(id[:], rest)
+		number := binary.BigEndian.Uint64(rest[len(id):])
+		p, err := parse(value)
+		if err == nil {
+			err = fn(id, number, p)
+		}
+		failed = err
+		return err == nil
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+func parse(b []byte) (p fs.Promise, err error) {
+	var r row
+	if err := wire.Unmarshal(b, &r); err != nil {
+		return p, err
+	}
+	bad := errs.E("journal.parse", errs.Corrupt, "row", nil)
+	if len(r.Root) != len(p.Content.Root) || r.Size > blocks.MaxSize {
+		return p, bad
+	}
+	p.Content = blocks.Content{Root: blocks.Digest(r.Root), Depth: r.Depth, Size: r.Was}
+	p.Size, p.Mtime = int64(r.Size), r.Mtime
+	for _, d := range r.Base {
+		if len(d.Writer) != len(ident.DeviceID{})+4 {
+			return p, bad
+		}
+		w := ident.Writer{Device: ident.DeviceID(d.Writer[:32]), Incarnation: binary.BigEndian.Uint32(d.Writer[32:])}
+		p.Base = append(p.Base, namespace.Dot{Writer: w, Seq: d.Seq})
+	}
+	for _, x := range r.Parts {
+		if x.Off > r.Size || max(x.Zeros, uint64(len(x.Data))) > r.Size-x.Off {
+			return p, bad
+		}
+		p.Parts = append(p.Parts, fs.Part{Off: int64(x.Off), Zeros: int64(x.Zeros), Data: x.Data})
+	}
+	return p, nil
+}

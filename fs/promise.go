@@ -1,0 +1,244 @@
+package fs
+
+import (
+	"context"
+	"slices"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// What fsync has promised of a file that is still being written goes to a journal if it is little: one
+// sync of the store, and no version of the file for every commit of a database. The file stays unsaved; when
+// it is committed, its promises are over. A crash between finds them, and the file is as if it had just
+// been written.
+
+// Journal keeps promises; *journal.Journal does.
+type Journal interface {
+	// Append takes a promise, numbered from 1 on for each node; it is durable on return. NoSpace.
+	Append(id namespace.NodeID, number uint64, p Promise) error
+	// Trim forgets the promises of a node up to a number. It does not wait for the disk.
+	Trim(id namespace.NodeID, upto uint64) error
+	// Each calls fn for all promises, those of a node together and in order.
+	Each(fn func(id namespace.NodeID, number uint64, p Promise) error) error
+}
+
+// Promise is what was written to a file since the promise before.
+type Promise struct {
+	Base    []namespace.Dot // the versions on which the unsaved changes build
+	Content blocks.Content  // and their bytes
+	Size    int64           // of the file now
+	Mtime   int64
+	Parts   []Part // in order, without overlap, below Size
+}
+
+// Part is a range of a file: zeros, or data.
+type Part struct {
+	Off   int64
+	Zeros int64
+	Data  []byte
+}
+
+const (
+	maxPromise  = 256 << 10 // bytes at once: more is better sealed
+	maxPromised = 4 << 20   // bytes of one file since it was committed
+	maxParts    = 256       // of one promise
+)
+
+// promises is the state of a file's promises. It is guarded by the mu of its inode.
+type promises struct {
+	fresh  []extent      // written since the last one, sorted, apart
+	full   bool          // too much was: nothing is promised until the file is committed
+	times  bool          // times were set since the last one
+	gen    uint64        // of the file when the last one was made
+	last   uint64        // its number
+	bytes  int64         // of all since the file was committed
+	making chan struct{} // not nil while one is made; closed then
+}
+
+type extent struct{ off, end int64 }
+
+// note says that a range was written. It stays sorted and apart.
+func (p *promises) note(off, end int64) {
+	if p.full || off >= end {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(p.fresh, off, func(e extent, off int64) int {
+		if e.end < off {
+			return -1
+		}
+		return 1
+	})
+	j := i
+	for ; j < len(p.fresh) && p.fresh[j].off <= end; j++ {
+		off, end = min(off, p.fresh[j].off), max(end, p.fresh[j].end)
+	}
+	if p.fresh = slices.Replace(p.fresh, i, j, extent{off, end}); len(p.fresh) > maxParts {
+		p.fill()
+	}
+}
+
+func (p *promises) fill() { p.fresh, p.full = nil, true }
+
+// promise makes what was written to n durable, if that can be done by a promise; else false, and the
+// file must be saved.
+func (s *saver) promise(ctx context.Context, n *inode) (bool, error) {
+	if s.fs.cfg.Journal == nil {
+		return false, nil
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f := n.file
+	for f != nil && f.promises.making != nil {
+		making := f.promises.making
+		n.mu.Unlock()
+		err := s.fs.wait(ctx, making)
+		n.mu.Lock()
+		if f = n.file; err != nil {
+			return false, err
+		}
+	}
+	if f == nil || !f.promisable() {
+		return false, nil
+	}
+	if f.promises.gen == f.gen && !f.promises.times {
+		return true, nil
+	}
+	p, bytes := f.newPromise()
+	if bytes > maxPromise || f.promises.bytes+bytes > maxPromised {
+		f.promises.fill()
+		return false, nil
+	}
+	f.promises.last++
+	number, gen, id := f.promises.last, f.gen, n.node()
+	f.promises.fresh, f.promises.times = nil, false
+	making := make(chan struct{})
+	f.promises.making = making
+	n.mu.Unlock()
+	err := s.fs.cfg.Journal.Append(id, number, p)
+	n.mu.Lock()
+	f.promises.making = nil
+	close(making)
+	if err != nil {
+		f.promises.fill()
+	} else {
+		f.promises.gen, f.promises.bytes = gen, f.promises.bytes+bytes
+	}
+	if f.touched && n.gone == nil && (f.want || f.dirty.held >= earlySeal) { // begin did not want to disturb
+		s.enqueue(n, f.waiters > 0)
+	}
+	s.fs.detach(n)
+	return err == nil, nil // what keeps it from being promised, saving it tells
+}
+
+// promisable reports whether a promise says all: there are changes, all of them still in dirty, on top
+// of what the namespace shows.
+func (f *file) promisable() bool {
+	return f.touched && f.n.gone == nil && !f.promises.full && !f.saving && f.splices == 0 && f.err == nil && f.atime == nil &&
+		slices.Equal(f.base, f.entry.Versions)
+}
+
+// newPromise says what was written since the last promise, and how many bytes of it are data.
+func (f *file) newPromise() (p Promise, bytes int64) {
+	p = Promise{Base: f.base, Content: f.entry.Content, Size: f.size, Mtime: f.mtime}
+	for _, e := range f.promises.fresh {
+		end := min(e.end, f.size)
+		if e.off >= end {
+			continue
+		}
+		f.dirty.visit(e.off, end-e.off, func(off, n int64, data []byte, zero bool) {
+			switch {
+			case zero:
+				p.Parts = append(p.Parts, Part{Off: off, Zeros: n})
+			case data != nil:
+				if bytes += n; bytes <= maxPromise {
+					p.Parts = append(p.Parts, Part{Off: off, Data: slices.Clone(data)})
+				}
+			}
+		})
+	}
+	return p, bytes
+}
+
+// trim forgets promises of a file that was committed, or is gone.
+func (s *saver) trim(id namespace.NodeID, upto uint64) {
+	if upto == 0 {
+		return
+	}
+	if err := s.fs.cfg.Journal.Trim(id, upto); err != nil {
+		s.fs.log.Warn("promises that were kept are not forgotten", "err", err)
+	}
+}
+
+// recoverPromises makes files with promises what they were before the crash, unsaved, and has them saved.
+func (fs *FS) recoverPromises() error {
+	if fs.cfg.Journal == nil {
+		return nil
+	}
+	var id namespace.NodeID
+	var last uint64
+	var all []Promise
+	keep := func() error {
+		if len(all) == 0 {
+			return nil
+		}
+		defer func() { all = nil }()
+		return fs.recoverFile(id, last, all)
+	}
+	err := fs.cfg.Journal.Each(func(of namespace.NodeID, number uint64, p Promise) error {
+		if of != id {
+			if err := keep(); err != nil {
+				return err
+			}
+			id = of
+		}
+		last, all = number, append(all, p)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return keep()
+}
+
+// recoverFile keeps the promises of one file.
+func (fs *FS) recoverFile(id namespace.NodeID, last uint64, all []Promise) error {
+	e, err := fs.cfg.Names.Get(id)
+	if errs.Is(err, errs.Stale) || errs.Is(err, errs.NotExist) || err == nil && e.Kind != namespace.File {
+		return fs.cfg.Journal.Trim(id, last)
+	}
+	if err != nil {
+		return err
+	}
+	newest := &all[len(all)-1]
+	for !slices.Equal(all[0].Base, newest.Base) { // saved since
+		all = all[1:]
+	}
+	n := fs.table.pinned(id)
+	defer fs.table.unpin(n)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e.Content, e.Versions = newest.Content, newest.Base
+	f := fs.attach(n, e)
+	for i := range all {
+		f.apply(&all[i])
+	}
+	fs.touch(f)
+	f.mtime, f.want = newest.Mtime, true
+	f.promises.last = last
+	fs.saver.enqueue(n, false)
+	return nil
+}
+
+// apply writes once more what was promised.
+func (f *file) apply(p *Promise) {
+	f.resize(p.Size)
+	for _, x := range p.Parts {
+		if x.Data == nil {
+			f.zero(x.Off, x.Zeros)
+		} else {
+			f.write(x.Off, x.Data)
+		}
+	}
+}
