@@ -44,14 +44,13 @@ func (s *saver) commit(j *job, syncErr error) {
 		mtime = f.mtime // may have been set since
 	}
 	changed := fs.shownChange(f)
-	e, err := fs.record(f, c, mtime)
+	e, err := fs.record(f, c, mtime, j.promised)
 	if err != nil {
 		j.err = err
 		return
 	}
 	n.shown, n.recorded = changed, e.Ctime
 	j.before, j.after, j.keep, j.several = f.entry.Content, c, f.emitted, f.splices > 1
-	j.recorded = true
 	f.emitted, f.splices, f.err, f.saved = nil, 0, nil, j.gen
 	shown := e.Content == c
 	if f.gen == j.gen {
@@ -70,13 +69,21 @@ func (s *saver) commit(j *job, syncErr error) {
 	f.done = make(chan struct{})
 }
 
-// record commits c as the bytes of f, and the access time if one was set. n.mu is held.
-func (fs *FS) record(f *file, c blocks.Content, mtime int64) (namespace.Entry, error) {
+// record commits c as the bytes of f, which ends its promises up to a number, and the access time if one
+// was set. n.mu is held.
+func (fs *FS) record(f *file, c blocks.Content, mtime int64, promised uint64) (namespace.Entry, error) {
 	id := f.n.node()
+	var over []namespace.Also
+	if p := &f.promises; p.kept < promised {
+		over = append(over, fs.cfg.Journal.Forget(id, p.kept+1, promised))
+	}
 	done := fs.expect(changeKey{what: namespace.ContentChanged, node: id}, attrKey(id))
-	e, err := fs.cfg.Names.Commit(id, f.base, c, mtime)
+	e, err := fs.cfg.Names.Commit(id, f.base, c, mtime, over...)
 	if errs.Is(err, errs.Stale) && f.entry.ID == id { // the others have forgotten it
-		e, err = fs.cfg.Names.CommitLost(f.entry, c, mtime)
+		e, err = fs.cfg.Names.CommitLost(f.entry, c, mtime, over...)
+	}
+	if err == nil {
+		f.promises.kept = max(f.promises.kept, promised)
 	}
 	if err == nil && f.atime != nil {
 		ch := namespace.AttrChange{Atime: f.atime}
@@ -96,9 +103,6 @@ func (s *saver) settleLoop() {
 		for _, j := range group {
 			if err == nil && j.keep != nil {
 				s.settle(j)
-			}
-			if err == nil && j.recorded {
-				s.trim(j.n.node(), j.promised)
 			}
 			j.n.mu.Lock()
 			if j.err != nil {

@@ -77,7 +77,7 @@ func (fs *FS) detach(n *inode) {
 		fs.saver.abandon(n.node())
 	}
 	if n.gone != nil {
-		fs.saver.trim(n.node(), f.promises.last)
+		f.dropPromises(fs)
 	}
 	fs.saver.clean(n)
 	n.file = nil

@@ -23,7 +23,6 @@ type job struct {
 
 	before, after blocks.Content // what the record named before and names now
 	keep          []blocks.Digest
-	recorded      bool
 	promised      uint64 // the number of the last promise that it makes needless
 	several       bool   // sealed more than once: not all of keep is in after
 }

@@ -18,8 +18,10 @@ import (
 type Journal interface {
 	// Append takes a promise, numbered from 1 on for each node; it is durable on return. NoSpace.
 	Append(id namespace.NodeID, number uint64, p Promise) error
-	// Trim forgets the promises of a node up to a number. It does not wait for the disk.
-	Trim(id namespace.NodeID, upto uint64) error
+	// Forget ends promises of a node with an operation of the namespace that keeps them.
+	Forget(id namespace.NodeID, from, upto uint64) namespace.Also
+	// Drop ends them without. It does not wait for the disk.
+	Drop(id namespace.NodeID, from, upto uint64) error
 	// Each calls fn for all promises, those of a node together and in order.
 	Each(fn func(id namespace.NodeID, number uint64, p Promise) error) error
 }
@@ -53,6 +55,7 @@ type promises struct {
 	times  bool          // times were set since the last one
 	gen    uint64        // of the file when the last one was made
 	last   uint64        // its number
+	kept   uint64        // the number of the last one that is over
 	bytes  int64         // of all since the file was committed
 	making chan struct{} // not nil while one is made; closed then
 }
@@ -161,13 +164,13 @@ func (f *file) newPromise() (p Promise, bytes int64) {
 	return p, bytes
 }
 
-// trim forgets promises of a file that was committed, or is gone.
-func (s *saver) trim(id namespace.NodeID, upto uint64) {
-	if upto == 0 {
-		return
-	}
-	if err := s.fs.cfg.Journal.Trim(id, upto); err != nil {
-		s.fs.log.Warn("promises that were kept are not forgotten", "err", err)
+// dropPromises ends the promises of a file that is gone. n.mu is held.
+func (f *file) dropPromises(fs *FS) {
+	if p := &f.promises; p.kept < p.last {
+		if err := fs.cfg.Journal.Drop(f.n.node(), p.kept+1, p.last); err != nil {
+			fs.log.Warn("promises of a removed file are not forgotten", "err", err)
+		}
+		p.kept = p.last
 	}
 }
 
@@ -177,21 +180,21 @@ func (fs *FS) recoverPromises() error {
 		return nil
 	}
 	var id namespace.NodeID
-	var last uint64
+	var first, last uint64
 	var all []Promise
 	keep := func() error {
 		if len(all) == 0 {
 			return nil
 		}
 		defer func() { all = nil }()
-		return fs.recoverFile(id, last, all)
+		return fs.recoverFile(id, first, last, all)
 	}
 	err := fs.cfg.Journal.Each(func(of namespace.NodeID, number uint64, p Promise) error {
 		if of != id {
 			if err := keep(); err != nil {
 				return err
 			}
-			id = of
+			id, first = of, number
 		}
 		last, all = number, append(all, p)
 		return nil
@@ -203,18 +206,15 @@ func (fs *FS) recoverPromises() error {
 }
 
 // recoverFile keeps the promises of one file.
-func (fs *FS) recoverFile(id namespace.NodeID, last uint64, all []Promise) error {
+func (fs *FS) recoverFile(id namespace.NodeID, first, last uint64, all []Promise) error {
 	e, err := fs.cfg.Names.Get(id)
 	if errs.Is(err, errs.Stale) || errs.Is(err, errs.NotExist) || err == nil && e.Kind != namespace.File {
-		return fs.cfg.Journal.Trim(id, last)
+		return fs.cfg.Journal.Drop(id, first, last)
 	}
 	if err != nil {
 		return err
 	}
 	newest := &all[len(all)-1]
-	for !slices.Equal(all[0].Base, newest.Base) { // saved since
-		all = all[1:]
-	}
 	n := fs.table.pinned(id)
 	defer fs.table.unpin(n)
 	n.mu.Lock()
@@ -226,7 +226,7 @@ func (fs *FS) recoverFile(id namespace.NodeID, last uint64, all []Promise) error
 	}
 	fs.touch(f)
 	f.mtime, f.want = newest.Mtime, true
-	f.promises.last = last
+	f.promises.kept, f.promises.last = first-1, last
 	fs.saver.enqueue(n, false)
 	return nil
 }
@@ -235,7 +235,7 @@ func (fs *FS) recoverFile(id namespace.NodeID, last uint64, all []Promise) error
 func (f *file) apply(p *Promise) {
 	f.resize(p.Size)
 	for _, x := range p.Parts {
-		if x.Data == nil {
+		if x.Zeros > 0 {
 			f.zero(x.Off, x.Zeros)
 		} else {
 			f.write(x.Off, x.Data)

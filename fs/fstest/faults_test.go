@@ -77,14 +77,14 @@ func (r recordedNames) Sync(ctx context.Context) error {
 	return r.Namespace.Sync(ctx)
 }
 
-func (r recordedNames) Commit(id namespace.NodeID, base []namespace.Dot, c blocks.Content, mtime int64) (namespace.Entry, error) {
+func (r recordedNames) Commit(id namespace.NodeID, base []namespace.Dot, c blocks.Content, mtime int64, also ...namespace.Also) (namespace.Entry, error) {
 	if err := r.note("Commit"); err != nil {
 		return namespace.Entry{}, err
 	}
 	r.mu.Lock()
 	r.committed = append(r.committed, c.Size)
 	r.mu.Unlock()
-	return r.Namespace.Commit(id, base, c, mtime)
+	return r.Namespace.Commit(id, base, c, mtime, also...)
 }
 
 func (r recordedNames) Rename(a namespace.NodeID, x string, b namespace.NodeID, y string, f namespace.RenameFlag) (namespace.Entry, *namespace.Entry, error) {

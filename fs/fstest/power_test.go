@@ -1,6 +1,7 @@
 package fstest
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -99,21 +100,30 @@ func startOn(disk *disk, writers ...*writer) (*device, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = d.sound()
 	for _, w := range writers {
 		w.sys = Core(d.fs, self(), "")
 		err = errors.Join(err, w.check())
 	}
+	err = errors.Join(err, d.fs.Sync(context.Background()), d.sound()) // what was promised is saved
 	if err != nil {
 		return nil, errors.Join(err, d.stop())
 	}
 	return d, nil
 }
 
-// sound tells what is wrong with a device that was just started.
+// sound tells what is wrong with a device that was just started and has saved all.
 func (d *device) sound() error {
-	for node := range d.store.Owners(cache.Writing) {
-		return fmt.Errorf("what was being written of %x is not settled", node)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		writing := 0
+		for range d.store.Owners(cache.Writing) {
+			writing++
+		}
+		if writing == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("what was being written of %d files is not settled", writing)
+		}
 	}
 	if rows, damaged := d.db.Metrics().CorruptRows, d.store.Stats().Corrupt; rows > 0 || damaged > 0 {
 		return fmt.Errorf("%d rows and %d blocks are damaged", rows, damaged)

@@ -2,6 +2,8 @@ package fstest
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"testing"
@@ -61,4 +63,49 @@ func TestPromises(t *testing.T) {
 		t.Errorf("%q", log)
 	}
 	g.Close()
+}
+
+// After a power cut the promises of a file, one after the other, make it what it was.
+func TestPromisesAfterACrash(t *testing.T) {
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			dice := rand.New(rand.NewPCG(seed, 1))
+			disk := newDisk()
+			d, err := start("", setup{n: 1, disk: disk})
+			if err != nil {
+				t.Fatal(err)
+			}
+			tt := &T{T: t, Sys: Core(d.fs, self(), "")}
+			var want []byte
+			f := tt.open("/f", os.O_RDWR|os.O_CREATE)
+			for range 40 {
+				switch dice.IntN(6) {
+				case 0:
+					size := dice.IntN(300_000)
+					tt.ok(f.Truncate(int64(size)))
+					want = append(want, make([]byte, max(0, size-len(want)))...)[:size]
+				case 1:
+					tt.ok(f.Sync())
+				default:
+					off, data := dice.IntN(200_000), random(dice.Int64(), 1+dice.IntN(20_000))
+					tt.pwrite(f, int64(off), data)
+					want = append(want, make([]byte, max(0, off+len(data)-len(want)))...)
+					copy(want[off:], data)
+				}
+			}
+			tt.ok(f.Sync())
+			disk = disk.cut(0, dice)
+			tt.ok(d.stop())
+			if d, err = start("", setup{n: 1, disk: disk}); err != nil {
+				t.Fatal(err)
+			}
+			tt = &T{T: t, Sys: Core(d.fs, self(), "")}
+			tt.holds("/f", string(want))
+			tt.ok(d.fs.Sync(context.Background()))
+			tt.holds("/f", string(want))
+			eventually(t, "forgotten", func() bool { return promised(t, d) == 0 })
+			tt.lists("/", "f")
+			tt.ok(d.stop())
+		})
+	}
 }

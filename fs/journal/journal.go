@@ -2,8 +2,8 @@
 // open, sealed like every row of the store and durable with one sync of it. A database that commits a
 // hundred times a second so makes one version of its file when it rests, and not a hundred.
 //
-// The rows lie in the store of the namespace, whose log keeps the order: where the end of a row is
-// durable, the record that made it needless is, too.
+// The rows lie in the store of the namespace: the record that makes them needless comes in one batch
+// with their end.
 package journal
 
 import (
@@ -74,27 +74,20 @@ func (j *Journal) Append(id namespace.NodeID, number uint64, p fs.Promise) error
 	return b.Commit(kv.Sync)
 }
 
-// Trim implements fs.Journal.
-func (j *Journal) Trim(id namespace.NodeID, upto uint64) error {
-	var keys []kv.Key
-	prefix := j.db.Key(table, kv.Plain(id[:]))
-	last := j.key(id, upto)
-	if err := j.db.ScanKeys(prefix, func(k kv.Key) bool {
-		if string(k) > string(last) {
-			return false
+// Forget implements fs.Journal.
+func (j *Journal) Forget(id namespace.NodeID, from, upto uint64) namespace.Also {
+	return func(b *kv.Batch) {
+		for n := from; n <= upto; n++ {
+			_ = b.Delete(j.key(id, n)) // a refused change fails the commit
 		}
-		keys = append(keys, k.Clone())
-		return true
-	}); err != nil {
-		return err
 	}
+}
+
+// Drop implements fs.Journal.
+func (j *Journal) Drop(id namespace.NodeID, from, upto uint64) error {
 	b := j.db.Batch()
 	defer b.Close()
-	for _, k := range keys {
-		if err := b.Delete(k); err != nil {
-			return err
-		}
-	}
+	j.Forget(id, from, upto)(b)
 	return b.Commit(kv.NoSync)
 }
 

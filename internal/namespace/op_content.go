@@ -5,17 +5,23 @@ import (
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/namespace/merge"
 )
+
+// Also adds rows of somebody else to the batch of an operation: they are there with it or not at all. It
+// is for tables in the replica's store that are not its own.
+type Also = func(*kv.Batch)
 
 // Commit gives a file new bytes, whose blocks must be durable. base are the Versions that the
 // writer had seen; versions it had not seen stay, as conflict copies. A nil base means those
 // shown now. mtime 0 means now. A file that was removed elsewhere comes back. The id of a
 // conflict copy works, and stays the copy's id. Stale: nothing is known of the node, or it is
 // no regular file.
-func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime int64) (Entry, error) {
+func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime int64, also ...Also) (Entry, error) {
 	const op = "namespace.Commit"
 	return r.entryOp(op, func(t *tx) (NodeID, error) {
+		t.also = allOf(also)
 		bytes := merge.Bytes{Kind: File, Content: content}
 		if id.IsDir() {
 			return id, errs.E(op, errs.IsDir, "", nil)
@@ -45,9 +51,10 @@ func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime in
 // conflict copy that was discarded elsewhere, or a file whose removal was collected. was is how it
 // showed last: it comes back there, or in the root if its directory is gone, too. Stale: something
 // is known of it (Commit).
-func (r *Replica) CommitLost(was Entry, content blocks.Content, mtime int64) (Entry, error) {
+func (r *Replica) CommitLost(was Entry, content blocks.Content, mtime int64, also ...Also) (Entry, error) {
 	const op = "namespace.CommitLost"
 	return r.entryOp(op, func(t *tx) (NodeID, error) {
+		t.also = allOf(also)
 		bytes := merge.Bytes{Kind: File, Content: content}
 		if !validBytes(was.ID, bytes) || !validName(was.Name) {
 			return was.ID, errs.E(op, errs.Invalid, "", nil)
@@ -72,6 +79,17 @@ func (r *Replica) CommitLost(was Entry, content blocks.Content, mtime int64) (En
 		t.put(was.ID, merge.Strong, &merge.Body{Bytes: bytes, Mtime: mtime, Mode: was.Mode, UID: was.UID, GID: was.GID}, stamp)
 		return was.ID, nil
 	})
+}
+
+func allOf(also []Also) Also {
+	if len(also) == 0 {
+		return nil
+	}
+	return func(b *kv.Batch) {
+		for _, fn := range also {
+			fn(b)
+		}
+	}
 }
 
 // edit writes a strong version. It covers what of the base is still held; without a base,
