@@ -138,7 +138,7 @@ func (s *saver) promise(ctx context.Context, n *inode) (bool, error) {
 // promisable reports whether a promise says all: there are changes, all of them still in dirty (nothing was
 // sealed that is not committed), on top of what the namespace shows.
 func (f *file) promisable() bool {
-	return f.touched && f.n.gone == nil && !f.promises.full && f.splices == 0 && f.err == nil && f.atime == nil &&
+	return f.touched && !f.emptied && f.n.gone == nil && !f.promises.full && f.splices == 0 && f.err == nil && f.atime == nil &&
 		slices.Equal(f.base, f.entry.Versions)
 }
 
