@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/shelffs/shelf/blocks"
@@ -196,13 +197,13 @@ func (fs *FS) recoverPromises() error {
 			}
 			id, first = of, number
 		}
-		last, all = number, append(all, p)
+		if number == first+uint64(len(all)) { // what comes after a damaged one would be a mixture
+			all = append(all, p)
+		}
+		last = number
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return keep()
+	return errors.Join(err, keep())
 }
 
 // recoverFile keeps the promises of one file.

@@ -109,3 +109,33 @@ func TestPromisesAfterACrash(t *testing.T) {
 		})
 	}
 }
+
+// What follows a promise that is damaged would be a mixture: the file is as it was before that.
+func TestDamagedPromise(t *testing.T) {
+	disk := newDisk()
+	d, err := start("", setup{n: 1, disk: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tt := &T{T: t, Sys: Core(d.fs, self(), "")}
+	f := tt.open("/f", os.O_RDWR|os.O_CREATE)
+	for _, s := range []string{"one", "two", "three"} {
+		tt.append(f, s)
+		tt.ok(f.Sync())
+	}
+	j := journal.Open(d.db)
+	var of namespace.NodeID
+	tt.ok(j.Each(func(id namespace.NodeID, _ uint64, _ fs.Promise) error { of = id; return nil }))
+	tt.ok(j.Drop(of, 2, 2))
+	tt.ok(d.db.Sync())
+	disk = disk.cut(0, rand.New(rand.NewPCG(1, 1)))
+	tt.ok(d.stop())
+	if d, err = start("", setup{n: 1, disk: disk}); err != nil {
+		t.Fatal(err)
+	}
+	tt = &T{T: t, Sys: Core(d.fs, self(), "")}
+	tt.holds("/f", "one")
+	tt.ok(d.fs.Sync(context.Background()))
+	eventually(t, "forgotten", func() bool { return promised(t, d) == 0 })
+	tt.ok(d.stop())
+}
