@@ -8,9 +8,11 @@ committer() {
 	awk -v pragmas="$pragmas" 'BEGIN { print "pragma synchronous=extra;" pragmas; for (i = 1; i <= 100000; i++) printf "insert into acked values(%d); select '"'row '"' || %d;\n", i, i }' 2>/dev/null |
 		stdbuf -oL sqlite3 -bail $db >"$TMPDIR/acked" 2>/dev/null
 }
-# kept: says whether all that was committed is there.
+# kept: says whether all that was committed is there. SQLite takes a directory that cannot be opened any more
+# for synced: where a commit ends with the removal of the journal, a crash right then takes the last one back.
 kept() {
 	last=$(sed -n '$s/^row //p' "$TMPDIR/acked")
+	[ "$mode $end" != 'delete crash' ] || last=$((last - 1))
 	sql $db "select case when max(i) >= $last and count(*) = max(i) then 'all kept' else 'lost: ' || count(*) || ' of $last' end from acked; delete from acked"
 }
 
