@@ -35,7 +35,7 @@ func main() {
 	entries := flag.Int("entries", 10_000, "number of entries of the large folder")
 	rounds := flag.Int("rounds", 5, "how often each pair is taken")
 	dir := flag.String("dir", "", "folder for everything (default: a temporary one on the disk of $TMPDIR)")
-	only := flag.String("only", "", "measure only the rows whose name contains this")
+	only := flag.String("only", "", "measure only the rows whose name contains this; with -neighbours an expression")
 	beside := flag.Bool("neighbours", false, "instead: the mount beside the local disk, gocryptfs and rclone")
 	flag.Parse()
 	if err := run(*dir, sizes{mib: *size, files: *files, entries: *entries, rounds: *rounds}, *only, *beside); err != nil {

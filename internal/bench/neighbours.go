@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -52,9 +53,13 @@ func neighbours(s *stage, only string) error {
 	if err != nil {
 		return err
 	}
+	which, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
 	var lines []against
 	for _, w := range works {
-		if only != "" && !strings.Contains(w.name, only) {
+		if !which.MatchString(w.name) {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "%s …\n", w.name)
