@@ -190,30 +190,22 @@ func (s *side) copy(from, to int, off, at int64, n int) string {
 	if direct(from) || direct(to) {
 		return "left out"
 	}
-	done := 0
-	for done < n {
-		m := 0
-		err := again(func() (err error) { m, err = unix.CopyFileRange(from, &off, to, &at, n-done, 0); return })
-		if err != nil {
-			return said(err, done)
-		}
-		if m == 0 {
-			break
-		}
-		done += m
-	}
-	return said(nil, done)
+	return inPieces(n, func(n int) (int, error) { return unix.CopyFileRange(from, &off, to, &at, n, 0) })
 }
 
 func (s *side) sendfile(from, to int, off int64, n int) string {
 	if _, ok := regular(to); !ok || direct(from) || direct(to) {
 		return "left out" // a pipe would take the pages themselves, and see them change
 	}
+	return inPieces(n, func(n int) (int, error) { return unix.Sendfile(to, from, &off, n) })
+}
+
+// inPieces copies up to n bytes by a call that may copy less at once.
+func inPieces(n int, piece func(n int) (int, error)) string {
 	done := 0
 	for done < n {
 		m := 0
-		err := again(func() (err error) { m, err = unix.Sendfile(to, from, &off, n-done); return })
-		if err != nil {
+		if err := again(func() (err error) { m, err = piece(n - done); return err }); err != nil {
 			return said(err, done)
 		}
 		if m == 0 {
