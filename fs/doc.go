@@ -10,10 +10,10 @@
 // # Writing
 //
 // A write lands in memory: ranges that lie over the file's committed tree of blocks.
-// Closing the last writer, a quiet second or fsync hands the file to the committer, which
+// Closing the last writer or a quiet second hands the file to the committer, which
 // cuts and seals what changed, stages the blocks, makes a whole group of files durable
-// with one sync, and only then writes the records that name the blocks. Only fsync waits
-// for that. When all files together hold too much unsaved data, the oldest is sealed
+// with one sync, and only then writes the records that name the blocks. fsync of little
+// writes it to a journal instead (promise.go); of more it waits for the committer. When all files together hold too much unsaved data, the oldest is sealed
 // early and writers slow down to the speed of the disk.
 //
 // # Locks

@@ -29,9 +29,13 @@ var _ fs.Journal = (*Journal)(nil)
 // Open returns the journal in db.
 func Open(db *kv.DB) *Journal { return &Journal{db} }
 
+// version of the rows.
+const version = 1
+
 type (
 	row struct {
 		_     struct{} `cbor:",toarray"`
+		V     uint8    // version
 		Base  []dot
 		Root  []byte
 		Depth uint8
@@ -59,19 +63,23 @@ func (j *Journal) key(id namespace.NodeID, number uint64) kv.Key {
 
 // Append implements fs.Journal.
 func (j *Journal) Append(id namespace.NodeID, number uint64, p fs.Promise) error {
-	r := row{Root: p.Content.Root[:], Depth: p.Content.Depth, Was: p.Content.Size, Size: uint64(p.Size), Mtime: p.Mtime}
+	b := j.db.Batch()
+	defer b.Close()
+	if err := b.Set(j.key(id, number), encode(p)); err != nil {
+		return err
+	}
+	return b.Commit(kv.Sync)
+}
+
+func encode(p fs.Promise) []byte {
+	r := row{V: version, Root: p.Content.Root[:], Depth: p.Content.Depth, Was: p.Content.Size, Size: uint64(p.Size), Mtime: p.Mtime}
 	for _, d := range p.Base {
 		r.Base = append(r.Base, dot{Writer: d.Writer.Append(nil), Seq: d.Seq})
 	}
 	for _, x := range p.Parts {
 		r.Parts = append(r.Parts, part{Off: uint64(x.Off), Zeros: uint64(x.Zeros), Data: x.Data})
 	}
-	b := j.db.Batch()
-	defer b.Close()
-	if err := b.Set(j.key(id, number), wire.Marshal(r)); err != nil {
-		return err
-	}
-	return b.Commit(kv.Sync)
+	return wire.Marshal(r)
 }
 
 // Forget implements fs.Journal.
@@ -118,13 +126,14 @@ func (j *Journal) Each(fn func(id namespace.NodeID, number uint64, p fs.Promise)
 	return err
 }
 
+// parse is the inverse of encode.
 func parse(b []byte) (p fs.Promise, err error) {
 	var r row
 	if err := wire.Unmarshal(b, &r); err != nil {
 		return p, err
 	}
 	bad := errs.E("journal.parse", errs.Corrupt, "row", nil)
-	if len(r.Root) != len(p.Content.Root) || r.Size > blocks.MaxSize {
+	if r.V != version || len(r.Root) != len(p.Content.Root) || r.Size > blocks.MaxSize {
 		return p, bad
 	}
 	p.Content = blocks.Content{Root: blocks.Digest(r.Root), Depth: r.Depth, Size: r.Was}
