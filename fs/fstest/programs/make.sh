@@ -1,5 +1,6 @@
 # Many processes that map, write and run files.
 # needs: gcc=gcc make=make
+unset MAKEFLAGS MAKELEVEL MFLAGS # of the make that runs the tests
 
 n=$(size 6 300)
 for i in $(seq "$n"); do echo "int f$i(void){return $i;}" >"f$i.c"; done
