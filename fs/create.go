@@ -151,7 +151,7 @@ func (fs *FS) linkNameless(ctx context.Context, n *inode, dir namespace.NodeID, 
 	}
 	done := fs.expect(nameKey(dir, name))
 	e, err := fs.cfg.Names.Create(dir, name, namespace.Spec{
-		Kind: namespace.File, Mode: n.gone.Mode, UID: n.gone.UID, GID: n.gone.GID, Mtime: n.gone.Mtime,
+		Kind: namespace.File, Mode: n.gone.Mode, UID: n.gone.UID, GID: n.gone.GID, Mtime: &n.gone.Mtime,
 	})
 	done(err)
 	if err != nil {

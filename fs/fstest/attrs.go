@@ -42,6 +42,14 @@ var attrTests = []test{
 	}},
 	{"TimesOfUnsavedFile", func(t *T) { // tar and rsync set times right after writing
 		f := t.open("/a", os.O_WRONLY|os.O_CREATE)
+		for _, mtime := range []int64{0, 1, -1, 6e17} {
+			t.pwrite(f, 0, []byte("x"))
+			t.ok(t.Utimes("/a", 5e17, mtime))
+			t.ok(f.Sync())
+			if st := t.stat("/a"); st.Mtime != mtime || st.Atime != 5e17 {
+				t.Fatalf("mtime %d: %+v after sync", mtime, st)
+			}
+		}
 		t.pwrite(f, 0, []byte("x"))
 		t.ok(t.Utimes("/a", 5e17, 6e17))
 		t.ok(f.Close())

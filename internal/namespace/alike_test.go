@@ -63,8 +63,8 @@ func TestAlike(t *testing.T) {
 	f := mkfile(t, a.Replica, d.ID, "Doc:1.txt", 4)
 	w.heal()
 	w.now = w.now.Add(time.Hour)
-	must(a.Commit(f.ID, f.Versions, content(5), 0))
-	must(b.Commit(f.ID, f.Versions, content(6), 0))
+	must(a.Commit(f.ID, f.Versions, content(5), Now))
+	must(b.Commit(f.ID, f.Versions, content(6), Now))
 	mkfile(t, a.Replica, d.ID, "New", 7)
 	mkfile(t, b.Replica, d.ID, "New", 8)
 	w.heal()
@@ -146,7 +146,7 @@ func TestAlikeInRandomHistories(t *testing.T) {
 				e := list[w.rng.Intn(len(list))]
 				switch {
 				case k < 7 && e.Kind == File:
-					must(d.Commit(e.ID, e.Versions, content(step+1), 0))
+					must(d.Commit(e.ID, e.Versions, content(step+1), Now))
 				case k < 9:
 					_, _, _ = d.Rename(at, e.Name, to, name, 0)
 				default:

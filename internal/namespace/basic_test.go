@@ -76,8 +76,8 @@ func TestTwoDevices(t *testing.T) {
 		t.Errorf("hello: %+v\n%+v", ha, hb)
 	}
 	// concurrent edits leave both
-	must(a.Commit(f.ID, f.Versions, content(6), 0))
-	must(b.Commit(f.ID, f.Versions, content(7), 0))
+	must(a.Commit(f.ID, f.Versions, content(6), Now))
+	must(b.Commit(f.ID, f.Versions, content(7), Now))
 	w.heal()
 	la, lb := listing(t, a.Replica, d.ID), listing(t, b.Replica, d.ID)
 	if len(la) != 2 || len(lb) != 2 || la[0] != lb[0] || la[1] != lb[1] || !isCopy(la[0]) {
@@ -88,7 +88,7 @@ func TestTwoDevices(t *testing.T) {
 		t.Errorf("conflict %+v", c)
 	}
 	// edit of the copy
-	e := must(a.Commit(c.ID, nil, content(8), 0))
+	e := must(a.Commit(c.ID, nil, content(8), Now))
 	if e.ID != c.ID || e.Name != la[0] || e.Conflict != nil {
 		t.Errorf("%+v", e)
 	}

@@ -55,7 +55,7 @@ func BenchmarkCommit(b *testing.B) {
 	i := 0
 	for b.Loop() {
 		i++
-		f = must(d.Commit(f.ID, f.Versions, content(i), 0))
+		f = must(d.Commit(f.ID, f.Versions, content(i), Now))
 	}
 }
 

@@ -85,7 +85,7 @@ func TestBrakeCounts(t *testing.T) {
 	}{
 		"overwrite": {func(d *device) {
 			for i := range 60 {
-				must(d.Commit(must(d.Lookup(Root, file(i))).ID, nil, content(i+1), 0))
+				must(d.Commit(must(d.Lookup(Root, file(i))).ID, nil, content(i+1), Now))
 			}
 		}, true},
 		"encrypt into new names": {func(d *device) {
@@ -145,7 +145,7 @@ func TestBrakeAmidACutSession(t *testing.T) {
 	w, released := braked(t)
 	a, b := w.devices[0], w.devices[1]
 	for i := range 60 {
-		must(a.Commit(must(a.Lookup(Root, fmt.Sprintf("f%02d", i))).ID, nil, content(i+1), 0))
+		must(a.Commit(must(a.Lookup(Root, fmt.Sprintf("f%02d", i))).ID, nil, content(i+1), Now))
 	}
 	mkfile(t, a.Replica, Root, "after", 7)
 	must(a.Remove(Root, "f99", false))

@@ -33,8 +33,8 @@ func TestCheckMissesNoRow(t *testing.T) {
 	must(0, errors.Join(a.SetXattr(f.ID, "user.x", []byte("1"), XattrAny), a.SetPlacement(f.ID, a.id(), Pinned)))
 	mkdir(t, b.Replica, Root, "d")
 	w.heal()
-	must(a.Commit(f.ID, f.Versions, content(2), 0))
-	must(b.Commit(f.ID, f.Versions, content(3), 0))
+	must(a.Commit(f.ID, f.Versions, content(2), Now))
+	must(b.Commit(f.ID, f.Versions, content(3), Now))
 	w.heal()
 	v := checkView(t, a.Replica)
 	if s := v.shape; s.Merged != 1 || s.Copies != 1 || s.Links != 1 {

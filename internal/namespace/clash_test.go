@@ -81,7 +81,7 @@ func TestClashSaysWhoKnewWhom(t *testing.T) {
 	}
 	// An edit of the file with both in sight knew the copy and left it alone.
 	w.now = w.now.Add(time.Hour)
-	must(a.Commit(f.ID, nil, content(4), 0))
+	must(a.Commit(f.ID, nil, content(4), Now))
 	w.heal()
 	v := clashes(t, b)[0].Versions
 	if !slices.Equal(v[0].Knew, []int{1}) || !slices.Equal(v[1].Ignorant, []int{0}) {
@@ -327,8 +327,8 @@ func TestSettleDropsCopiesOfAFileBesideTheName(t *testing.T) {
 	w.now = w.now.Add(time.Hour)
 	g := mkfile(t, b.Replica, Root, "f", 2)
 	pull(t, c, b, -1)
-	must(b.Commit(g.ID, g.Versions, content(3), 0))
-	must(c.Commit(g.ID, g.Versions, content(4), 0))
+	must(b.Commit(g.ID, g.Versions, content(3), Now))
+	must(c.Commit(g.ID, g.Versions, content(4), Now))
 	w.heal()
 	if cs := clashes(t, a); len(cs) != 1 || len(cs[0].Versions) != 3 {
 		t.Fatalf("%+v", cs)

@@ -36,7 +36,7 @@ func TestCrash(t *testing.T) {
 					n := fmt.Sprintf("f%d-%d", round, i)
 					e := mkfile(t, a.Replica, Root, n, i+1)
 					if rng.Intn(3) == 0 {
-						must(a.Commit(e.ID, nil, content(i+100), 0))
+						must(a.Commit(e.ID, nil, content(i+100), Now))
 					}
 					names = append(names, n)
 					switch rng.Intn(6) {
@@ -95,7 +95,7 @@ func TestRestartKeepsEverything(t *testing.T) {
 	if c := b.Acks()[a.id()]; !c.Covers(a.Claims()) {
 		t.Errorf("acknowledged: %+v", c)
 	}
-	must(b.Commit(f.ID, nil, content(2), 0))
+	must(b.Commit(f.ID, nil, content(2), Now))
 	w.agree(t, d.ID, "f")
 }
 
@@ -158,7 +158,7 @@ func TestWatch(t *testing.T) {
 	}
 	must(b.SetAttr(f.ID, AttrChange{Mode: ptr(uint32(0))}))
 	must(b.SetAttr(f.ID, AttrChange{Mode: ptr(uint32(1))})) // joined
-	must(b.Commit(f.ID, nil, content(2), 0))
+	must(b.Commit(f.ID, nil, content(2), Now))
 	must(0, b.SetPlacement(f.ID, a.id(), Cloud))
 	what := map[What]int{}
 	for _, c := range must(watch.Next(ctx)) {

@@ -107,7 +107,7 @@ func TestRestoreFile(t *testing.T) {
 	must(0, r.SetXattr(f.ID, "user.tag", []byte("x"), 0))
 	must(r.SetAttr(f.ID, AttrChange{Mode: ptr(uint32(0o600))}))
 	w.pass()
-	must(r.Commit(f.ID, nil, content(6), 0))
+	must(r.Commit(f.ID, nil, content(6), Now))
 	w.pass()
 	old := versionsOf(t, r, "f")[0]
 
@@ -128,7 +128,7 @@ func TestRestoreFile(t *testing.T) {
 	if err != nil || must(r.Resolve("deep/down/f")).ID == f.ID || must(r.Resolve("deep/down/f")).Mode != 0o600 {
 		t.Error(out, err)
 	}
-	must(r.Commit(f.ID, nil, content(8), 0))
+	must(r.Commit(f.ID, nil, content(8), Now))
 	must(r.SetAttr(f.ID, AttrChange{Mode: ptr(uint32(0o644))}))
 	w.pass()
 	must(r.Remove(Root, "f", false))
@@ -224,7 +224,7 @@ func TestUndo(t *testing.T) {
 		return func(w *world, r *Replica) { mkfile(t, r, Root, name, n) }
 	}
 	write := func(name string, n int) step {
-		return func(w *world, r *Replica) { must(r.Commit(must(r.Lookup(Root, name)).ID, nil, content(n), 0)) }
+		return func(w *world, r *Replica) { must(r.Commit(must(r.Lookup(Root, name)).ID, nil, content(n), Now)) }
 	}
 	move := func(from, to string) step {
 		return func(w *world, r *Replica) { must(0, onlyErr(r.Rename(Root, from, Root, to, 0))) }
@@ -294,14 +294,14 @@ func TestUndoRefuses(t *testing.T) {
 	w.heal()
 	w.pass()
 	e := func(x *device, i int) Entry { return must(x.Lookup(Root, fmt.Sprint(i))) }
-	must(r.Commit(e(a, 0).ID, nil, content(10), 0))
+	must(r.Commit(e(a, 0).ID, nil, content(10), Now))
 	must(r.Remove(Root, "1", false))
 	must(r.Remove(Root, "2", false))
 	must(0, onlyErr(r.Rename(Root, "3", Root, "three", 0)))
-	must(r.Commit(e(a, 4).ID, nil, content(14), 0))
+	must(r.Commit(e(a, 4).ID, nil, content(14), Now))
 	w.heal()
 	w.pass()
-	must(b.Commit(e(b, 0).ID, nil, content(20), 0))
+	must(b.Commit(e(b, 0).ID, nil, content(20), Now))
 	mkfile(t, b.Replica, Root, "1", 21)
 	must(0, onlyErr(b.Rename(Root, "three", Root, "drei", 0)))
 	w.heal()
@@ -333,9 +333,9 @@ func TestUndoTwice(t *testing.T) {
 	f := mkfile(t, r, Root, "f", 1)
 	g := mkfile(t, r, Root, "g", 2)
 	w.pass()
-	must(r.Commit(f.ID, nil, content(3), 0))
+	must(r.Commit(f.ID, nil, content(3), Now))
 	w.pass(burstGap + time.Second)
-	must(r.Commit(g.ID, nil, content(4), 0))
+	must(r.Commit(g.ID, nil, content(4), Now))
 	w.pass()
 	want(t, undo(t, r, true, false), "g")
 	w.pass()

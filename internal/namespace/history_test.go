@@ -57,7 +57,7 @@ func TestVersions(t *testing.T) {
 	f := mkfile(t, r, d.ID, "a", 5)
 	made := w.now.UnixNano()
 	w.pass()
-	must(r.Commit(f.ID, nil, content(6), 0))
+	must(r.Commit(f.ID, nil, content(6), Now))
 	first := w.now.UnixNano()
 	w.pass()
 	must(0, onlyErr(r.Rename(d.ID, "a", d.ID, "b", 0)))
@@ -102,7 +102,7 @@ func TestHistoryLeavesOutTheFleeting(t *testing.T) {
 	r := a.Replica
 	f := must(r.Create(Root, "doc", Spec{Kind: File}))
 	w.pass()
-	must(r.Commit(f.ID, nil, content(5), 0)) // its first bytes
+	must(r.Commit(f.ID, nil, content(5), Now)) // its first bytes
 	w.pass()
 	save := func(n int) { // as editors do
 		must(r.Create(Root, "doc~", Spec{Kind: File, Content: content(n)}))
@@ -126,7 +126,7 @@ func TestHistoryLeavesOutTheFleeting(t *testing.T) {
 	a.skew = 1000 * time.Hour
 	f = mkfile(t, r, Root, "late", 3)
 	a.skew = 0
-	must(r.Commit(f.ID, nil, content(4), 0))
+	must(r.Commit(f.ID, nil, content(4), Now))
 	wantStates(t, versionsOf(t, r, "late"), "late:3 overwritten")
 	// nor is what another device made just now
 	f = mkfile(t, r, Root, "theirs", 3)
@@ -142,8 +142,8 @@ func TestHistoryOfOthersChanges(t *testing.T) {
 	f := mkfile(t, a.Replica, Root, "x", 5)
 	w.heal()
 	w.pass()
-	must(a.Commit(f.ID, nil, content(6), 0))
-	must(b.Commit(f.ID, nil, content(7), 0))
+	must(a.Commit(f.ID, nil, content(6), Now))
+	must(b.Commit(f.ID, nil, content(7), Now))
 	came := w.pass(time.Hour)
 	w.heal()
 	got := versionsOf(t, b.Replica, "x")
@@ -261,7 +261,7 @@ func randomChange(r *Replica, rng *rand.Rand, list func(NodeID) []Entry, n int) 
 	case k == 4:
 		_, _ = r.Create(dir, name, Spec{Kind: Symlink, Target: fmt.Sprint(n)})
 	case k == 5 && x.Kind == File:
-		_, _ = r.Commit(x.ID, nil, content(n), 0)
+		_, _ = r.Commit(x.ID, nil, content(n), Now)
 	case k < 8:
 		_, _, _ = r.Rename(x.Parent, x.Name, dir, name, RenameFlag(rng.Intn(3)))
 	default:
@@ -276,11 +276,11 @@ func TestMomentsAndExpiry(t *testing.T) {
 	f := mkfile(t, d.Replica, Root, "x", 1)
 	for i := range 40 { // one change a day
 		w.pass(24 * time.Hour)
-		must(d.Commit(f.ID, nil, content(i+2), 0))
+		must(d.Commit(f.ID, nil, content(i+2), Now))
 	}
 	for i := range 3 {
 		w.pass(20 * time.Second)
-		must(d.Commit(f.ID, nil, content(i+100), 0))
+		must(d.Commit(f.ID, nil, content(i+100), Now))
 	}
 	times := must(d.Moments())
 	if n := len(times); n != 41 { // 12:00, 12:01 of the last hour, and the days before; now is 12:01:30
@@ -343,7 +343,7 @@ func TestHistoryCostsCreatesNothing(t *testing.T) {
 	r := w.devices[0].Replica
 	for i := range 50 {
 		f := must(r.Create(Root, fmt.Sprint(i), Spec{Kind: File}))
-		must(r.Commit(f.ID, nil, content(i+1), 0))
+		must(r.Commit(f.ID, nil, content(i+1), Now))
 		w.pass()
 		must(r.SetAttr(f.ID, AttrChange{Mode: ptr(uint32(0o600))}))
 	}
@@ -395,7 +395,7 @@ func TestHistoryIsWhatWasSeenHere(t *testing.T) {
 	mkfile(t, a.Replica, Root, "y", 2)
 	w.heal()
 	w.pass()
-	must(b.Commit(f.ID, nil, content(3), 0))
+	must(b.Commit(f.ID, nil, content(3), Now))
 	must(0, onlyErr(b.Rename(Root, "y", Root, "z", 0)))
 	then := w.pass()
 	w.pass()
@@ -422,9 +422,9 @@ func TestHistoryKeepsWhatWasDropped(t *testing.T) {
 			f := mkfile(t, w.devices[0].Replica, Root, "f", 1)
 			w.heal()
 			w.now = w.now.Add(time.Hour)
-			must(w.devices[1].Commit(f.ID, f.Versions, content(6), 0))
+			must(w.devices[1].Commit(f.ID, f.Versions, content(6), Now))
 			w.now = w.now.Add(time.Millisecond)
-			must(w.devices[0].Commit(f.ID, f.Versions, content(5), 0))
+			must(w.devices[0].Commit(f.ID, f.Versions, content(5), Now))
 			w.heal()
 		}, KeepTheirs, "f:6 decided"},
 		"own file beside it": {func(w *world) {

@@ -23,7 +23,7 @@ func TestHardLinks(t *testing.T) {
 	_, err := a.Link(d.ID, Root, "x")
 	wantKind(t, err, errs.Forbidden)
 	w.heal()
-	must(b.Commit(must(b.Resolve("d/l")).ID, nil, content(6), 0)) // through the link
+	must(b.Commit(must(b.Resolve("d/l")).ID, nil, content(6), Now)) // through the link
 	w.heal()
 	for _, p := range []string{"f", "d/l"} {
 		if e := must(a.Resolve(p)); e.Size() != 6 || e.Nlink != 2 || e.ID != f.ID {
@@ -86,9 +86,9 @@ func TestNamelessFile(t *testing.T) {
 		t.Errorf("a name is gone, and the directory's time is %d after %d", root.Mtime, before.Mtime)
 	}
 	w.heal()
-	must(a.Commit(f.ID, nil, content(6), 0))
+	must(a.Commit(f.ID, nil, content(6), Now))
 	w.now = w.now.Add(1e9)
-	must(b.Commit(f.ID, nil, content(7), 0))
+	must(b.Commit(f.ID, nil, content(7), Now))
 	must(0, b.SetXattr(f.ID, "user.x", []byte("y"), XattrAny))
 	w.heal()
 	for _, x := range []*device{a, b} {
@@ -126,7 +126,7 @@ func TestTwinWithALink(t *testing.T) {
 	f := mkfile(t, b.Replica, Root, "f", 1)
 	must(b.Link(f.ID, Root, "l"))
 	w.agree(t, Root, "f", "l")
-	must(a.Commit(must(a.Lookup(Root, "f")).ID, nil, content(2), 0))
+	must(a.Commit(must(a.Lookup(Root, "f")).ID, nil, content(2), Now))
 	w.agree(t, Root, "f", "l")
 	if e := must(b.Lookup(Root, "l")); e.ID != f.ID || e.Content != content(1) || e.Nlink != 1 {
 		t.Errorf("%+v", e)

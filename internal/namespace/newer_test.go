@@ -48,7 +48,7 @@ func TestNewerRecordsAreKeptAndShownLater(t *testing.T) {
 	for i := range 700 { // more than a transaction
 		mkfile(t, a.Replica, dir.ID, fmt.Sprint(i), 100+i)
 	}
-	must(a.Commit(shared.ID, nil, content(3), 0))
+	must(a.Commit(shared.ID, nil, content(3), Now))
 	must(a.Remove(Root, "removed", false))
 	both()
 	wantNames(t, old.Replica, Root, "shared", "removed") // as it was
@@ -68,8 +68,8 @@ func TestNewerRecordsAreKeptAndShownLater(t *testing.T) {
 	if n, err := old.Collect(t.Context()); n != 0 || err != nil {
 		t.Error("collected beside what cannot be read:", n, err)
 	}
-	must(old.Commit(shared.ID, nil, content(4), 0)) // without having seen the other
-	must(old.Commit(removed.ID, nil, content(5), 0))
+	must(old.Commit(shared.ID, nil, content(4), Now)) // without having seen the other
+	must(old.Commit(removed.ID, nil, content(5), Now))
 	both()
 
 	late := add("late", payloadVersion+1) // has it all from the one that cannot read it
@@ -166,7 +166,7 @@ func TestRemovedNamesBeforeAnUpdate(t *testing.T) {
 	if n, last := old.Quarantined(); n > 0 || old.Newer(10) != 1 {
 		t.Errorf("%d refused, %v; %d of a newer version", n, last, old.Newer(10))
 	}
-	must(old.Commit(f.ID, nil, content(2), 0))
+	must(old.Commit(f.ID, nil, content(2), Now))
 	pull(t, a, old, -1)
 	wantNames(t, a.Replica, Root, "g")
 	old.reads = payloadVersion

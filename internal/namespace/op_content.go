@@ -1,6 +1,7 @@
 package namespace
 
 import (
+	"math"
 	"slices"
 
 	"github.com/shelffs/shelf/blocks"
@@ -13,11 +14,15 @@ import (
 // is for tables in the replica's store that are not its own.
 type Also = func(*kv.Batch)
 
+// Now is the mtime of bytes that changed when they are committed. Every other one is a time, that of
+// the epoch, too.
+const Now = math.MinInt64
+
 // Commit gives a file new bytes, whose blocks must be durable. base are the Versions that the
 // writer had seen; versions it had not seen stay, as conflict copies. A nil base means those
-// shown now. mtime 0 means now. A file that was removed elsewhere comes back. The id of a
-// conflict copy works, and stays the copy's id. Stale: nothing is known of the node, or it is
-// no regular file.
+// shown now. mtime is in nanoseconds, or Now. A file that was removed elsewhere comes back. The
+// id of a conflict copy works, and stays the copy's id. Stale: nothing is known of the node, or it
+// is no regular file.
 func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime int64, also ...Also) (Entry, error) {
 	const op = "namespace.Commit"
 	return r.entryOp(op, func(t *tx) (NodeID, error) {
@@ -72,7 +77,7 @@ func (r *Replica) CommitLost(was Entry, content blocks.Content, mtime int64, als
 		t.revive(f)
 		t.pinFor(f, was.Name, was.ID)
 		stamp := t.stamp()
-		if mtime == 0 {
+		if mtime == Now {
 			mtime = stamp.Nanos()
 		}
 		t.putPlace(was.ID, f.id, was.Name, true, stamp)
@@ -105,7 +110,7 @@ func (t *tx) edit(n *node, base []Dot, bytes merge.Bytes, mtime int64) {
 	}
 	body := t.present(n)
 	stamp := t.stamp(n.ID)
-	if mtime == 0 {
+	if mtime == Now {
 		mtime = stamp.Nanos()
 	}
 	body.Bytes, body.Mtime = bytes, mtime

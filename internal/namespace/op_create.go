@@ -20,16 +20,14 @@ func (r *Replica) Create(dir NodeID, name string, s Spec) (Entry, error) {
 		if err != nil {
 			return NodeID{}, err
 		}
-		body := merge.Body{Mode: s.Mode, UID: s.UID, GID: s.GID, Mtime: s.Mtime, Bytes: merge.Bytes{
+		body := merge.Body{Mode: s.Mode, UID: s.UID, GID: s.GID, Bytes: merge.Bytes{
 			Kind: s.Kind, Content: s.Content, Target: s.Target, Rdev: s.Rdev}}
 		if s.Kind == merge.Link || s.Mode > 07777 || !validBytes(id, body.Bytes) {
 			return NodeID{}, errs.E(op, errs.Invalid, "", nil)
 		}
 		t.revive(f)
 		stamp := t.stamp()
-		if body.Mtime == 0 {
-			body.Mtime = stamp.Nanos()
-		}
+		body.Mtime = or(s.Mtime, stamp.Nanos())
 		t.putPlace(id, f.id, name, false, stamp)
 		t.put(id, merge.Strong, &body, stamp)
 		return id, nil

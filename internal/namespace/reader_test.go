@@ -21,7 +21,7 @@ func TestReader(t *testing.T) {
 	if _, err := reader.Create(Root, "g", Spec{Kind: File, Mode: 0o644}); !errs.Is(err, errs.ReadOnly) {
 		t.Error("a reader creates:", err)
 	}
-	if _, err := reader.Commit(f.ID, nil, content(2), 0); !errs.Is(err, errs.ReadOnly) {
+	if _, err := reader.Commit(f.ID, nil, content(2), Now); !errs.Is(err, errs.ReadOnly) {
 		t.Error("a reader writes:", err)
 	}
 

@@ -82,7 +82,7 @@ func TestNumberOfRecords(t *testing.T) {
 	want("create", 2)
 	mkdir(t, r, Root, "d")
 	want("mkdir", 2)
-	must(r.Commit(f.ID, nil, content(2), 0))
+	must(r.Commit(f.ID, nil, content(2), Now))
 	want("edit", 1)
 	must(r.SetAttr(f.ID, AttrChange{Mtime: ptr(int64(5))}))
 	want("touch", 1)

@@ -103,7 +103,7 @@ func TestRestoredDeviceKeepsItsWork(t *testing.T) {
 			old := mkfile(t, a.Replica, Root, "edited", 2)
 			w.heal()
 			image := a.mem.Clone()
-			must(a.Commit(old.ID, nil, content(3), 0)) // after the image: the disk loses it
+			must(a.Commit(old.ID, nil, content(3), Now)) // after the image: the disk loses it
 			mkfile(t, a.Replica, Root, "lost from the disk", 4)
 			must(a.Remove(Root, "kept", false))
 			w.heal()
@@ -247,7 +247,7 @@ func TestSkewIsSeen(t *testing.T) {
 	b.skew = -20 * 365 * 24 * time.Hour
 	f := mkfile(t, a.Replica, Root, "f", 1)
 	w.heal()
-	must(b.Commit(f.ID, nil, content(2), 0)) // has seen the first: not concurrent
+	must(b.Commit(f.ID, nil, content(2), Now)) // has seen the first: not concurrent
 	w.heal()
 	wantNames(t, a.Replica, Root, "f")
 	if e := must(a.Lookup(Root, "f")); e.Size() != 2 {

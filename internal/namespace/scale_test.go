@@ -80,7 +80,7 @@ func scale(b *testing.B, files int) {
 	b.ReportMetric((processor() - busy).Seconds(), "cpu-s/to-rest")
 
 	for i := range 1000 {
-		must(a.Commit(must(a.Lookup(dirs[i%len(dirs)], fmt.Sprintf("IMG_%06d.JPG", i%len(dirs)*1000+i/len(dirs)))).ID, nil, content(1<<30+i), 0))
+		must(a.Commit(must(a.Lookup(dirs[i%len(dirs)], fmt.Sprintf("IMG_%06d.JPG", i%len(dirs)*1000+i/len(dirs)))).ID, nil, content(1<<30+i), Now))
 	}
 	must(0, a.Sync(b.Context()))
 	began = time.Now()

@@ -98,7 +98,7 @@ type Spec struct {
 	Rdev    uint32         // CharDev, BlockDev
 	Target  string         // Symlink
 	Content blocks.Content // File; its blocks must be durable
-	Mtime   int64          // nanoseconds; 0: now
+	Mtime   *int64         // nanoseconds; nil: now
 }
 
 // AttrChange names the attributes to change; nil leaves one as it is. Times are nanoseconds.

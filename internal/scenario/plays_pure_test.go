@@ -489,6 +489,6 @@ func (o *modelFile) Close() error {
 		c = blocks.Content{Root: blocks.Sum([]byte(o.text)), Size: uint64(len(o.text))}
 		o.d.m.texts[c.Root] = o.text
 	}
-	_, err := o.d.Commit(o.id, o.base, c, 0)
+	_, err := o.d.Commit(o.id, o.base, c, namespace.Now)
 	return modelErr(err)
 }

@@ -196,7 +196,7 @@ func (a *action) write() {
 	if !a.put(c) {
 		return
 	}
-	n, err := a.names.Commit(e.ID, nil, content(c), 0)
+	n, err := a.names.Commit(e.ID, nil, content(c), namespace.Now)
 	if !a.may(err, errs.Stale) { // a hard link to nothing
 		return
 	}
@@ -235,7 +235,7 @@ func (a *action) commit() {
 	if !a.put(c) {
 		return
 	}
-	n, err := a.names.Commit(h.id, h.base, content(c), 0)
+	n, err := a.names.Commit(h.id, h.base, content(c), namespace.Now)
 	if !a.may(err, errs.Stale) {
 		return
 	}
@@ -257,9 +257,9 @@ func (a *action) bringBack(h handle) {
 	if !a.put(c) {
 		return
 	}
-	n, err := a.names.Commit(h.id, h.base, content(c), 0)
+	n, err := a.names.Commit(h.id, h.base, content(c), namespace.Now)
 	if errs.Is(err, errs.Stale) {
-		n, err = a.names.CommitLost(h.was, content(c), 0)
+		n, err = a.names.CommitLost(h.was, content(c), namespace.Now)
 	}
 	if !a.may(err, errs.Stale) {
 		return
