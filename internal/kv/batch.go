@@ -181,6 +181,14 @@ func (b *Batch) Pick(keys []Key, fn func(i int, value []byte) bool) error {
 	return b.db.pick(b.e, keys, fn)
 }
 
+// Each implements Reader.
+func (b *Batch) Each(prefixes []Key, fn func(i int, k Key) bool) error {
+	if b.e == nil {
+		return errs.E("kv.Each", errs.Closed, "batch", nil)
+	}
+	return b.db.each(b.e, prefixes, fn)
+}
+
 // Scan implements Reader. Changes made by fn to the batch may or may not be seen.
 func (b *Batch) Scan(prefix Key, fn func(Key, []byte) bool) error {
 	return b.ScanRange(Range{Prefix: prefix}, fn)

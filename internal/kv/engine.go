@@ -20,7 +20,8 @@ type engine interface {
 type rowReader interface {
 	get(dst []byte, k Key) ([]byte, error)
 	has(k Key) (bool, error)
-	pick(keys []Key, fn func(int, []byte) bool) error // keys are sorted and not none
+	pick(keys []Key, fn func(int, []byte) bool) error  // keys are sorted and not none
+	each(prefixes []Key, fn func(int, Key) bool) error // likewise, and none begins another
 	scan(r Range, fn func(Key, []byte) bool) error
 }
 

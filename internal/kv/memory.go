@@ -95,6 +95,10 @@ func (e memory) get(dst []byte, k Key) ([]byte, error)         { return e.presen
 func (e memory) has(k Key) (bool, error)                       { return e.present().has(k) }
 func (e memory) scan(r Range, fn func(Key, []byte) bool) error { return e.present().scan(r, fn) }
 
+func (e memory) each(prefixes []Key, fn func(int, Key) bool) error {
+	return e.present().each(prefixes, fn)
+}
+
 func (e memory) pick(keys []Key, fn func(int, []byte) bool) error {
 	return e.present().pick(keys, fn)
 }
@@ -187,6 +191,9 @@ func (b *memoryBatch) get(dst []byte, k Key) ([]byte, error) { return b.over().g
 func (b *memoryBatch) has(k Key) (bool, error)               { return b.over().has(k) }
 func (b *memoryBatch) pick(keys []Key, fn func(int, []byte) bool) error {
 	return b.over().pick(keys, fn)
+}
+func (b *memoryBatch) each(prefixes []Key, fn func(int, Key) bool) error {
+	return b.over().each(prefixes, fn)
 }
 func (b *memoryBatch) scan(r Range, fn func(Key, []byte) bool) error {
 	return b.over().scan(r, fn)

@@ -97,6 +97,15 @@ func (r rows) pick(keys []Key, fn func(int, []byte) bool) error {
 	return nil
 }
 
+func (r rows) each(prefixes []Key, fn func(int, Key) bool) error {
+	for i, p := range prefixes {
+		if err := r.scan(Range{Prefix: p, KeysOnly: true}, func(k Key, _ []byte) bool { return fn(i, k) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r rows) scan(rg Range, fn func(Key, []byte) bool) error {
 	if len(r) == 0 {
 		return nil

@@ -133,7 +133,7 @@ func openPebble(dir string, o Options, d *disk) (p *pebble.DB, err error) {
 		FS:                    guardFS{o.FS, d.guard},
 		Lock:                  d.lock,
 		ReadOnly:              o.ReadOnly,
-		CacheSize:             o.CacheBytes,
+		CacheSize:             o.CacheBytes + 2*o.memTable, // which the engine counts against it
 		FormatMajorVersion:    pebble.FormatTableFormatV6,
 		Logger:                &logger{log: o.Logger, guard: d.guard},
 		EventListener:         d.guard.listener(),

@@ -252,6 +252,14 @@ func (b *pebbleBatch) pick(keys []Key, fn func(int, []byte) bool) error {
 	return r.pick(keys, fn)
 }
 
+func (b *pebbleBatch) each(prefixes []Key, fn func(int, Key) bool) error {
+	r, err := b.index()
+	if err != nil {
+		return err
+	}
+	return r.each(prefixes, fn)
+}
+
 func (b *pebbleBatch) scan(rg Range, fn func(Key, []byte) bool) error {
 	r, err := b.index()
 	if err != nil {

@@ -69,3 +69,37 @@ func (d *disk) pickRows(it *pebble.Iterator, keys []Key, fn func(int, []byte) bo
 	}
 	return nil, it.Error()
 }
+
+// each walks over the rows with one iterator.
+func (r pebbleReader) each(prefixes []Key, fn func(int, Key) bool) error {
+	first, last := prefixes[0], prefixes[len(prefixes)-1]
+	it, err := r.src.NewIter(&pebble.IterOptions{LowerBound: first, UpperBound: successor(last)})
+	if err != nil {
+		return readError("kv.Each", first, err)
+	}
+	eachKey(it, prefixes, fn)
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return readError("kv.Each", first, err)
+	}
+	return nil
+}
+
+// eachKey drives the iterator, which has its error.
+func eachKey(it *pebble.Iterator, prefixes []Key, fn func(int, Key) bool) {
+	ok := it.First()
+	for i, p := range prefixes {
+		if ok && bytes.Compare(it.Key(), p) < 0 {
+			if ok = it.Next(); ok && bytes.Compare(it.Key(), p) < 0 { // the next one is often there
+				ok = it.SeekGE(p)
+			}
+		}
+		for ; ok && bytes.HasPrefix(it.Key(), p); ok = it.Next() {
+			if !fn(i, it.Key()) {
+				break
+			}
+		}
+		if !ok {
+			return
+		}
+	}
+}

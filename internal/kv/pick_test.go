@@ -92,3 +92,79 @@ func TestPickRefuses(t *testing.T) {
 		}
 	})
 }
+
+// Each finds what as many scans find.
+func TestEach(t *testing.T) {
+	everyEngine(t, func(t *testing.T, open func() *DB) {
+		db := open()
+		rng := rand.New(rand.NewPCG(3, 4))
+		for range 20 {
+			b := db.Batch()
+			for range 60 {
+				_ = b.Mark(db.Key('t', U32(uint32(rng.IntN(100))), U32(uint32(rng.IntN(4)))))
+				_ = b.Delete(db.Key('t', U32(uint32(rng.IntN(100))), U32(uint32(rng.IntN(4)))))
+			}
+			_ = b.Mark(db.Key('u'))
+			if err := b.Commit(NoSync); err != nil {
+				t.Fatal(err)
+			}
+			snap, err := db.Snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			b = db.Batch()
+			_ = b.Mark(db.Key('t', U32(7), U32(9)))
+			for _, r := range []Reader{db, snap, b} {
+				var prefixes []Key
+				for i := range 100 {
+					if rng.IntN(3) > 0 {
+						prefixes = append(prefixes, db.Key('t', U32(uint32(i))))
+					}
+				}
+				most := 1 + rng.IntN(4) // of each
+				var want, got []string
+				for i, p := range prefixes {
+					n := 0
+					if err := r.ScanKeys(p, func(k Key) bool {
+						want = append(want, fmt.Sprintf("%d %x", i, k))
+						n++
+						return n < most
+					}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				n, of := 0, -1
+				if err := r.Each(prefixes, func(i int, k Key) bool {
+					if i != of {
+						n, of = 0, i
+					}
+					got = append(got, fmt.Sprintf("%d %x", i, k))
+					n++
+					return n < most
+				}); err != nil {
+					t.Fatal(err)
+				}
+				if !slices.Equal(got, want) {
+					t.Fatalf("%T: %v, want %v", r, got, want)
+				}
+			}
+			b.Close()
+			_ = snap.Close()
+		}
+	})
+}
+
+func TestEachRefuses(t *testing.T) {
+	everyEngine(t, func(t *testing.T, open func() *DB) {
+		db := open()
+		a, ab, b := Key("ta"), Key("tab"), Key("tb")
+		for _, bad := range [][]Key{{b, a}, {a, ab}, {a, a}, {{tableOwn}}, {nil}} {
+			if err := db.Each(bad, func(int, Key) bool { return true }); !errs.Is(err, errs.Invalid) {
+				t.Errorf("%q: %v", bad, err)
+			}
+		}
+		if err := db.Each(nil, nil); err != nil {
+			t.Error(err)
+		}
+	})
+}

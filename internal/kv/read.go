@@ -21,6 +21,10 @@ type Reader interface {
 	// Gets. Values are valid during the call only. A row whose seal does not hold ends it:
 	// Corrupt.
 	Pick(keys []Key, fn func(i int, value []byte) bool) error
+	// Each calls fn with the keys that begin with one of prefixes, which are sorted and none of which
+	// begins another; i is its place. After fn returned false the next prefix is looked at. For many
+	// prefixes with few rows it costs a fraction of as many scans. Seals are not checked.
+	Each(prefixes []Key, fn func(i int, k Key) bool) error
 	// Scan is ScanRange over all rows whose key begins with prefix.
 	Scan(prefix Key, fn func(k Key, value []byte) bool) error
 	// ScanKeys is Scan without reading values (fn gets keys only; seals are not checked).
@@ -77,6 +81,23 @@ func (db *DB) pick(src rowReader, keys []Key, fn func(int, []byte) bool) error {
 	return src.pick(keys, fn)
 }
 
+func (db *DB) each(src rowReader, prefixes []Key, fn func(int, Key) bool) error {
+	const op = "kv.Each"
+	if len(prefixes) == 0 {
+		return nil
+	}
+	for i, p := range prefixes {
+		if len(p) == 0 || p[0] == tableOwn || i > 0 && (bytes.Compare(prefixes[i-1], p) >= 0 || bytes.HasPrefix(p, prefixes[i-1])) {
+			return errs.E(op, errs.Invalid, tableName(p), nil)
+		}
+	}
+	if !db.gate.enter() {
+		return errs.E(op, errs.Closed, "", nil)
+	}
+	defer db.gate.leave()
+	return src.each(prefixes, fn)
+}
+
 func (db *DB) scan(src rowReader, r Range, fn func(Key, []byte) bool) error {
 	if len(r.Prefix) == 0 || r.Prefix[0] == tableOwn {
 		return errs.E("kv.Scan", errs.Invalid, tableName(r.Prefix), nil)
@@ -121,6 +142,11 @@ func (db *DB) Has(k Key) (bool, error) { return db.has(db.engine, k) }
 // Pick implements Reader.
 func (db *DB) Pick(keys []Key, fn func(i int, value []byte) bool) error {
 	return db.pick(db.engine, keys, fn)
+}
+
+// Each implements Reader.
+func (db *DB) Each(prefixes []Key, fn func(i int, k Key) bool) error {
+	return db.each(db.engine, prefixes, fn)
 }
 
 // Scan implements Reader.

@@ -40,6 +40,11 @@ func (s *Snapshot) Pick(keys []Key, fn func(i int, value []byte) bool) error {
 	return s.db.pick(s.e, keys, fn)
 }
 
+// Each implements Reader.
+func (s *Snapshot) Each(prefixes []Key, fn func(i int, k Key) bool) error {
+	return s.db.each(s.e, prefixes, fn)
+}
+
 // Scan implements Reader.
 func (s *Snapshot) Scan(prefix Key, fn func(Key, []byte) bool) error {
 	return s.db.scan(s.e, Range{Prefix: prefix}, fn)
