@@ -56,7 +56,7 @@ func child(dir string) {
 			}
 		}
 		if rng.IntN(3) == 0 {
-			fail(s.Settle(n, killBlock(i).Digest, killBlock(i-3).Digest, killBlock(i-6).Digest, killBlock(i-9).Digest))
+			fail(s.Settle(map[[16]byte][]blocks.Digest{n: {killBlock(i).Digest, killBlock(i - 3).Digest, killBlock(i - 6).Digest, killBlock(i - 9).Digest}}))
 		}
 		if rng.IntN(3) == 0 {
 			fail(s.Sync(bg))

@@ -1,7 +1,10 @@
 package cache
 
 import (
+	"bytes"
 	"iter"
+	"maps"
+	"slices"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/errs"
@@ -42,22 +45,28 @@ func (o Owner) counter(r *row) *uint32 {
 // own adds an owner to a row in memory; its owner row is written.
 func (tx *txn) own(o Owner, d blocks.Digest, r *row) error {
 	k := tx.s.ownerKey(o, d)
-	if ok, err := tx.b.Has(k); ok || err != nil {
-		return err
+	if *o.counter(r) > 0 {
+		if ok, err := tx.b.Has(k); ok || err != nil {
+			return err
+		}
 	}
 	*o.counter(r)++
 	return tx.b.Set(k, nil)
 }
 
 func (tx *txn) disown(o Owner, d blocks.Digest, r *row) error {
-	k := tx.s.ownerKey(o, d)
-	if ok, err := tx.b.Has(k); !ok || err != nil {
+	if ok, err := tx.b.Has(tx.s.ownerKey(o, d)); !ok || err != nil {
 		return err
 	}
+	return tx.lose(o, d, r)
+}
+
+// lose is disown for an owner that is one.
+func (tx *txn) lose(o Owner, d blocks.Digest, r *row) error {
 	if c := o.counter(r); *c > 0 {
 		*c--
 	}
-	return tx.b.Delete(k)
+	return tx.b.Delete(tx.s.ownerKey(o, d))
 }
 
 // ownChunk is how many blocks are changed under one hold of the index.
@@ -156,32 +165,44 @@ func (s *Store) Replace(o Owner, ds ...blocks.Digest) error {
 	return err
 }
 
-// Settle ends the writing of a node: of the blocks under {Writing, node}, those in keep get the
-// owner {Written, node}, and all lose {Writing, node}. One atomic change.
-func (s *Store) Settle(node [16]byte, keep ...blocks.Digest) error {
-	const op = "cache.Settle"
-	from, to := Owner{Writing, node}, Owner{Written, node}
+// settleChunk is how many nodes are settled under one hold of the index.
+const settleChunk = 64
+
+// Settle ends the writing of the nodes in keep: of the blocks under {Writing, node}, those that keep has
+// for it get the owner {Written, node}, and all lose {Writing, node}. Atomic for each node.
+func (s *Store) Settle(keep map[[16]byte][]blocks.Digest) error {
+	defer s.wake()
+	for nodes := range slices.Chunk(slices.SortedFunc(maps.Keys(keep), compareNodes), settleChunk) {
+		err := s.update("cache.Settle", func(tx *txn) error {
+			made, err := s.ownedBy(tx.b, Writing, 0, nodes)
+			for _, n := range nodes {
+				if err == nil {
+					err = tx.settle(n, made[n], keep[n])
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *txn) settle(node [16]byte, made, keep []blocks.Digest) error {
 	kept := make(map[blocks.Digest]bool, len(keep))
 	for _, d := range keep {
 		kept[d] = true
 	}
-	err := s.update(op, func(tx *txn) error {
-		ds, err := s.ownedSome(tx.b, from, 0)
-		if err != nil {
+	return tx.change(made, func(tx *txn, d blocks.Digest, r *row) error {
+		if err := tx.lose(Owner{Writing, node}, d, r); err != nil || !kept[d] {
 			return err
 		}
-		return tx.change(ds, func(tx *txn, d blocks.Digest, r *row) error {
-			if kept[d] {
-				if err := tx.own(to, d, r); err != nil {
-					return err
-				}
-			}
-			return tx.disown(from, d, r)
-		})
+		return tx.own(Owner{Written, node}, d, r)
 	})
-	s.wake()
-	return err
 }
+
+func compareNodes(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) }
 
 // ownedSome lists up to max blocks of an owner (0: all).
 func (s *Store) ownedSome(r kv.Reader, o Owner, max int) (ds []blocks.Digest, err error) {
@@ -232,6 +253,33 @@ func (s *Store) Owned(o Owner) iter.Seq2[blocks.Digest, error] {
 			r.From, r.After = s.ownerKey(o, ds[len(ds)-1]), true
 		}
 	}
+}
+
+// OwnedBy lists what each of the nodes owns under a kind, up to most blocks (0: all). Many nodes at
+// once, and more so those with ids close to one another, cost a fraction of as many Owned.
+func (s *Store) OwnedBy(kind Kind, most int, nodes ...[16]byte) (map[[16]byte][]blocks.Digest, error) {
+	slices.SortFunc(nodes, compareNodes)
+	out, err := s.ownedBy(s.db, kind, most, slices.Compact(nodes))
+	if err != nil {
+		return nil, errs.E("cache.OwnedBy", errs.Other, "", err)
+	}
+	return out, nil
+}
+
+// ownedBy is OwnedBy for nodes in order.
+func (s *Store) ownedBy(r kv.Reader, kind Kind, most int, nodes [][16]byte) (map[[16]byte][]blocks.Digest, error) {
+	prefixes := make([]kv.Key, len(nodes))
+	for i, n := range nodes {
+		prefixes[i] = s.ownerPrefix(Owner{kind, n})
+	}
+	out := map[[16]byte][]blocks.Digest{}
+	err := r.Each(prefixes, func(i int, k kv.Key) bool {
+		if d := k[len(prefixes[i]):]; len(d) == len(blocks.Digest{}) {
+			out[nodes[i]] = append(out[nodes[i]], blocks.Digest(d))
+		}
+		return most == 0 || len(out[nodes[i]]) < most
+	})
+	return out, err
 }
 
 // Owners iterates over the nodes that own blocks under a kind.

@@ -62,7 +62,7 @@ func TestOwnersMakeTheClass(t *testing.T) {
 
 	must(t, s.Stage(bg, node(1), a, b, a))
 	wantClass(t, s, Staged, a.Digest, b.Digest)
-	must(t, s.Settle(node(1), a.Digest))
+	must(t, s.Settle(map[[16]byte][]blocks.Digest{node(1): {a.Digest}}))
 	wantClass(t, s, Staged, a.Digest)
 	wantClass(t, s, Fetched, b.Digest)
 	must(t, s.Own(pin, a.Digest, b.Digest, c.Digest, blocks.Digest{}))
@@ -178,7 +178,7 @@ func TestModel(t *testing.T) {
 			must(t, s.Replace(o, d, d2))
 			owners[o] = map[blocks.Digest]bool{d: true, d2: true}
 		case 6:
-			must(t, s.Settle(o.Node, d, d2))
+			must(t, s.Settle(map[[16]byte][]blocks.Digest{o.Node: {d, d2}}))
 			w := Owner{Writing, o.Node}
 			for _, x := range []blocks.Digest{d, d2} {
 				if owns(w)[x] {
@@ -343,7 +343,7 @@ func TestConcurrentUse(t *testing.T) {
 					}
 				case 6:
 					if err = s.Stage(bg, node(byte(g)), b); err == nil {
-						err = s.Settle(node(byte(g)))
+						err = s.Settle(map[[16]byte][]blocks.Digest{node(byte(g)): nil})
 					}
 				}
 				if err != nil {

@@ -99,11 +99,10 @@ func (fs *FS) record(f *file, c blocks.Content, mtime int64, promised uint64) (n
 // settleLoop gives blocks to the records that name them, once these are durable.
 func (s *saver) settleLoop() {
 	for group := range s.toSettle.groups(s.fs.ctx) {
-		err := s.fs.cfg.Names.Sync(s.fs.ctx)
+		if err := s.fs.cfg.Names.Sync(s.fs.ctx); err == nil {
+			s.settle(group)
+		}
 		for _, j := range group {
-			if err == nil && j.keep != nil {
-				s.settle(j)
-			}
 			j.n.mu.Lock()
 			if j.err != nil {
 				s.fail(j, j.err)
@@ -115,13 +114,19 @@ func (s *saver) settleLoop() {
 	}
 }
 
-func (s *saver) settle(j *job) {
-	keep := j.keep
-	if j.several {
-		keep = s.stillNamed(j)
+func (s *saver) settle(group []*job) {
+	keep := map[[16]byte][]blocks.Digest{}
+	for _, j := range group {
+		switch {
+		case j.keep == nil:
+		case j.several:
+			keep[j.n.node()] = s.stillNamed(j)
+		default:
+			keep[j.n.node()] = j.keep
+		}
 	}
-	if err := s.fs.cfg.Store.Settle(j.n.node(), keep...); err != nil {
-		s.fs.log.Warn("blocks of a saved file were not settled", "err", err)
+	if err := s.fs.cfg.Store.Settle(keep); err != nil {
+		s.fs.log.Warn("blocks of saved files were not settled", "err", err)
 	}
 }
 
@@ -154,10 +159,12 @@ func (s *saver) abandon(id namespace.NodeID) { s.abandoned.put(id) }
 
 func (s *saver) abandonLoop() {
 	for ids := range s.abandoned.groups(s.fs.ctx) {
+		none := map[[16]byte][]blocks.Digest{}
 		for _, id := range ids {
-			if err := s.fs.cfg.Store.Settle(id); err != nil {
-				s.fs.log.Warn("blocks of a removed file were not freed", "err", err)
-			}
+			none[id] = nil
+		}
+		if err := s.fs.cfg.Store.Settle(none); err != nil {
+			s.fs.log.Warn("blocks of removed files were not freed", "err", err)
 		}
 	}
 }

@@ -53,9 +53,9 @@ type Store interface {
 	Stage(ctx context.Context, node [16]byte, bs ...blocks.Sealed) error
 	// Sync returns when everything staged before is durable; concurrent calls share work.
 	Sync(ctx context.Context) error
-	// Settle ends the writing of node: what was staged for it and is in keep stays until
-	// other devices hold it; the rest is free to go. It does not wait for the disk.
-	Settle(node [16]byte, keep ...blocks.Digest) error
+	// Settle ends the writing of the nodes in keep: what was staged for a node and is there stays
+	// until other devices hold it; the rest is free to go. It does not wait for the disk.
+	Settle(keep map[[16]byte][]blocks.Digest) error
 }
 
 // Invalidator makes a kernel forget what another device has changed. FS calls it from

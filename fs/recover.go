@@ -28,7 +28,7 @@ func (fs *FS) recover(ctx context.Context) error {
 			continue // what names them is not here: they stay staged, and the next start looks again
 		}
 		if err == nil {
-			err = fs.cfg.Store.Settle(id, keep...)
+			err = fs.cfg.Store.Settle(map[[16]byte][]blocks.Digest{id: keep})
 		}
 		if err != nil {
 			return err

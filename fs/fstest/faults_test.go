@@ -111,9 +111,9 @@ func (r recordedStore) Sync(ctx context.Context) error {
 	return r.Store.Sync(ctx)
 }
 
-func (r recordedStore) Settle(node [16]byte, keep ...blocks.Digest) error {
+func (r recordedStore) Settle(keep map[[16]byte][]blocks.Digest) error {
 	r.note("Settle")
-	return r.Store.Settle(node, keep...)
+	return r.Store.Settle(keep)
 }
 
 type recordedJournal struct{ *recorder }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -181,33 +182,60 @@ func (e *Engine) online() []ident.DeviceID {
 // show it; those that are away are among them.
 func (e *Engine) Keepers(dots []namespace.Dot) []ident.DeviceID { return e.ledger.keepers(dots) }
 
-// watch follows the namespace: contents that came or went, placements that changed.
+// watch follows the namespace: contents that came or went, placements that changed. Files that
+// change at the same time are looked at together, each once.
 func (e *Engine) watch(ctx context.Context, w *namespace.Watcher) {
 	for {
 		changes, err := w.Next(ctx)
 		if err != nil {
 			return
 		}
+		var files touched
 		for _, c := range changes {
 			switch c.What {
 			case namespace.ContentChanged:
-				e.contentChanged(ctx, c)
+				files.content(c.Node, c.Remote)
 			case namespace.PlacementChanged:
 				e.pins.placementChanged(c.Node)
 			case namespace.NameChanged:
-				if !c.Node.IsZero() {
-					e.adopt(ctx, c.Node)
+				if c.Node.IsDir() {
 					e.pins.moved(c.Node)
+				} else {
+					files.add(c.Node)
 				}
-				if !c.Old.IsZero() && c.Old != c.Node {
-					e.contentChanged(ctx, namespace.Change{Node: c.Old, Remote: c.Remote})
+				if c.Old != c.Node {
+					files.content(c.Old, c.Remote)
 				}
 			case namespace.Overflow:
 				e.pins.rescan()
 				e.lookAtAll()
 			}
 		}
+		e.look(ctx, &files)
 	}
+}
+
+// touched are files that have changed, in order.
+type touched struct {
+	all  []namespace.NodeID
+	here map[namespace.NodeID]bool // those whose content did; true: by a change made here
+}
+
+func (t *touched) add(n namespace.NodeID) {
+	if !n.IsZero() && !n.IsDir() {
+		t.all = append(t.all, n)
+	}
+}
+
+func (t *touched) content(n namespace.NodeID, remote bool) {
+	if n.IsZero() || n.IsDir() {
+		return
+	}
+	t.all = append(t.all, n)
+	if t.here == nil {
+		t.here = map[namespace.NodeID]bool{}
+	}
+	t.here[n] = t.here[n] || !remote
 }
 
 // lookAtAll announces again what was written here and tries all releases: after a start, or
@@ -222,20 +250,31 @@ func (e *Engine) lookAtAll() {
 	e.tryAllReleases()
 }
 
-func (e *Engine) contentChanged(ctx context.Context, c namespace.Change) {
-	if c.Node.IsDir() {
-		return
+// look takes note of files that have changed.
+func (e *Engine) look(ctx context.Context, files *touched) {
+	seen := make(map[namespace.NodeID]bool, len(files.all))
+	all := slices.DeleteFunc(files.all, func(n namespace.NodeID) bool {
+		was := seen[n]
+		seen[n] = true
+		return was
+	})
+	for _, n := range all {
+		e.adopt(ctx, n)
 	}
-	e.adopt(ctx, c.Node)
-	e.pins.consider(c.Node)
-	if c.Remote {
-		e.tryRelease(c.Node) // blocks of versions that are gone need not be kept
-		return
-	}
+	e.pins.consider(all...)
 	e.mu.Lock()
-	e.written[c.Node] = time.Now()
-	e.mu.Unlock()
-	e.poke()
+	defer e.mu.Unlock()
+	for _, n := range all {
+		switch here, content := files.here[n]; {
+		case here:
+			e.written[n] = time.Now()
+		case content:
+			e.queueLocked(n) // blocks of versions that are gone need not be kept
+		}
+	}
+	if len(files.here) > 0 {
+		e.poke()
+	}
 }
 
 // adopt keeps the blocks of a conflict copy under its own name: until now they were kept for

@@ -92,7 +92,7 @@ func TestSweepAgainstAWriter(t *testing.T) {
 		a.stopRunning() // the sweeps are ours
 		a.write(e.ID, "", y)
 		written := cache.Owner{Kind: cache.Written, Node: e.ID}
-		if _, err := a.sweep(bg, written); err != nil { // starts the clock
+		if _, err := a.sweepNow(written); err != nil { // starts the clock
 			t.Fatal(err)
 		}
 		time.Sleep(settleTime + 50*time.Millisecond)
@@ -104,7 +104,7 @@ func TestSweepAgainstAWriter(t *testing.T) {
 			}
 		}
 		a.meddle.Store(&back)
-		if _, err := a.sweep(bg, written); err != nil {
+		if _, err := a.sweepNow(written); err != nil {
 			t.Fatal(err)
 		}
 		a.meddle.Store(nil)
@@ -132,7 +132,7 @@ func TestSweepAgainstAHold(t *testing.T) {
 		b.must(b.store.Own(hold, x.Digest))
 		b.write(e.ID, "", y)
 		b.must(b.store.Disown(cache.Owner{Kind: cache.Written, Node: e.ID}, x.Digest))
-		if _, err := b.sweep(bg, hold); err != nil {
+		if _, err := b.sweepNow(hold); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(settleTime + 50*time.Millisecond)
@@ -151,7 +151,7 @@ func TestSweepAgainstAHold(t *testing.T) {
 			time.Sleep(50 * time.Millisecond) // where nothing holds it back, the promise is made now
 		}
 		b.meddle.Store(&back)
-		if _, err := b.sweep(bg, hold); err != nil {
+		if _, err := b.sweepNow(hold); err != nil {
 			t.Fatal(err)
 		}
 		b.must(<-owned)
@@ -159,6 +159,13 @@ func TestSweepAgainstAHold(t *testing.T) {
 			t.Errorf("moment %d: what was promised is not kept: %v %v", at, ok, err)
 		}
 	}
+}
+
+// sweepNow sweeps what an owner owns.
+func (d *dev) sweepNow(o cache.Owner) ([]blocks.Digest, error) {
+	mine, err := d.owned(o)
+	d.must(err)
+	return d.sweep(bg, o, mine)
 }
 
 // promise is what answers a device that asks to hold a file.

@@ -109,6 +109,12 @@ func encodeContents(cs []blocks.Content) (out []byte) {
 	return out
 }
 
+// unwanted reports whether no wish pins a file; it may be that neither can be told.
+func (p *pins) unwanted(n namespace.NodeID) bool {
+	eff, _, err := p.e.cfg.Names.Placement(n, p.e.cfg.Self)
+	return err == nil && eff != namespace.Pinned
+}
+
 // wanted reports whether a job still has its reason: the person's wish, or our promise.
 func (p *pins) wanted(j job) bool {
 	if j.why == ForSafety {
@@ -149,12 +155,8 @@ func (p *pins) resume() {
 	for _, n := range p.roots() {
 		p.below(n, p.consider)
 	}
-	for _, n := range p.e.owners(cache.Hold) {
-		p.consider(n)
-	}
-	for _, n := range p.e.owners(cache.Pin) {
-		p.consider(n) // may have been unpinned or removed meanwhile
-	}
+	p.consider(p.e.owners(cache.Hold)...)
+	p.consider(p.e.owners(cache.Pin)...) // may have been unpinned or removed meanwhile
 }
 
 func (p *pins) roots() (out []namespace.NodeID) {
@@ -169,9 +171,11 @@ func (p *pins) roots() (out []namespace.NodeID) {
 
 // rescan looks at everything: the watcher could not keep up.
 func (p *pins) rescan() {
-	p.below(namespace.Root, func(n namespace.NodeID) {
-		p.noteRoot(n)
-		p.consider(n)
+	p.below(namespace.Root, func(ns ...namespace.NodeID) {
+		for _, n := range ns {
+			p.noteRoot(n)
+		}
+		p.consider(ns...)
 	})
 }
 
@@ -201,21 +205,16 @@ func (p *pins) noteRoot(n namespace.NodeID) {
 	}
 }
 
-// moved looks at a node that has another place now. Without pins on this device nothing can
+// moved looks at a directory that has another place now. Without pins on this device nothing can
 // have changed by that.
-func (p *pins) moved(n namespace.NodeID) {
-	if !n.IsDir() {
-		p.consider(n)
-		return
+func (p *pins) moved(dir namespace.NodeID) {
+	if len(p.roots()) > 0 {
+		p.below(dir, p.consider)
 	}
-	if len(p.roots()) == 0 {
-		return
-	}
-	p.below(n, p.consider)
 }
 
-// below calls do for n and, for a directory, for everything below it.
-func (p *pins) below(n namespace.NodeID, do func(namespace.NodeID)) {
+// below calls do for n and, for a directory, for everything below it, some at a time.
+func (p *pins) below(n namespace.NodeID, do func(...namespace.NodeID)) {
 	do(n)
 	if !n.IsDir() {
 		return
@@ -225,21 +224,44 @@ func (p *pins) below(n namespace.NodeID, do func(namespace.NodeID)) {
 		if err != nil || len(es) == 0 {
 			return
 		}
+		var files []namespace.NodeID
 		for _, ent := range es {
-			p.below(ent.ID, do)
+			if !ent.ID.IsDir() {
+				files = append(files, ent.ID)
+			}
+		}
+		do(files...)
+		for _, ent := range es {
+			if ent.ID.IsDir() {
+				p.below(ent.ID, do)
+			}
 		}
 		after = es[len(es)-1].Cookie
 	}
 }
 
-// consider queues a file that is to be here and is not, and lets go of one that was.
-func (p *pins) consider(n namespace.NodeID) {
-	if n.IsDir() {
-		return
+// consider queues those files that are to be here and are not, and lets go of those that were.
+func (p *pins) consider(ns ...namespace.NodeID) {
+	for part := range slices.Chunk(ns, lookUp) {
+		pinned, err := p.e.owning(cache.Pin, part)
+		if err != nil {
+			p.e.cfg.Log.Warn("index of the cache cannot be read", "err", err)
+		}
+		for _, n := range part {
+			if !n.IsDir() {
+				p.considerOne(n, pinned[n])
+			}
+		}
 	}
+}
+
+// considerOne is consider for a file under whose pin something is kept, or nothing.
+func (p *pins) considerOne(n namespace.NodeID, keeps bool) {
 	ent, err := p.e.cfg.Names.Get(n)
 	if gone(err) {
-		p.unpinned(n)
+		if keeps {
+			p.unpinned(n)
+		}
 		if err := p.clearRow(job{n, ForSafety}); err != nil {
 			p.e.cfg.Log.Warn("promise not ended", "err", err)
 		}
@@ -249,16 +271,18 @@ func (p *pins) consider(n namespace.NodeID) {
 	if err != nil || ent.Kind != namespace.File {
 		return
 	}
-	contents, err := p.e.contents(n)
-	if err != nil {
-		return
-	}
-	if eff, _, err := p.e.cfg.Names.Placement(n, p.e.cfg.Self); err == nil && eff != namespace.Pinned {
-		p.unpinned(n)
-	}
 	for _, why := range []Urgency{ForPin, ForSafety} {
-		switch j := (job{n, why}); {
-		case !p.wanted(j):
+		j := job{n, why}
+		if !p.wanted(j) {
+			if why == ForPin && keeps && p.unwanted(n) {
+				p.unpinned(n)
+			}
+			continue
+		}
+		contents, err := p.e.contents(n)
+		switch {
+		case err != nil:
+			return
 		case p.done(j, contents):
 			p.e.keepNow(n, ent.Versions, true) // the same bytes may be shown by other versions now
 		default:
@@ -284,22 +308,10 @@ func (p *pins) considerOrigin(n namespace.NodeID) {
 	}
 }
 
-// holds reports whether anything is kept for this job's reason.
-func (p *pins) holds(j job) bool {
-	for range p.e.cfg.Store.Owned(j.owner()) {
-		return true
-	}
-	return false
-}
-
 // unpinned turns the pin of a file into a hold, which ends as soon as another keeper allows it
 // or nothing shows the blocks any more.
 func (p *pins) unpinned(n namespace.NodeID) {
-	j := job{n, ForPin}
-	if !p.holds(j) {
-		return
-	}
-	if err := p.toHold(j, nil); err != nil {
+	if err := p.toHold(job{n, ForPin}, nil); err != nil {
 		p.e.cfg.Log.Warn("not unpinned", "err", err)
 		return
 	}

@@ -3,6 +3,7 @@ package placement
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -108,22 +109,26 @@ func (e *Engine) Grant(_ ident.DeviceID, node [16]byte, ds []blocks.Digest) []bo
 }
 
 // keeping are the kinds of owners that make this device a keeper.
-var keeping = [...]cache.Kind{cache.Written, cache.Pin, cache.Hold}
+var keeping = []cache.Kind{cache.Written, cache.Pin, cache.Hold}
 
 // keptFor is the set of blocks that this device keeps on behalf of a file, here or still to come.
 func (e *Engine) keptFor(n namespace.NodeID) (map[blocks.Digest]bool, error) {
+	own, err := e.belongings([]namespace.NodeID{n}, keeping...)
+	if err != nil {
+		return nil, err
+	}
+	return own.keptFor(n), nil
+}
+
+func (b belongings) keptFor(n namespace.NodeID) map[blocks.Digest]bool {
 	set := map[blocks.Digest]bool{}
 	for _, k := range keeping {
-		ds, err := e.owned(cache.Owner{Kind: k, Node: n})
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range ds {
+		for _, d := range b[cache.Owner{Kind: k, Node: n}] {
 			set[d] = true
 		}
 	}
 	delete(set, blocks.Digest{}) // a hole
-	return set, nil
+	return set
 }
 
 // askLeave asks devs, one after the other, for leave to stop keeping blocks of n, and calls let
@@ -214,20 +219,37 @@ func (e *Engine) releaseLoop(ctx context.Context) {
 // relieveAll works on several nodes at once: most of the time goes by waiting for answers.
 func (e *Engine) relieveAll(ctx context.Context, todo map[namespace.NodeID]bool) {
 	var wg sync.WaitGroup
+	defer wg.Wait()
 	room := make(chan struct{}, releaseWorkers)
-	for n, anybody := range todo {
-		if ctx.Err() != nil {
-			break
+	warn := func(err error) {
+		if err != nil && ctx.Err() == nil {
+			e.cfg.Log.Warn("blocks not released", "err", err)
 		}
-		room <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-room }()
-			if err := e.relieve(ctx, n, anybody); err != nil && ctx.Err() == nil {
-				e.cfg.Log.Warn("blocks not released", "err", err)
-			}
-		})
 	}
-	wg.Wait()
+	for nodes := range slices.Chunk(slices.SortedFunc(maps.Keys(todo), namespace.NodeID.Compare), lookUp) {
+		own, err := e.belongings(nodes, cache.Written, cache.Hold)
+		if err != nil {
+			warn(err)
+			continue
+		}
+		for _, n := range nodes {
+			if ctx.Err() != nil {
+				return
+			}
+			if !own.any(n) {
+				continue
+			}
+			room <- struct{}{}
+			wg.Go(func() {
+				defer func() { <-room }()
+				warn(e.relieve(ctx, n, own, todo[n]))
+			})
+		}
+	}
+}
+
+func (b belongings) any(n namespace.NodeID) bool {
+	return len(b[cache.Owner{Kind: cache.Written, Node: n}])+len(b[cache.Owner{Kind: cache.Hold, Node: n}]) > 0
 }
 
 // sayWritten announces files that were written here a moment ago and have come to rest.
@@ -241,22 +263,35 @@ func (e *Engine) sayWritten(ctx context.Context) {
 		}
 	}
 	e.mu.Unlock()
-	for _, n := range ripe {
-		if err := e.announceOwn(ctx, n); err != nil {
-			e.cfg.Log.Debug("not announced", "err", err)
+	for nodes := range slices.Chunk(ripe, lookUp) {
+		own, err := e.belongings(nodes, keeping...)
+		if err != nil {
+			e.cfg.Log.Warn("index of the cache cannot be read", "err", err)
 		}
-		e.tryRelease(n) // drops what earlier versions left behind
+		for _, n := range nodes {
+			if err == nil {
+				if err := e.announceKept(ctx, n, own.keptFor(n)); err != nil {
+					e.cfg.Log.Debug("not announced", "err", err)
+				}
+			}
+			e.tryRelease(n) // drops what earlier versions left behind
+		}
 	}
 }
 
 // announceOwn says whether we keep the present content of a node whole.
 func (e *Engine) announceOwn(ctx context.Context, n namespace.NodeID) error {
-	ent, err := e.cfg.Names.Get(n)
-	if err != nil || ent.Kind != namespace.File {
-		return err
-	}
 	mine, err := e.keptFor(n)
 	if err != nil {
+		return err
+	}
+	return e.announceKept(ctx, n, mine)
+}
+
+// announceKept is announceOwn for a node on behalf of which we keep mine.
+func (e *Engine) announceKept(ctx context.Context, n namespace.NodeID, mine map[blocks.Digest]bool) error {
+	ent, err := e.cfg.Names.Get(n)
+	if err != nil || ent.Kind != namespace.File {
 		return err
 	}
 	whole := true
@@ -303,13 +338,13 @@ func (e *Engine) queueLocked(n namespace.NodeID) {
 	}
 }
 
-// relieve lets go of those of n's staged and held blocks that no version needs any more, and of
-// those that another device keeps.
-func (e *Engine) relieve(ctx context.Context, n namespace.NodeID, anybody bool) error {
+// relieve lets go of those of n's staged and held blocks, which own has, that no version needs any
+// more, and of those that another device keeps.
+func (e *Engine) relieve(ctx context.Context, n namespace.NodeID, own belongings, anybody bool) error {
 	let := false
 	for _, k := range []cache.Kind{cache.Written, cache.Hold} {
 		owner := cache.Owner{Kind: k, Node: n}
-		live, err := e.sweep(ctx, owner)
+		live, err := e.sweep(ctx, owner, own[owner])
 		if err != nil {
 			return err
 		}
@@ -341,15 +376,14 @@ func (e *Engine) relieve(ctx context.Context, n namespace.NodeID, anybody bool) 
 	return nil
 }
 
-// sweep disowns those blocks of an owner that its node shows no more, and returns the others.
+// sweep disowns those of mine, an owner's blocks, that its node shows no more, and returns the others.
 //
 // What is owned is read before what is needed. Against a conflict copy that has just become a
 // file, blocks stay for settleTime after they were first found dead, so that adopt comes first.
 // That nothing needs them any more is looked at again when the owner is to lose them; see bury.
-func (e *Engine) sweep(ctx context.Context, owner cache.Owner) (live []blocks.Digest, err error) {
-	mine, err := e.owned(owner)
-	if err != nil || len(mine) == 0 {
-		return nil, err
+func (e *Engine) sweep(ctx context.Context, owner cache.Owner, mine []blocks.Digest) (live []blocks.Digest, err error) {
+	if len(mine) == 0 {
+		return nil, nil
 	}
 	contents, err := e.contents(owner.Node)
 	if err != nil {

@@ -39,6 +39,44 @@ func (e *Engine) owned(o cache.Owner) (ds []blocks.Digest, err error) {
 	return ds, nil
 }
 
+// belongings are the blocks that some nodes own.
+type belongings map[cache.Owner][]blocks.Digest
+
+// lookUp is how many nodes' belongings are read at once.
+const lookUp = 256
+
+// belongings lists what nodes own under some kinds.
+func (e *Engine) belongings(ns []namespace.NodeID, kinds ...cache.Kind) (belongings, error) {
+	ids, out := make([][16]byte, len(ns)), belongings{}
+	for i, n := range ns {
+		ids[i] = n
+	}
+	for _, k := range kinds {
+		by, err := e.cfg.Store.OwnedBy(k, 0, ids...)
+		if err != nil {
+			return nil, err
+		}
+		for n, ds := range by {
+			out[cache.Owner{Kind: k, Node: n}] = ds
+		}
+	}
+	return out, nil
+}
+
+// owning are those of some nodes that own anything under a kind.
+func (e *Engine) owning(k cache.Kind, ns []namespace.NodeID) (map[namespace.NodeID]bool, error) {
+	ids := make([][16]byte, len(ns))
+	for i, n := range ns {
+		ids[i] = n
+	}
+	by, err := e.cfg.Store.OwnedBy(k, 1, ids...)
+	out := make(map[namespace.NodeID]bool, len(by))
+	for n := range by {
+		out[n] = true
+	}
+	return out, err
+}
+
 // owners lists the nodes that own blocks under a kind.
 func (e *Engine) owners(k cache.Kind) (ns []namespace.NodeID) {
 	for n, err := range e.cfg.Store.Owners(k) {

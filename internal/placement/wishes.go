@@ -24,12 +24,14 @@ type Progress struct {
 // Files lists the regular files at and below n.
 func (e *Engine) Files(n namespace.NodeID) []namespace.Entry {
 	var out []namespace.Entry
-	e.pins.below(n, func(n namespace.NodeID) {
-		if n.IsDir() {
-			return
-		}
-		if ent, err := e.cfg.Names.Get(n); err == nil && ent.Kind == namespace.File {
-			out = append(out, ent)
+	e.pins.below(n, func(ns ...namespace.NodeID) {
+		for _, n := range ns {
+			if n.IsDir() {
+				continue
+			}
+			if ent, err := e.cfg.Names.Get(n); err == nil && ent.Kind == namespace.File {
+				out = append(out, ent)
+			}
 		}
 	})
 	return out
@@ -62,12 +64,14 @@ func (e *Engine) Pin(ctx context.Context, n namespace.NodeID, wait bool, progres
 // clearBelow takes back what nodes below n say of their own, so that the new wish holds for all.
 func (e *Engine) clearBelow(n namespace.NodeID) error {
 	var first error
-	e.pins.below(n, func(m namespace.NodeID) {
-		if m == n || first != nil {
-			return
-		}
-		if _, own, err := e.cfg.Names.Placement(m, e.cfg.Self); err == nil && own != namespace.Inherited {
-			first = e.cfg.Names.SetPlacement(m, e.cfg.Self, namespace.Inherited)
+	e.pins.below(n, func(ms ...namespace.NodeID) {
+		for _, m := range ms {
+			if m == n || first != nil {
+				continue
+			}
+			if _, own, err := e.cfg.Names.Placement(m, e.cfg.Self); err == nil && own != namespace.Inherited {
+				first = e.cfg.Names.SetPlacement(m, e.cfg.Self, namespace.Inherited)
+			}
 		}
 	})
 	return first

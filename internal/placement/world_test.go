@@ -228,7 +228,7 @@ func (d *dev) write(n namespace.NodeID, name string, bs ...blocks.Sealed) namesp
 	d.must(d.store.Sync(ctx))
 	e, err := d.names.Commit(n, old.Versions, blocks.Content{Root: root, Size: size}, time.Now().UnixNano())
 	d.must(err)
-	d.must(d.store.Settle(n, ds...))
+	d.must(d.store.Settle(map[[16]byte][]blocks.Digest{n: ds}))
 	return e
 }
 
