@@ -84,22 +84,15 @@ func (r pebbleReader) each(prefixes []Key, fn func(int, Key) bool) error {
 	return nil
 }
 
-// eachKey drives the iterator, which has its error.
+// eachKey drives the iterator, which has its error. Beyond a prefix it does not look: there may be
+// many deleted rows up to the next one.
 func eachKey(it *pebble.Iterator, prefixes []Key, fn func(int, Key) bool) {
-	ok := it.First()
 	for i, p := range prefixes {
-		if ok && bytes.Compare(it.Key(), p) < 0 {
-			if ok = it.Next(); ok && bytes.Compare(it.Key(), p) < 0 { // the next one is often there
-				ok = it.SeekGE(p)
-			}
-		}
-		for ; ok && bytes.HasPrefix(it.Key(), p); ok = it.Next() {
+		end := successor(p)
+		for at := it.SeekGEWithLimit(p, end); at == pebble.IterValid && bytes.HasPrefix(it.Key(), p); at = it.NextWithLimit(end) {
 			if !fn(i, it.Key()) {
 				break
 			}
-		}
-		if !ok {
-			return
 		}
 	}
 }
