@@ -37,6 +37,7 @@ type saver struct {
 	doubt    error         // why a file could not be saved; nil after one was
 	fold     *logfold.Fold[errs.Kind]
 	quiet    chan struct{} // wakes the watch over quiet files
+	hurry    chan struct{} // ends the gathering of a group
 
 	toCommit, toSettle mailbox[*job]
 	abandoned          mailbox[namespace.NodeID]
@@ -46,7 +47,7 @@ const maxWorkers = 8 // more than cores: a file may have to wait for old bytes f
 
 func newSaver(fs *FS) *saver {
 	return &saver{
-		fs: fs, listed: make(map[*inode]bool), freed: make(chan struct{}), quiet: make(chan struct{}, 1),
+		fs: fs, listed: make(map[*inode]bool), freed: make(chan struct{}), quiet: make(chan struct{}, 1), hurry: make(chan struct{}, 1),
 		spaces:   spaceCheck{statfs: fs.cfg.StatFS},
 		fold:     logfold.New[errs.Kind](logfold.Every, nil),
 		toCommit: newMailbox[*job](), toSettle: newMailbox[*job](), abandoned: newMailbox[namespace.NodeID](),

@@ -17,6 +17,10 @@ func (s *saver) saveAndWait(ctx context.Context, n *inode) error {
 		return nil
 	}
 	s.waiting.Add(1)
+	select {
+	case s.hurry <- struct{}{}:
+	default:
+	}
 	f.waiters++
 	defer func() { s.waiting.Add(-1); f.waiters-- }()
 	want := f.gen
