@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
@@ -17,6 +18,8 @@ type Dir struct {
 	batch listing // read ahead, in order
 	after uint64  // namespace cookie after which batch begins
 	at    moment  // before batch was read
+
+	foreign atomic.Uint64 // of fs, when the listing was begun
 }
 
 // listing is a part of a directory. shown are the names as they show; nil: as they are.
@@ -73,8 +76,25 @@ func (fs *FS) Opendir(_ context.Context, i Ino) (*Dir, error) {
 	if e.Kind != namespace.Dir {
 		return nil, errs.E("fs.Opendir", errs.NotDir, "", nil)
 	}
-	return &Dir{fs: fs, n: n}, nil
+	d := &Dir{fs: fs, n: n}
+	d.foreign.Store(fs.foreign.Load())
+	return d, nil
 }
+
+// Keeps reports whether a kernel may keep the listing until it is told that it changed. Those of the past
+// grow, and nobody tells.
+func (d *Dir) Keeps() bool { return d.n.past.Load() == nil }
+
+// recheck has the kernel forget a listing amid which something changed elsewhere: it was told of that,
+// but perhaps before it had the answer that is too old.
+func (d *Dir) recheck() {
+	if now := d.fs.foreign.Load(); d.foreign.Swap(now) != now && d.Keeps() {
+		d.fs.tellBytes(d.n.ino)
+	}
+}
+
+// Close ends the listing.
+func (d *Dir) Close() { d.recheck() }
 
 // Read calls fn with the entries after an offset (0: from the beginning) until fn returns
 // false or there are no more. An entry that stays is reported once, whatever happens to
@@ -97,8 +117,12 @@ func (d *Dir) Read(_ context.Context, offset uint64, fn func(Dirent) bool) error
 	defer d.mu.Unlock()
 	for cookie := offset; ; {
 		batch, err := d.from(cookie)
-		if err != nil || len(batch.es) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(batch.es) == 0 {
+			d.recheck()
+			return nil
 		}
 		for i := range batch.es {
 			e := &batch.es[i]

@@ -93,7 +93,7 @@ func (fs *FS) renamed(c *namespace.Change) {
 		tell = func(k Invalidator) error { return k.Gone(dir, old, name) }
 	}
 	fs.tell(dir, tell, nil)
-	fs.invalidate(c.Parent, false) // its times
+	fs.invalidate(c.Parent, true) // its times, its listing
 	if !c.Node.IsZero() {
 		if n := fs.table.findPinned(c.Node); n != nil {
 			fs.refresh(n) // it may have been removed here, and be back

@@ -116,6 +116,7 @@ func (fs *FS) Rename(ctx context.Context, srcDir Ino, src string, dstDir Ino, ds
 		return err
 	}
 	keys := []changeKey{nameKey(from, src), attrKey(e.ID)} // the ctime moves
+	moved := []namespace.NodeID{e.ID}
 	release := func(*namespace.Entry) {}
 	switch fl {
 	case namespace.RenameReplace:
@@ -127,7 +128,7 @@ func (fs *FS) Rename(ctx context.Context, srcDir Ino, src string, dstDir Ino, ds
 		keys = append(keys, more...)
 	case namespace.RenameExchange:
 		if x, err := fs.cfg.Names.Lookup(to, dst); err == nil {
-			keys = append(keys, attrKey(x.ID))
+			keys, moved = append(keys, attrKey(x.ID)), append(moved, x.ID)
 		}
 		fallthrough
 	default:
@@ -141,6 +142,11 @@ func (fs *FS) Rename(ctx context.Context, srcDir Ino, src string, dstDir Ino, ds
 		return err
 	}
 	release(replaced)
+	for _, id := range moved {
+		if from != to && id.IsDir() {
+			fs.invalidate(id, true) // what is kept of its listing has the old number of ".."
+		}
+	}
 	return nil
 }
 

@@ -2,14 +2,19 @@ package fstest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // soon waits until got returns want. What another device did must show within
@@ -105,6 +110,83 @@ func TestRemoteChangesShow(t *testing.T) {
 	// The old bytes of an open file stay readable as long as they are in reach.
 	if st, err := f.Stat(); err == nil && st.Size() != 6 {
 		t.Errorf("open file: %+v", st)
+	}
+}
+
+// The kernel keeps listings. One that is read while the directory changes elsewhere is not kept as it
+// was, whatever comes first.
+func TestListingsAmidChanges(t *testing.T) {
+	c := mounted(t)
+	c.ask("mkdir", "/dir")
+	c.ask("push")
+	dir := filepath.Join(c.mnt, "dir")
+	soon(t, "[]", func() string { return names(dir) })
+	done := make(chan struct{})
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer close(done)
+	for range 2 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					names(dir)
+				}
+			}
+		})
+	}
+	var want []string
+	for i := range 50 {
+		there, here := fmt.Sprintf("a%03d", i), fmt.Sprintf("b%03d", i)
+		c.ask("write", "/dir/"+there, "x")
+		time.Sleep(25 * time.Millisecond)                                 // the other device has saved it
+		if err := os.Mkdir(filepath.Join(dir, here), 0o755); err != nil { // later: the times of dir will not tell
+			t.Fatal(err)
+		}
+		names(dir)
+		c.ask("push")
+		want = append(want, there, here)
+		slices.Sort(want)
+		soon(t, fmt.Sprint(want), func() string { return names(dir) })
+	}
+}
+
+// The number of ".." in a listing follows the directory.
+func TestListingKnowsItsParent(t *testing.T) {
+	c := mounted(t)
+	at := func(p string) string { return filepath.Join(c.mnt, p) }
+	sh(t, c.mnt, "mkdir -p a/b c")
+	numbers(t, at("a/b"))
+	if err := os.Rename(at("a/b"), at("c/b")); err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprint(numbers(t, at("c"))["."])
+	soon(t, want, func() string { return fmt.Sprint(numbers(t, at("c/b"))[".."]) })
+}
+
+// numbers is what a listing says of inode numbers, those of "." and ".." with them.
+func numbers(t *testing.T, dir string) map[string]uint64 {
+	t.Helper()
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	buf, out := make([]byte, 64<<10), map[string]uint64{}
+	for {
+		n, err := unix.Getdents(int(f.Fd()), buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			return out
+		}
+		for b := buf[:n]; len(b) > 0; b = b[binary.NativeEndian.Uint16(b[16:]):] {
+			name, _, _ := bytes.Cut(b[19:], []byte{0})
+			out[string(name)] = binary.NativeEndian.Uint64(b)
+		}
 	}
 }
 

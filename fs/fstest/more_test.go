@@ -388,15 +388,16 @@ func (s *silent) note(format string, args ...any) error {
 func (s *silent) Inode(i fs.Ino, data bool) error     { return s.note("inode %v", data) }
 func (s *silent) Entry(_ fs.Ino, name string) error   { return s.note("entry %s", name) }
 func (s *silent) Gone(_, _ fs.Ino, name string) error { return s.note("gone %s", name) }
-func (s *silent) saw(want string) bool {
+func (s *silent) saw(want string) bool                { return s.count(want) > 0 }
+func (s *silent) count(want string) (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.calls {
 		if c == want {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // Everything is taken back when the watcher lost count.
@@ -410,6 +411,51 @@ func TestOverflow(t *testing.T) {
 	tt.ok(err)
 	feed <- []namespace.Change{{What: namespace.Overflow}}
 	eventually(t, "taken back", func() bool { return k.saw("entry a") && k.saw("inode true") })
+	d.fs.Forget(a.Ino, 1)
+}
+
+// A kernel that keeps listings hears of a change in one, and once more when it has read on: what it
+// had then may have been on its way.
+func TestListingIsTakenBack(t *testing.T) {
+	feed := make(chan []namespace.Change)
+	tt, d := one(t, setup{wrap: func(c *fs.Config) { c.Changes = changes(feed) }})
+	tt.mkdir("/d")
+	tt.write("/d/a", "x")
+	k := &silent{}
+	a, err := d.fs.Lookup(bg, fs.RootIno, "d")
+	tt.ok(err)
+	id, err := d.names.Lookup(namespace.Root, "d")
+	tt.ok(err)
+	d.fs.SetInvalidator(k)
+	told := func(n int) {
+		t.Helper()
+		eventually(t, fmt.Sprint("told ", n, " times"), func() bool { return k.count("inode true") == n })
+	}
+	read := func(l *fs.Dir, from uint64) (next uint64) {
+		tt.ok(l.Read(bg, from, func(e fs.Dirent) bool { next = e.Offset; return true }))
+		return next
+	}
+	change := func() {
+		feed <- []namespace.Change{{What: namespace.NameChanged, Parent: id.ID, Name: "b", Remote: true}}
+	}
+	l, err := d.fs.Opendir(bg, a.Ino)
+	tt.ok(err)
+	next := read(l, 0)
+	change()
+	told(1)
+	read(l, next)
+	told(2)
+	read(l, 0)
+	change()
+	told(3)
+	l.Close()
+	told(4)
+	l, err = d.fs.Opendir(bg, a.Ino)
+	tt.ok(err)
+	read(l, read(l, 0))
+	l.Close()
+	change() // after which nothing else is under way
+	told(5)
 	d.fs.Forget(a.Ino, 1)
 }
 

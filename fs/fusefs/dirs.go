@@ -14,6 +14,9 @@ func (r *raw) OpenDir(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut
 		return status(err)
 	}
 	out.Fh = r.dirs.Put(d)
+	if d.Keeps() {
+		out.OpenFlags = fuse.FOPEN_CACHE_DIR | fuse.FOPEN_KEEP_CACHE
+	}
 	return fuse.OK
 }
 
@@ -50,7 +53,11 @@ func (r *raw) ReadDirPlus(cancel <-chan struct{}, in *fuse.ReadIn, out *fuse.Dir
 	}))
 }
 
-func (r *raw) ReleaseDir(in *fuse.ReleaseIn) { r.dirs.Take(in.Fh) }
+func (r *raw) ReleaseDir(in *fuse.ReleaseIn) {
+	if d, ok := r.dirs.Take(in.Fh); ok {
+		d.Close()
+	}
+}
 
 func (r *raw) FsyncDir(cancel <-chan struct{}, in *fuse.FsyncIn) fuse.Status {
 	d, ok := r.dirs.Get(in.Fh)

@@ -4,7 +4,7 @@
 // keeps the table of open handles; what a filesystem means is in package fs.
 //
 // The raw API of go-fuse is used: no state per inode beside that of fs, and no lock of
-// the library's around an operation. Data and names stay in the kernel's caches until fs
+// the library's around an operation. Data, names and listings stay in the kernel's caches until fs
 // says that they changed elsewhere. Write-back caching is left off: with it the kernel
 // trusts its own idea of a file's size, and a size changed on another device would never
 // show. The process that serves a mount must not use it.
