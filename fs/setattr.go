@@ -50,6 +50,7 @@ func (fs *FS) setEntry(n *inode, e namespace.Entry, c AttrChange) (namespace.Ent
 	}
 	if f != nil && f.touched { // times go with the commit that is due anyway
 		f.setTimes(&ch, now, c.AtimeNow)
+		f.setSame(&ch, &e, now)
 	}
 	if c.ClearSetID && c.Mode == nil {
 		if m := withoutSetID(e); m != e.Mode {
@@ -83,6 +84,19 @@ func (f *file) setTimes(ch *namespace.AttrChange, now int64, atimeNow bool) {
 		f.atime = nil
 	}
 	ch.Atime = nil
+}
+
+// setSame takes out of ch what e has already: what moves is the ctime, which the commit moves. tar and cp
+// set all attributes of what they have just written. n.mu is held.
+func (f *file) setSame(ch *namespace.AttrChange, e *namespace.Entry, now int64) {
+	for _, x := range []struct {
+		set **uint32
+		is  uint32
+	}{{&ch.Mode, e.Mode}, {&ch.UID, e.UID}, {&ch.GID, e.GID}} {
+		if *x.set != nil && **x.set == x.is {
+			*x.set, f.ctime = nil, now
+		}
+	}
 }
 
 func setLocal(e *namespace.Entry, ch namespace.AttrChange, now int64) {
