@@ -216,4 +216,4 @@ func (d *Dir) Mention(e Dirent) (Answer, bool) {
 }
 
 // Sync returns when what was done to the directory before is durable.
-func (d *Dir) Sync(ctx context.Context) error { return d.fs.syncNames(ctx) }
+func (d *Dir) Sync(ctx context.Context) error { return d.fs.syncNames(ctx, false) }

@@ -119,16 +119,18 @@ func (h *Handle) Sync(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return h.fs.syncNames(ctx)
+	return h.fs.syncNames(ctx, promised)
 }
 
-// syncNames waits for the namespace to be durable; an interrupt is heard after a grace.
-func (fs *FS) syncNames(ctx context.Context) error {
+// syncNames waits for the namespace, and promises, to be durable; an interrupt is heard after a grace.
+func (fs *FS) syncNames(ctx context.Context, promised bool) error {
 	var err error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err = fs.cfg.Names.Sync(fs.ctx)
+		if err = fs.cfg.Names.Sync(fs.ctx); err == nil && promised {
+			err = fs.cfg.Journal.Sync()
+		}
 	}()
 	if werr := fs.wait(ctx, done); werr != nil {
 		return werr

@@ -241,8 +241,6 @@ func (s *saver) finish(j *job) {
 	f.saving = false
 	close(f.done)
 	f.done = make(chan struct{})
-	if f.touched && n.gone == nil && (f.want || f.dirty.held >= earlySeal) {
-		s.enqueue(n, false)
-	}
+	s.again(n)
 	s.fs.detach(n)
 }

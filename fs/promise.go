@@ -17,8 +17,10 @@ import (
 
 // Journal keeps promises; *journal.Journal does.
 type Journal interface {
-	// Append takes a promise, numbered from 1 on for each node; it is durable on return. NoSpace.
+	// Append takes a promise, numbered from 1 on for each node; it is durable after the next Sync. NoSpace.
 	Append(id namespace.NodeID, number uint64, p Promise) error
+	// Sync is free where a sync of the namespace, whose store it is, came since.
+	Sync() error
 	// Forget ends promises of a node with an operation of the namespace that keeps them.
 	Forget(id namespace.NodeID, from, upto uint64) namespace.Also
 	// Drop ends them without. It does not wait for the disk.
@@ -85,8 +87,8 @@ func (p *promises) note(off, end int64) {
 
 func (p *promises) fill() { p.fresh, p.full = nil, true }
 
-// promise makes what was written to n durable, if that can be done by a promise; else false, and the
-// file must be saved.
+// promise makes what was written to n durable with the next sync of the journal, if that can be done by a
+// promise; else false, and the file must be saved.
 func (s *saver) promise(ctx context.Context, n *inode) (bool, error) {
 	if s.fs.cfg.Journal == nil {
 		return false, nil
@@ -129,9 +131,7 @@ func (s *saver) promise(ctx context.Context, n *inode) (bool, error) {
 	} else {
 		f.promises.gen, f.promises.bytes = gen, f.promises.bytes+bytes
 	}
-	if f.touched && n.gone == nil && (f.want || f.dirty.held >= earlySeal) { // begin did not want to disturb
-		s.enqueue(n, f.waiters > 0)
-	}
+	s.again(n) // begin did not want to disturb
 	s.fs.detach(n)
 	return err == nil, nil // what keeps it from being promised, saving it tells
 }

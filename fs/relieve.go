@@ -8,6 +8,8 @@ import (
 
 // relieve waits until n more bytes of changes may be held in memory.
 func (s *saver) relieve(ctx context.Context, n int64) error {
+	s.short.Add(1) // before the victims are looked at: what is busy with one looks here when it ends
+	defer s.short.Add(-1)
 	for {
 		s.mu.Lock()
 		freed := s.freed

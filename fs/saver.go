@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/logfold"
@@ -23,11 +24,13 @@ type saver struct {
 	fs      *FS
 	spaces  spaceCheck
 	waiting atomic.Int32 // callers that wait for a commit
+	short   atomic.Int32 // callers that wait for memory
 	jobs    atomic.Int32 // on their way
 
 	mu       sync.Mutex
 	urgent   []*inode // somebody waits for these
-	queue    []*inode
+	queue    []queued // the others, the oldest first
+	later    bool     // a worker comes when the first of them has rested
 	workers  int
 	listed   map[*inode]bool // all files with changes; true: to be committed some time
 	ended    bool
@@ -42,6 +45,16 @@ type saver struct {
 	toCommit, toSettle mailbox[*job]
 	abandoned          mailbox[namespace.NodeID]
 }
+
+// queued is a file that is to be worked on, and when it was handed over.
+type queued struct {
+	n  *inode
+	at time.Time
+}
+
+// rest is how long a file rests before it is sealed. Many do not live longer: journals of databases, what
+// compilers leave for one another.
+const rest = 10 * time.Millisecond
 
 const maxWorkers = 8 // more than cores: a file may have to wait for old bytes from afar
 
@@ -103,7 +116,7 @@ func (s *saver) pending() (n int) {
 	return n
 }
 
-// enqueue asks for n to be worked on. n.mu is held.
+// enqueue asks for n to be worked on, after a rest or at once. n.mu is held.
 func (s *saver) enqueue(n *inode, urgent bool) {
 	f := n.file
 	if f.saving { // the end of its job looks again
@@ -118,7 +131,21 @@ func (s *saver) enqueue(n *inode, urgent bool) {
 	if urgent {
 		s.urgent = append(s.urgent, n)
 	} else {
-		s.queue = append(s.queue, n)
+		s.queue = append(s.queue, queued{n, time.Now()})
+	}
+	s.employ()
+}
+
+// employ sees to a worker, now or when there is work. s.mu is held.
+func (s *saver) employ() {
+	if len(s.urgent) == 0 {
+		if wait := s.unripe(); wait > 0 {
+			if !s.later {
+				s.later = true
+				time.AfterFunc(wait, s.ripen)
+			}
+			return
+		}
 	}
 	if s.workers < max(2, min(maxWorkers, runtime.GOMAXPROCS(0)*2)) {
 		s.workers++
@@ -126,25 +153,57 @@ func (s *saver) enqueue(n *inode, urgent bool) {
 	}
 }
 
+// unripe is how long the first of the queue has still to rest. s.mu is held.
+func (s *saver) unripe() time.Duration {
+	if len(s.queue) == 0 || s.short.Load() > 0 {
+		return 0
+	}
+	return rest - time.Since(s.queue[0].at)
+}
+
+// again asks for n to be worked on once more, if there is reason to. n.mu is held.
+func (s *saver) again(n *inode) {
+	f := n.file
+	switch {
+	case !f.touched:
+	case s.short.Load() > 0 && f.dirty.held > 0, n.gone == nil && f.dirty.held >= earlySeal:
+		s.enqueue(n, true)
+	case n.gone == nil && f.want:
+		s.enqueue(n, f.waiters > 0)
+	}
+}
+
+func (s *saver) ripen() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.later = false; !s.ended && len(s.queue) > 0 {
+		s.employ()
+	}
+}
+
 func (s *saver) work() {
-	for {
-		s.mu.Lock()
-		var n *inode
-		switch {
-		case len(s.urgent) > 0:
-			n, s.urgent = s.urgent[0], s.urgent[1:]
-		case len(s.queue) > 0:
-			n, s.queue = s.queue[0], s.queue[1:]
-		default:
-			s.workers--
-			s.mu.Unlock()
-			return
-		}
-		s.mu.Unlock()
+	for n := s.next(); n != nil; n = s.next() {
 		if j := s.begin(n); j != nil {
 			s.seal(j)
 		}
 	}
+}
+
+// next is what a worker is to do; nil ends it.
+func (s *saver) next() (n *inode) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case len(s.urgent) > 0:
+		n, s.urgent = s.urgent[0], s.urgent[1:]
+	case len(s.queue) > 0 && s.unripe() <= 0:
+		n, s.queue = s.queue[0].n, s.queue[1:]
+	default:
+		if s.workers--; len(s.queue) > 0 {
+			s.employ()
+		}
+	}
+	return n
 }
 
 // outcome notes how the saving of a file ended.

@@ -70,8 +70,8 @@ func (h *Handle) write(off int64, p []byte, fl WriteFlags) error {
 		}
 		f.entry.Mode = withoutSetID(f.entry)
 	}
-	if f.dirty.held >= earlySeal {
-		fs.saver.enqueue(n, false)
+	if f.dirty.held >= earlySeal && !f.queued {
+		fs.saver.enqueue(n, true) // whoever writes so much is soon to wait
 	}
 	return nil
 }

@@ -125,6 +125,13 @@ func (r recordedJournal) Append(id namespace.NodeID, number uint64, p fs.Promise
 	return r.Journal.Append(id, number, p)
 }
 
+func (r recordedJournal) Sync() error {
+	if err := r.note("journal.Sync"); err != nil {
+		return err
+	}
+	return r.Journal.Sync()
+}
+
 // one is a T over the core of a device of its own.
 func one(t *testing.T, s setup) (*T, *device) {
 	t.Helper()
@@ -273,6 +280,33 @@ func TestUnsavedMemoryOfUnlinkedFiles(t *testing.T) {
 		tt.ok(f.Close())
 	}
 	eventually(t, "freed", func() bool { return d.store.Stats().Staged == 0 && d.fs.Stats().UnsavedBytes == 0 })
+}
+
+// … and of one that was busy when somebody began to wait for memory, and is nobody's concern after.
+func TestMemoryOfABusyFile(t *testing.T) {
+	r := &recorder{}
+	tt, _ := one(t, setup{wrap: record(r), limits: fs.Limits{Unsaved: 1 << 20, Quiet: time.Hour}})
+	r.slow["names.Sync"] = 200 * time.Millisecond
+	a, b := tt.open("/a", os.O_RDWR|os.O_CREATE), tt.open("/b", os.O_RDWR|os.O_CREATE)
+	r.take()
+	tt.pwrite(a, 0, random(1, 300<<10))
+	synced := make(chan error, 1)
+	go func() { synced <- a.Sync() }()
+	eventually(t, "being saved", func() bool { return slices.Contains(r.take(), "Commit") })
+	tt.pwrite(a, 0, random(2, 700<<10))
+	tt.ok(tt.Unlink("/a"))
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		tt.pwrite(b, 0, random(3, 500<<10))
+	}()
+	select {
+	case <-written:
+	case <-time.After(10 * time.Second):
+		t.Fatal("a writer waits for memory that nobody gives back")
+	}
+	tt.ok(<-synced)
+	tt.same(tt.pread(a, 0, 700<<10), random(2, 700<<10))
 }
 
 // What was removed while it was being saved stays removed.

@@ -68,8 +68,11 @@ func (j *Journal) Append(id namespace.NodeID, number uint64, p fs.Promise) error
 	if err := b.Set(j.key(id, number), encode(p)); err != nil {
 		return err
 	}
-	return b.Commit(kv.Sync)
+	return b.Commit(kv.NoSync)
 }
+
+// Sync implements fs.Journal.
+func (j *Journal) Sync() error { return j.db.Sync() }
 
 func encode(p fs.Promise) []byte {
 	r := row{V: version, Root: p.Content.Root[:], Depth: p.Content.Depth, Was: p.Content.Size, Size: uint64(p.Size), Mtime: p.Mtime}
