@@ -51,7 +51,7 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 		return errs.E(op, errs.Other, "", err)
 	}
 	bad = append(bad, more...)
-	good, more, err := r.verify(s, f.records)
+	good, more, err := r.verify(s, f.records, repair)
 	if err != nil {
 		return errs.E(op, errs.Other, "", err)
 	}

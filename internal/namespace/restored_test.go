@@ -213,7 +213,8 @@ func TestCutSessionResumes(t *testing.T) {
 	w.converged()
 }
 
-// What a replica lacks without its knowing is found by the fingerprint and fetched again.
+// What a replica lacks without its knowing is found by the fingerprint and fetched again, also what
+// it wrote itself.
 func TestDamageIsFoundAndMended(t *testing.T) {
 	w := newMemWorld(t, 1, 2)
 	a, b := w.devices[0], w.devices[1]
@@ -225,18 +226,21 @@ func TestDamageIsFoundAndMended(t *testing.T) {
 	for i := range 70 {
 		lost = append(lost, Dot{Writer: a.self, Seq: uint64(100 + 3*i)})
 	}
-	must(0, b.drop("test", lost))
-	if b.Stat().Files == 500 {
-		t.Fatal("nothing lost")
-	}
-	pull(t, b, a, -1)
-	if len(b.Differing()) != 1 && b.Stat().Files != 500 {
-		t.Error("not noticed")
-	}
-	pull(t, b, a, -1)
-	w.converged()
-	if n := b.Stat().Files; n != 500 || len(b.Differing()) != 0 {
-		t.Errorf("%d files, differs from %v", n, b.Differing())
+	for _, d := range [][2]*device{{b, a}, {a, b}} {
+		hurt, whole := d[0], d[1]
+		must(0, hurt.drop("test", lost))
+		if hurt.Stat().Files == 500 {
+			t.Fatal("nothing lost")
+		}
+		pull(t, hurt, whole, -1)
+		if len(hurt.Differing()) != 1 && hurt.Stat().Files != 500 {
+			t.Error("not noticed")
+		}
+		pull(t, hurt, whole, -1)
+		w.converged()
+		if n := hurt.Stat().Files; n != 500 || len(hurt.Differing()) != 0 {
+			t.Errorf("%s: %d files, differs from %v", hurt.name, n, hurt.Differing())
+		}
 	}
 }
 

@@ -140,8 +140,9 @@ func (r *Replica) signatures(batches []signedBatch) []bool {
 	return ok
 }
 
-// verify checks records against their batches and opens them. Needs applying.
-func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad []badItem, err error) {
+// verify checks records against their batches and opens them. What this device wrote itself it takes
+// only to repair what is here. Needs applying.
+func (r *Replica) verify(s *session, recs []frameRecord, repair bool) (good []verified, bad []badItem, err error) {
 	type result struct {
 		rec    record
 		batch  *signedBatch
@@ -149,11 +150,13 @@ func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad [
 		err    error
 		signed bool
 	}
+	// known here, or the doubt's business
+	skip := func(w ident.Writer) bool { return w == r.self && !repair || w == s.skip }
 	all := make([]result, len(recs))
 	for i, x := range recs {
 		res := &all[i]
 		res.rec, res.err = parseRecord(x.bytes, x.writer)
-		if x.writer == r.self || x.writer == s.skip || res.rec.seq == 0 { // known here, or the doubt's business
+		if skip(x.writer) || res.rec.seq == 0 {
 			continue
 		}
 		if res.batch, err = r.batchOf(s, x.writer, res.rec.seq); err != nil {
@@ -162,7 +165,7 @@ func (r *Replica) verify(s *session, recs []frameRecord) (good []verified, bad [
 	}
 	parallel(len(recs), func(i int) {
 		res, x := &all[i], recs[i]
-		if x.writer == r.self || x.writer == s.skip {
+		if skip(x.writer) {
 			return
 		}
 		res.signed = res.batch != nil && res.batch.member(res.rec.seq, x.bytes)

@@ -40,6 +40,7 @@ var mutants = []mutant{
 	{"S6", "what lives is not said again where its place was collected", is("audit.go", "ok && t.node(id.node).Alive()", "ok && false && t.node(id.node).Alive()")},
 	{"S6", "a restored device audits with who does not know of it", is("audit.go",
 		"if r.self.Incarnation > 1 && r.knownTo[a.peer] < r.self.Incarnation {", "if false {")},
+	{"S6", "an audit does not mend what its device wrote itself", is("verify.go", "w == r.self && !repair || ", "w == r.self || ")},
 	{"S6", "the fingerprint leaves out removed directories that are shown", and(
 		is("fingerprint.go", "n.before.Alive() || n.was.placed, n.Alive() || n.placed", "n.before.Alive(), n.Alive()"),
 		"check_rows.go", "id == Root || d.placed[id] || n != nil", "id == Root || n != nil")},
