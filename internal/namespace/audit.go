@@ -85,13 +85,7 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 		theirs = theirs.Raise(Dot{Writer: r.self, Seq: own})
 	}
 	a := &Audit{r: r, peer: peer, theirs: theirs, partly: len(r.apart[peer]) > 0}
-	n, differs := r.differs[peer]
-	switch {
-	case r.owes(peer):
-		a.kind = Restored
-	case differs && n < maxRepairs:
-		a.kind = Damaged
-	default:
+	if a.kind = r.wants(peer); a.kind == NoAudit {
 		return nil
 	}
 	for _, d := range theirs.Vector {
@@ -103,6 +97,17 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 		}
 	}
 	return a
+}
+
+// wants is what this replica has to compare with a device. Needs mu.
+func (r *Replica) wants(peer ident.DeviceID) AuditKind {
+	switch {
+	case r.owes(peer):
+		return Restored
+	case r.differs[peer].mendable():
+		return Damaged
+	}
+	return NoAudit
 }
 
 // owes reports whether an audit with a device is due since somebody was restored: this one owes it
@@ -234,15 +239,17 @@ func (a *Audit) End() (int, error) {
 	if a.kind == Damaged {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if n+len(a.lacks)+len(a.places) == 0 {
-			delete(r.differs, a.peer)
-		} else if r.differs[a.peer]++; n > 0 {
+		d := r.differs[a.peer]
+		d.looked++
+		d.open = n+len(a.lacks)+len(a.places) > 0
+		r.differs[a.peer] = d
+		if n > 0 {
 			r.news.Add(1) // the next hello tells whether it helped
 		}
 		return n, nil
 	}
 	r.mu.RLock()
-	_, damaged := r.differs[a.peer]
+	damaged := r.differs[a.peer].mendable()
 	r.mu.RUnlock()
 	if damaged {
 		r.news.Add(1) // that is looked into by an audit of its own

@@ -71,9 +71,19 @@ const (
 	Damaged            // both claim the same and hold something else: what is missing is fetched
 )
 
+// difference is that a device claims the same as this one and holds something else.
+type difference struct {
+	open   bool     // until they agree
+	held   [16]byte // the fingerprint here, when that was found
+	looked int      // how often it was looked into since
+}
+
 // maxRepairs is how often a difference that stays is looked into: after that it is only
-// reported.
+// reported. That two have agreed meanwhile does not count while nothing has changed here: of
+// two copies of one disk that are in use, the one may agree and the other not.
 const maxRepairs = 3
+
+func (d difference) mendable() bool { return d.open && d.looked < maxRepairs }
 
 // Progress says how far an unfinished session came, for each class in the order of sessions
 // (S3): of each writer all records up to a sequence number have arrived. The fourth list is
@@ -349,11 +359,7 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 		h.Doubt = r.logInDoubt()
 		h.Claims, h.Progress = h.Claims.Without(h.Doubt), Progress{}
 	}
-	if r.owes(peer) {
-		h.Audit = Restored
-	} else if n, ok := r.differs[peer]; ok && n < maxRepairs {
-		h.Audit = Damaged
-	}
+	h.Audit = r.wants(peer)
 	h.Fingerprint = r.state.print
 	if a := r.acks[peer]; a.Incarnation == w.Incarnation {
 		h.Ack = a

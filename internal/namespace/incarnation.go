@@ -317,16 +317,19 @@ func (r *Replica) compare(from ident.DeviceID, h Hello) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if ours.Fingerprint == h.Fingerprint {
-		delete(r.differs, from)
-		return
+	d := r.differs[from]
+	was := d.open
+	d.open = ours.Fingerprint != h.Fingerprint
+	if d.open && !was {
+		if d.held != ours.Fingerprint {
+			d.held, d.looked = ours.Fingerprint, 0
+		}
+		if d.mendable() {
+			r.news.Add(1)
+			r.log.Error("namespace: two devices claim the same and hold different records", "device", from.Short())
+		}
 	}
-	if _, known := r.differs[from]; known {
-		return
-	}
-	r.differs[from] = 0
-	r.news.Add(1)
-	r.log.Error("namespace: two devices claim the same and hold different records", "device", from.Short())
+	r.differs[from] = d
 }
 
 // Differing lists the devices that claim exactly what this one claims and yet hold something
@@ -334,7 +337,14 @@ func (r *Replica) compare(from ident.DeviceID, h Hello) {
 func (r *Replica) Differing() []ident.DeviceID {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return slices.SortedFunc(maps.Keys(r.differs), func(a, b ident.DeviceID) int { return slices.Compare(a[:], b[:]) })
+	var out []ident.DeviceID
+	for d, x := range r.differs {
+		if x.open {
+			out = append(out, d)
+		}
+	}
+	slices.SortFunc(out, func(a, b ident.DeviceID) int { return slices.Compare(a[:], b[:]) })
+	return out
 }
 
 // members are the present devices of the share.

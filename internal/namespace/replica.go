@@ -111,7 +111,7 @@ type Replica struct {
 	knownTo  map[ident.DeviceID]uint32 // which incarnation of this device, a later one than its first, others were heard to know
 	skews    map[ident.DeviceID]time.Duration
 	apart    map[ident.DeviceID][]ident.Writer // logs of which a device holds another than is here
-	differs  map[ident.DeviceID]int            // devices that claim the same and hold something else: how often that was looked into
+	differs  map[ident.DeviceID]difference     // by who claims the same
 
 	doubted atomic.Uint32 // the incarnation of this device of which a peer knows another log; 0: none. Meanwhile nothing is sent
 	reborn  atomic.Int32  // new incarnations since Open
@@ -170,7 +170,7 @@ func Open(cfg Config) (*Replica, error) {
 		cfg: cfg, keys: keys{cfg.DB}, self: ident.Writer{Device: cfg.Self, Incarnation: 1}, names: cfg.Names, log: cfg.Log,
 		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, apart: map[ident.DeviceID][]ident.Writer{}, acks: map[ident.DeviceID]Ack{},
 		unfinished: map[ident.DeviceID]*progress{}, heldBy: map[ident.DeviceID]bool{}, frozen: map[ident.Writer]Freeze{}, frozenBy: map[ident.DeviceID]uint64{}, skews: map[ident.DeviceID]time.Duration{}, knownTo: map[ident.DeviceID]uint32{},
-		brakes: brakes{held: map[ident.Writer]Hold{}, counts: map[ident.Writer]burst{}}, line: newLineage(), differs: map[ident.DeviceID]int{},
+		brakes: brakes{held: map[ident.Writer]Hold{}, counts: map[ident.Writer]burst{}}, line: newLineage(), differs: map[ident.DeviceID]difference{},
 		numbers: writerTable{num: map[ident.Writer]uint32{}},
 	}
 	r.signal.init()

@@ -244,6 +244,41 @@ func TestDamageIsFoundAndMended(t *testing.T) {
 	}
 }
 
+// A difference that nothing mends is looked into a few times, also if another copy of the peer's
+// disk agrees in between.
+func TestDifferenceThatStays(t *testing.T) {
+	w := newMemWorld(t, 1, 2)
+	a, b := w.devices[0], w.devices[1]
+	mkfile(t, a.Replica, Root, "f", 1)
+	w.heal()
+	must(0, b.drop("test", []Dot{{Writer: a.self, Seq: 1}}))
+	for i := range 2 * maxRepairs {
+		news := b.News()
+		if !hear(t, b, a) {
+			t.Fatal("in doubt")
+		}
+		if (b.News() != news) != (i < maxRepairs) || len(b.Differing()) != 1 {
+			t.Errorf("look %d: %d news, differs from %v", i, b.News()-news, b.Differing())
+		}
+		d := must(a.Since(t.Context(), b.Hello(a.id())))
+		if x := b.Audit(a.id(), d.End()); (x != nil) != (i < maxRepairs) {
+			t.Errorf("look %d: audit %v", i, x)
+		} else if x != nil {
+			for q := x.Question(); q != nil; q = x.Question() {
+				must(0, x.Hear(must(d.Answer(q))))
+			}
+			must(x.End()) // and what it wants did not come
+		}
+		must(0, d.Close())
+		h := a.Hello(b.id())
+		h.Fingerprint = b.Hello(a.id()).Fingerprint
+		must(0, b.Hear(a.id(), h, true))
+		if len(b.Differing()) != 0 {
+			t.Error("the other copy agrees")
+		}
+	}
+}
+
 // A clock that is years off decides nothing but ties, and is seen.
 func TestSkewIsSeen(t *testing.T) {
 	w := newMemWorld(t, 1, 2)
