@@ -117,6 +117,33 @@ func TestNamelessFile(t *testing.T) {
 	w.agree(t, d.ID, "g")
 }
 
+// The last name's removal moves the time of the directory where it was, and of no other.
+func TestLastNameElsewhere(t *testing.T) {
+	_, a, _ := two(t)
+	var dirs []Entry
+	for _, name := range []string{"first", "linked", "moved"} {
+		dirs = append(dirs, mkdir(t, a.Replica, Root, name))
+	}
+	f := mkfile(t, a.Replica, dirs[0].ID, "f", 5)
+	must(a.Link(f.ID, dirs[1].ID, "l"))
+	must(a.Remove(dirs[0].ID, "f", false))
+	must2(a.Rename(dirs[1].ID, "l", dirs[2].ID, "m", 0))
+	must(a.Commit(f.ID, nil, content(6), Now))
+	times := func() (out []int64) {
+		for _, d := range dirs {
+			out = append(out, must(a.Get(d.ID)).Mtime)
+		}
+		return out
+	}
+	before := times()
+	a.world.now = a.world.now.Add(1e9)
+	must(a.Remove(dirs[2].ID, "m", false))
+	after := times()
+	if after[0] != before[0] || after[1] != before[1] || after[2] <= before[2] {
+		t.Errorf("times of directories %d, then %d", before, after)
+	}
+}
+
 // A file that is shown through a twin has another name of its own: editing the twin must not
 // take the bytes from under it.
 func TestTwinWithALink(t *testing.T) {

@@ -46,9 +46,11 @@ func (t *tx) dropName(shown *merge.NameGroup, n NodeID) {
 		return
 	}
 	nameless := !f.by.IsZero()
+	if nameless && len(t.linksTo(f.ID)) == 1 { // said before: for a moment it will lie there without any
+		t.putGone(f.ID, at)
+	}
 	t.removeNode(shown, n)
 	if nameless && f.by.IsZero() { // that was the last
-		t.putGone(f.ID, at)
 		t.removeNode(shown, f.ID)
 	}
 }

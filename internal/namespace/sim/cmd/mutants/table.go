@@ -126,7 +126,7 @@ var mutants = []mutant{
 	{"N18", "a removal of one name removes the file", is("rules_remove.go",
 		"	if first := t.firstLink(n); x.link().IsZero() && !first.IsZero() {", "	if first := t.firstLink(n); false {")},
 	{"N18", "the removal of the last name leaves the file", is("rules_remove.go", "	if nameless && f.by.IsZero() {", "	if nameless && false {")},
-	{"N18", "where the last name was is not said", is("rules_remove.go", "		t.putGone(f.ID, at)\n", "		_ = at\n")},
+	{"N18", "where the last name was is not said", is("rules_remove.go", "		t.putGone(f.ID, at)\n	}", "		_ = at\n	}")},
 	{"N18", "that a name is gone counts like a move of then", is("merge/register.go", "	if v.Place.Gone {", "	if false {")},
 	{"N18", "a removed name comes back when it is said again", is("merge/register.go", "	return v.placed() <= to.placed()", "	return v.placed() < to.placed()")},
 	{"N18", "a move does not win over the end of a rule's name", is("rules.go", "	case !was.Place.Auto: // any", "	default: // any")},
