@@ -78,7 +78,7 @@ var fdActs = []act{
 	}},
 	{"fremovexattr", 1, "fn", func(s *side, a args) string { return said(unix.Fremovexattr(a.fd(0), a.words[1])) }},
 	{"flink", 4, "fp", func(s *side, a args) string {
-		return s.link(fmt.Sprintf("/proc/self/fd/%d", a.fd(0)), a.path(1), unix.AT_SYMLINK_FOLLOW)
+		return said(unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", a.fd(0)), unix.AT_FDCWD, a.path(1), unix.AT_SYMLINK_FOLLOW))
 	}},
 	{"pause", 3, "", func(s *side, a args) string { time.Sleep(4 * time.Millisecond); return "" }}, // what is closed may be saved
 }

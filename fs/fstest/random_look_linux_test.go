@@ -41,10 +41,6 @@ func (s *side) stat(fd int, path string, how int) (string, error) {
 		links, size = "-", "-"
 	}
 	when := moment(st.Mtime.Sec, st.Mtime.Nsec)
-	// The last name of a file that has had several moves the time of directories where it once was, too.
-	if s.linked && st.Mode&unix.S_IFMT == unix.S_IFDIR {
-		when = "?"
-	}
 	if s.stored[st.Ino] || st.Mode&unix.S_IFMT == unix.S_IFIFO { // fs/DEVIATIONS.md: who writes to a pipe does not move its times
 		when = "?"
 	}

@@ -38,7 +38,7 @@ var pathActs = []act{
 	{"mkdir", 12, "pM", func(s *side, a args) string { return said(unix.Mkdir(a.path(0), a.mode(1))) }},
 	{"rmdir", 5, "p", func(s *side, a args) string { return said(unix.Rmdir(a.path(0))) }},
 	{"unlink", 10, "p", func(s *side, a args) string { return said(unix.Unlink(a.path(0))) }},
-	{"link", 8, "pp", func(s *side, a args) string { return s.link(a.path(0), a.path(1), 0) }},
+	{"link", 8, "pp", func(s *side, a args) string { return said(unix.Link(a.path(0), a.path(1))) }},
 	{"symlink", 5, "lp", func(s *side, a args) string {
 		targets := []string{"a", "b", "d", "d/a", "e/b", "nowhere", "."}
 		return said(unix.Symlink(targets[a.size(0)%len(targets)], a.path(1)))
@@ -59,12 +59,6 @@ var pathActs = []act{
 		err := unix.Statfs(a.path(0), &st)
 		return said(err, st.Namelen)
 	}},
-}
-
-func (s *side) link(from, to string, how int) string {
-	err := unix.Linkat(unix.AT_FDCWD, from, unix.AT_FDCWD, to, how)
-	s.linked = s.linked || err == nil
-	return said(err)
 }
 
 // setTimes sets the times of operands 1 and 2, and shows them both.

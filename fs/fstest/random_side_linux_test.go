@@ -19,7 +19,6 @@ type side struct {
 	fds    [slots]int // -1: not open
 	maps   [mapSlots]mapping
 	stored map[uint64]bool // inodes changed through a map: when that moves their times is nobody's promise
-	linked bool            // a file has had two names: see stat
 }
 
 const (
