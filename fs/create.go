@@ -15,6 +15,7 @@ func (fs *FS) Mknod(_ context.Context, who Caller, dir Ino, name string, s names
 	if err != nil {
 		return Answer{}, err
 	}
+	fs.lately.note(&e, fs.now())
 	return fs.mention(e, at, fs.keeps(&e, name)), nil
 }
 

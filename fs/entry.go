@@ -70,8 +70,8 @@ func (fs *FS) shownChange(f *file) int64 {
 	return fs.attr(f.n, &e).Ctime
 }
 
-// entry is what the namespace shows of n now, or showed before its last name went. n.mu
-// is held.
+// entry is what the namespace shows of n now, or showed before its last name went, as long as n is in
+// use or about to be. n.mu is held.
 func (fs *FS) entry(n *inode) (namespace.Entry, error) {
 	if n.gone != nil && !fs.back(n) {
 		return *n.gone, nil
@@ -80,11 +80,18 @@ func (fs *FS) entry(n *inode) (namespace.Entry, error) {
 		return p.entry, nil
 	}
 	e, err := fs.cfg.Names.Get(n.node())
-	if err != nil && errs.Is(err, errs.Stale) && n.file != nil { // removed elsewhere, still open here
-		e, err = n.file.entry, nil
-		e.Nlink = 0
+	if err == nil || !errs.Is(err, errs.Stale) {
+		return e, err
 	}
-	return e, err
+	if n.file != nil { // removed elsewhere, still open here
+		e = n.file.entry
+	} else if was, ok := fs.lately.find(n.node(), fs.now()); ok { // or about to be
+		e = was
+	} else {
+		return e, err
+	}
+	e.Nlink = 0
+	return e, nil
 }
 
 // Getattr returns the attributes of i. Stale when the node is gone.
@@ -123,6 +130,7 @@ func (fs *FS) Lookup(_ context.Context, dir Ino, name string) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	fs.lately.note(&e, fs.now())
 	return fs.mention(e, at, fs.keeps(&e, name)), nil
 }
 

@@ -81,6 +81,7 @@ type FS struct {
 	saver   *saver
 	own     ownChanges
 	lanes   lanes
+	lately  lately
 
 	foreign atomic.Uint64 // counts batches of changes that the kernel did not ask for
 	done    atomic.Uint64 // counts changes made here

@@ -141,9 +141,6 @@ func (f *watched) see(last uint32) (uint32, error) {
 		if errors.Is(err, os.ErrNotExist) && last == 0 {
 			return 0, nil
 		}
-		if errors.Is(err, unix.ESTALE) && still < patience { // replaced twice while it was being opened, for the kernel looks once more
-			continue
-		}
 		if err != nil {
 			return last, err
 		}

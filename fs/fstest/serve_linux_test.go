@@ -27,11 +27,12 @@ import (
 // mounts in a child: this test binary again, told so by the environment. The child obeys
 // lines on its standard input, and answers each with one line.
 const (
-	serveEnv   = "SHELF_FSTEST_SERVE"
-	rulesEnv   = "SHELF_FSTEST_NAMES"
-	adapterEnv = "SHELF_FSTEST_ADAPTER"
-	heraldEnv  = "SHELF_FSTEST_HERALD"
-	hastyEnv   = "SHELF_FSTEST_HASTY" // not empty: little is kept unsaved, and not for long
+	serveEnv    = "SHELF_FSTEST_SERVE"
+	rulesEnv    = "SHELF_FSTEST_NAMES"
+	adapterEnv  = "SHELF_FSTEST_ADAPTER"
+	heraldEnv   = "SHELF_FSTEST_HERALD"
+	hastyEnv    = "SHELF_FSTEST_HASTY"    // not empty: little is kept unsaved, and not for long
+	fleetingEnv = "SHELF_FSTEST_FLEETING" // a file that does not last; see fleeting
 )
 
 // mount mounts a filesystem by the adapter that the environment names.
@@ -103,7 +104,11 @@ func serve(dir string) error {
 	if os.Getenv(hastyEnv) != "" {
 		limits = fs.Limits{Unsaved: 1 << 20, Plain: 1 << 20, Quiet: 4 * time.Millisecond}
 	}
-	if s.here, err = start(filepath.Join(dir, "state"), setup{n: 1, rules: rules, limits: limits}); err != nil {
+	here := setup{n: 1, rules: rules, limits: limits}
+	if name := os.Getenv(fleetingEnv); name != "" {
+		here.wrap = func(c *fs.Config) { c.Names = &fleeting{c.Names, name, s} }
+	}
+	if s.here, err = start(filepath.Join(dir, "state"), here); err != nil {
 		return err
 	}
 	if s.there, err = start(filepath.Join(dir, "other"), setup{n: 2}); err != nil {
