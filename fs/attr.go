@@ -30,11 +30,12 @@ type Attr struct {
 	UID, GID            uint32
 	Rdev                uint32
 	Size                int64
+	Stored              int64 // of Size: what is no hole, as far as that is known
 	Atime, Mtime, Ctime int64
 }
 
-// Blocks is the size in units of 512 bytes, as st_blocks counts.
-func (a Attr) Blocks() uint64 { return uint64(a.Size+511) / 512 }
+// Blocks is what is stored in units of 512 bytes, as st_blocks counts.
+func (a Attr) Blocks() uint64 { return uint64(a.Stored+511) / 512 }
 
 // Caller is who asks. The zero Caller is root.
 type Caller struct {

@@ -26,6 +26,7 @@ func (fs *FS) attr(n *inode, e *namespace.Entry) Attr {
 		Ino: n.ino, Kind: e.Kind, Mode: e.Mode & 0o7777, Nlink: e.Nlink, UID: e.UID, GID: e.GID, Rdev: e.Rdev,
 		Size: kindSize(*e), Atime: e.Atime, Mtime: e.Mtime, Ctime: e.Ctime,
 	}
+	a.Stored = a.Size
 	if a.UID == OwnerID {
 		a.UID = fs.cfg.UID
 	}
@@ -33,12 +34,14 @@ func (fs *FS) attr(n *inode, e *namespace.Entry) Attr {
 		a.GID = fs.cfg.GID
 	}
 	if e.Kind == namespace.File {
+		a.Stored = fs.stored(e.ID, e.Content)
 		if a.Ctime = changeTime(e); e.Ctime == n.recorded {
 			a.Ctime = n.shown
 		}
 	}
 	if f := n.file; f != nil && e.Kind == namespace.File {
 		f.adopt(*e)
+		a.Stored = fs.storedNow(f)
 		if a.Size = f.size; f.touched {
 			a.Mtime, a.Ctime = f.mtime, max(a.Ctime, f.ctime)
 			if a.Atime = f.mtime; f.atime != nil { // as it will be saved

@@ -71,6 +71,7 @@ func (fs *FS) detach(n *inode) {
 	if f == nil || f.handles > 0 || f.saving || f.promises.making != nil || f.touched && (n.gone == nil || fs.table.mentioned(n)) {
 		return
 	}
+	fs.learnHoles(f)
 	f.dirty.drop()
 	f.frozen.drop()
 	if f.splices > 0 {

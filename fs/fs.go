@@ -27,6 +27,7 @@ type Config struct {
 	Blocks  Blocks
 	Store   Store
 	Journal Journal // nil: whatever fsync promises is saved
+	Holes   Holes   // nil: what is known of them ends with FS
 	Sealer  *seal.Sealer
 
 	// Interrupted lists the nodes for which blocks were staged and not settled when the
@@ -82,6 +83,7 @@ type FS struct {
 	own     ownChanges
 	lanes   lanes
 	lately  lately
+	holes   knownHoles
 
 	foreign atomic.Uint64 // counts batches of changes that the kernel did not ask for
 	done    atomic.Uint64 // counts changes made here
@@ -120,6 +122,7 @@ func New(ctx context.Context, cfg Config) (*FS, error) {
 	fs.table.init(namespace.Root)
 	fs.plain = newPlainCache(fs.ctx, &cfg)
 	fs.saver = newSaver(fs)
+	fs.recallHoles()
 	if err := fs.recover(ctx); err != nil {
 		fs.stop()
 		return nil, errs.E("fs.New", errs.Other, "", err)

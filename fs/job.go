@@ -94,8 +94,12 @@ func (s *saver) seal(j *job) {
 		s.fail(j, err)
 		return
 	}
+	shown := s.fs.storedNow(f)
 	f.tree = tree
 	f.frozen.drop()
+	if s.fs.storedNow(f) != shown { // the kernel may keep another number of blocks
+		s.fs.invalidate(n.node(), false)
+	}
 	if j.commit {
 		s.toCommit.put(j)
 	} else {

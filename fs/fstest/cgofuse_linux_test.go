@@ -27,6 +27,7 @@ var cgofuseExceptions = map[string]string{
 	"Allocate":           "no request",
 	"PunchHole":          "no request",
 	"Model":              "no holes",
+	"BlocksOfHoles":      "no holes",
 }
 
 // TestCgofuse runs the suite over the adapter for Windows, mounted here through libfuse.

@@ -141,7 +141,7 @@ func toStat(a fs.Attr) Stat {
 		t = Special
 	}
 	return Stat{
-		Ino: uint64(a.Ino), Mode: a.Mode, Type: t, Nlink: a.Nlink, UID: a.UID, GID: a.GID, Size: a.Size,
+		Ino: uint64(a.Ino), Mode: a.Mode, Type: t, Nlink: a.Nlink, UID: a.UID, GID: a.GID, Size: a.Size, Blocks: int64(a.Blocks()),
 		Atime: a.Atime, Mtime: a.Mtime, Ctime: a.Ctime,
 	}
 }

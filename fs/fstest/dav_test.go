@@ -51,6 +51,7 @@ var davExceptions = map[string]string{
 	"WriteMovesTimes":      "times to set, or finer than a second",
 	"ChangeTimeMoves":      "times to set, or finer than a second",
 	"BigHole":              "holes",
+	"BlocksOfHoles":        "holes",
 	"SeekDataHole":         "holes",
 	"SeekDense":            "holes",
 	"Allocate":             "holes",

@@ -17,6 +17,7 @@ import (
 	"github.com/shelffs/shelf/cache"
 	"github.com/shelffs/shelf/fs"
 	"github.com/shelffs/shelf/fs/alias"
+	"github.com/shelffs/shelf/fs/holes"
 	"github.com/shelffs/shelf/fs/journal"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -101,7 +102,7 @@ func start(dir string, s setup) (*device, error) {
 	d.blocks = &localBlocks{store: d.store}
 	d.watcher = d.names.Watch()
 	cfg := fs.Config{
-		Names: d.names, Rules: s.rules, Past: d.names, Clock: d.clock, Changes: d.watcher, Blocks: d.blocks, Store: d.store, Journal: journal.Open(d.db), Sealer: d.sealer,
+		Names: d.names, Rules: s.rules, Past: d.names, Clock: d.clock, Changes: d.watcher, Blocks: d.blocks, Store: d.store, Journal: journal.Open(d.db), Holes: holes.Open(d.db), Sealer: d.sealer,
 		Interrupted: d.store.Owners(cache.Writing),
 		UID:         uint32(os.Getuid()), GID: uint32(os.Getgid()), Log: log, Limits: s.limits,
 		StatFS: func() fs.Usage { return fs.Usage{Total: 1 << 40, Free: 1 << 39, Avail: 1 << 39} },

@@ -75,7 +75,7 @@ func fromStat(st *unix.Stat_t) Stat {
 		t = Fifo
 	}
 	return Stat{
-		Ino: st.Ino, Mode: st.Mode & 0o7777, Type: t, Nlink: uint32(st.Nlink), UID: st.Uid, GID: st.Gid, Size: st.Size,
+		Ino: st.Ino, Mode: st.Mode & 0o7777, Type: t, Nlink: uint32(st.Nlink), UID: st.Uid, GID: st.Gid, Size: st.Size, Blocks: st.Blocks,
 		Atime: st.Atim.Nano(), Mtime: st.Mtim.Nano(), Ctime: st.Ctim.Nano(),
 	}
 }

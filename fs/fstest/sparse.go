@@ -6,6 +6,7 @@ import (
 	"math/rand"
 	"os"
 	"syscall"
+	"time"
 )
 
 var sparseTests = []test{
@@ -47,6 +48,40 @@ var sparseTests = []test{
 		if hole != 100000 || data != 5 {
 			t.Errorf("hole %d, data %d", hole, data)
 		}
+	}},
+	{"BlocksOfHoles", func(t *T) { // du and cp look at them
+		f := t.open("/a", os.O_RDWR|os.O_CREATE)
+		stored := func(path string, from, upto int64) {
+			t.Helper()
+			var got int64
+			for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+				if got = t.stat(path).Blocks * 512; got >= from && got <= upto {
+					return
+				}
+			}
+			t.Fatalf("%s: %d bytes are stored, want %d to %d", path, got, from, upto)
+		}
+		t.ok(f.Truncate(1 << 30))
+		stored("/a", 0, 0)
+		t.pwrite(f, 1<<29, random(1, 4096))
+		stored("/a", 4096, 64<<10)
+		t.ok(f.Sync())
+		stored("/a", 4096, 64<<10)
+		t.ok(f.Close())
+		stored("/a", 4096, 64<<10)
+		t.ok(t.Rename("/a", "/b", Replace))
+		stored("/b", 4096, 64<<10)
+
+		t.write("/dense", string(random(2, 4<<20)))
+		stored("/dense", 4<<20, 4<<20+64<<10)
+		f = t.open("/dense", os.O_RDWR)
+		t.ok(f.Allocate(PunchHole|KeepSize, 1<<20, 2<<20))
+		t.ok(f.Close())
+		stored("/dense", 2<<20, 2<<20+128<<10)
+		f = t.open("/dense", os.O_RDWR)
+		t.pwrite(f, 1<<20, random(3, 2<<20))
+		t.ok(f.Close())
+		stored("/dense", 4<<20, 4<<20+64<<10)
 	}},
 	{"Allocate", func(t *T) {
 		f := t.open("/a", os.O_RDWR|os.O_CREATE)

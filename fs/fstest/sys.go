@@ -61,6 +61,7 @@ type Stat struct {
 	Nlink               uint32
 	UID, GID            uint32
 	Size                int64
+	Blocks              int64 // of 512 bytes
 	Atime, Mtime, Ctime int64
 }
 

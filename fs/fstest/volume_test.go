@@ -16,7 +16,7 @@ import (
 var volumeExceptions = map[string]string{
 	"RenameExchange":  "a rename has no flags",
 	"RenameNoReplace": "a rename has no flags",
-	"PunchHole":       "no request", "Allocate": "no request", "SeekDataHole": "no request", "SeekDense": "no request", "Model": "holes",
+	"PunchHole":       "no request", "Allocate": "no request", "SeekDataHole": "no request", "SeekDense": "no request", "Model": "holes", "BlocksOfHoles": "holes",
 }
 
 func TestVolume(t *testing.T) { RunExcept(t, overAVolume(t), volumeExceptions) }

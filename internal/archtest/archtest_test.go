@@ -55,6 +55,7 @@ var rules = map[string]rule{
 	"fs/davfs":                           {"the WebDAV adapter", "fs fs/paths internal/namespace internal/errs"},
 	"fs/winfs":                           {"the WinFsp adapter", "fs fs/paths fs/handles internal/namespace internal/errs"},
 	"fs/handles":                         {"what is open at an adapter", ""},
+	"fs/holes":                           {"what is known of holes in files", "fs blocks internal/namespace internal/kv internal/errs"},
 	"fs/journal":                         {"what fsync promised and no record names yet", "fs blocks internal/namespace internal/ident internal/kv internal/wire internal/errs"},
 	"fs/herald":                          {"events for programs that watch folders", "internal/errs"},
 	"fs/paths":                           {"a filesystem by paths", "fs internal/namespace internal/errs"},
