@@ -96,6 +96,24 @@ var attrTests = []test{
 			t.Fatalf("ctime %d, before %d", now, before)
 		}
 	}},
+	{"ChangeTimeMovesWithLinks", func(t *T) {
+		t.write("/a", "x")
+		t.movesCtime("/a", "link", func() error { return t.Link("/a", "/b") })
+		t.movesCtime("/a", "unlink", func() error { return t.Unlink("/b") })
+		t.ok(t.Link("/a", "/b"))
+		t.ok(t.Link("/a", "/c"))
+		t.movesCtime("/b", "rename", func() error { t.write("/d", "y"); return t.Rename("/d", "/c", Replace) })
+		t.movesCtime("/b", "unlink of the first name", func() error { return t.Unlink("/a") })
+	}},
+	{"ChangeTimeMovesWithXattrs", func(t *T) {
+		t.write("/a", "x")
+		t.mkdir("/d")
+		for _, p := range []string{"/a", "/d"} {
+			t.movesCtime(p, "setxattr", func() error { return t.Setxattr(p, "user.a", []byte("b"), 0) })
+			t.movesCtime(p, "another value", func() error { return t.Setxattr(p, "user.a", []byte("c"), 0) })
+			t.movesCtime(p, "removexattr", func() error { return t.Removexattr(p, "user.a") })
+		}
+	}},
 	{"TruncateByPath", func(t *T) {
 		t.write("/a", "hello world")
 		t.ok(t.Truncate("/a", 5))
@@ -190,4 +208,17 @@ var xattrTests = []test{
 			t.Fatalf("%q", got)
 		}
 	}},
+}
+
+// movesCtime demands that a change moves a file's ctime, and no other time.
+func (t *T) movesCtime(path, what string, change func() error) {
+	t.Helper()
+	t.ok(t.Utimes(path, 5e17, 6e17))
+	before := t.stat(path)
+	time.Sleep(5 * time.Millisecond)
+	t.ok(change())
+	now := t.stat(path)
+	if now.Ctime <= before.Ctime || now.Mtime != before.Mtime || now.Atime != before.Atime {
+		t.Errorf("%s: %+v, before %+v", what, now, before)
+	}
 }

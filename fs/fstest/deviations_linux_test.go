@@ -77,27 +77,6 @@ var deviations = map[string]func(dir string) error{
 			return differ(err, st.Size == 4<<20 && st.Blocks <= 128<<10/512, st.Blocks)
 		})
 	},
-	"A change of links or attributes does not move a file's ctime": func(dir string) error {
-		name := dir + "/f"
-		if err := os.WriteFile(name, nil, 0o644); err != nil {
-			return err
-		}
-		for _, change := range []func() error{
-			func() error { return os.Link(name, dir+"/g") },
-			func() error { return os.Remove(dir + "/g") },
-			func() error { return unix.Setxattr(name, "user.a", []byte("b"), 0) },
-		} {
-			was, err := lstat(name)
-			time.Sleep(20 * time.Millisecond)
-			if err = errors.Join(err, change()); err != nil {
-				return err
-			}
-			if now, err := lstat(name); err != nil || now.Ctim != was.Ctim {
-				return differ(err, false, now.Ctim)
-			}
-		}
-		return nil
-	},
 	"Only user.* attributes": func(dir string) error {
 		acl := []byte{2, 0, 0, 0} // version; then tag, permissions, id
 		for _, e := range [][3]uint32{{1, 6, ^uint32(0)}, {2, 4, 1000}, {4, 4, ^uint32(0)}, {16, 4, ^uint32(0)}, {32, 4, ^uint32(0)}} {

@@ -74,10 +74,10 @@ func overrule(e *Entry, n *merge.Node, shown merge.Stamp, b merge.Bytes) {
 		o, _ := decodeOwner(v.Value)
 		e.UID, e.GID = o.uid, o.gid
 	}
-	if v := n.Times.Newest(); v != nil && v.T > shown {
-		if x, _ := decodeTimes(v.Value); x.of == hashBytes(b) {
-			e.Mtime, e.Atime = x.mtime, x.atime
-		}
+	of := func(bytes [16]byte) bool { return bytes == hashBytes(b) }
+	if v := newestTimes(n.Times, of); v != nil && v.T > shown {
+		x := timesOf(v)
+		e.Mtime, e.Atime = x.mtime, x.atime
 	}
 }
 

@@ -124,6 +124,7 @@ func (r *Replica) SetXattr(id NodeID, name string, value []byte, f XattrFlag) er
 			return errs.E(op, errs.NoSpace, "extended attributes", nil)
 		}
 		t.putAttr(reg, encodeXattr(value), t.stamp(n.ID))
+		t.moveCtime(n.ID)
 		return nil
 	})
 }
@@ -141,6 +142,7 @@ func (r *Replica) RemoveXattr(id NodeID, name string) error {
 			return errs.E(op, errs.NoAttr, name, nil)
 		}
 		t.putAttr(reg, "", t.stamp(n.ID))
+		t.moveCtime(n.ID)
 		return nil
 	})
 }

@@ -70,6 +70,7 @@ func (r *Replica) Link(id, dir NodeID, name string) (Entry, error) {
 		t.put(link, merge.Strong, &body, stamp)
 		t.reassert(target.ID) // survives a removal of its first name elsewhere
 		t.attrs[target.ID] = true
+		t.moveCtime(target.ID)
 		return link, nil
 	})
 }

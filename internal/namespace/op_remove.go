@@ -51,9 +51,10 @@ func (t *tx) remove(op string, s showing) (Entry, error) {
 		return e, nil
 	}
 	e.Nlink--
+	t.removeShown(s)
 	if e.Nlink > 0 {
 		t.attrs[e.ID] = true
+		t.moveCtime(e.ID)
 	}
-	t.removeShown(s)
 	return e, nil
 }

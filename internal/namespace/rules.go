@@ -93,7 +93,11 @@ func (t *tx) sayAgain(n NodeID) {
 	ids := []regID{{node: n, kind: regMode}, {node: n, kind: regOwner}, {node: n, kind: regTimes}}
 	t.eachSub(n, func(id regID, _ merge.Register) { ids = append(ids, id) })
 	for _, id := range ids {
-		if v := t.held(id).Newest(); v != nil {
+		v := t.held(id).Newest()
+		if id.kind == regTimes {
+			v = newestTimes(t.held(id), func([16]byte) bool { return true })
+		}
+		if v != nil {
 			t.putAttr(id, v.Value, v.T)
 		}
 	}

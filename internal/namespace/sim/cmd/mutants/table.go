@@ -104,7 +104,7 @@ var mutants = []mutant{
 	{"N10", "a rule's placement counts like a user's", is("merge/register.go",
 		"	if v.Place.Auto != to.Place.Auto {", "	if false {")},
 	{"N11", "times set on older versions count", is("entry.go", "v != nil && v.T > shown {", "v != nil {")},
-	{"N11", "times set on other bytes count", is("entry.go", "x.of == hashBytes(b)", "x.of != [16]byte{}")},
+	{"N11", "times set on other bytes count", is("entry.go", "bytes == hashBytes(b)", "bytes != [16]byte{}")},
 	{"N12", "an operation acts on one of merged directories", is("rules_remove.go", "	for _, m := range s.it.Members {", "	for _, m := range s.it.Members[:1] {")},
 	{"N12", "one of merged directories moves", is("rules.go", "	nodes := s.it.Members\n", "	nodes := s.it.Members[:min(1, len(s.it.Members))]\n")},
 	{"N12", "using a removed directory does not revive it", is("rules.go",
