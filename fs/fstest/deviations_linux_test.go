@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/shelffs/shelf/fs/alias"
 )
 
 // deviations are what fs/DEVIATIONS.md lists, by its headings: each check says how a mount differs
@@ -178,6 +180,34 @@ func onFile(dir string, fn func(fd int) error) error {
 		return err
 	}
 	return fn(int(f.Fd()))
+}
+
+// What the kernel does not let through is not ours to mend: it answers itself.
+func TestKernelLetsNoSuchFallocateThrough(t *testing.T) {
+	dir := t.TempDir()
+	requests := filepath.Join(dir, "requests")
+	c := mountedWith(t, dir, alias.Exact, requestsEnv+"="+requests)
+	asked := func() int {
+		b, err := os.ReadFile(requests)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(b), "FALLOCATE")
+	}
+	err := onFile(c.mnt, func(fd int) error {
+		for _, mode := range []uint32{unix.FALLOC_FL_COLLAPSE_RANGE, unix.FALLOC_FL_INSERT_RANGE, unix.FALLOC_FL_UNSHARE_RANGE} {
+			if err := unix.Fallocate(fd, mode, 0, 4096); err != unix.EOPNOTSUPP {
+				t.Errorf("mode %d: %v", mode, err)
+			}
+		}
+		if n := asked(); n != 0 {
+			t.Errorf("%d requests", n)
+		}
+		return unix.Fallocate(fd, unix.FALLOC_FL_ZERO_RANGE, 0, 4096)
+	})
+	if err != nil || asked() == 0 {
+		t.Errorf("others: %v, %d requests", err, asked())
+	}
 }
 
 // TestDeviations holds fs/DEVIATIONS.md to what a mount does.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,6 +33,7 @@ const (
 	adapterEnv  = "SHELF_FSTEST_ADAPTER"
 	heraldEnv   = "SHELF_FSTEST_HERALD"
 	hastyEnv    = "SHELF_FSTEST_HASTY"    // not empty: little is kept unsaved, and not for long
+	requestsEnv = "SHELF_FSTEST_REQUESTS" // a file for the kernel's requests
 	fleetingEnv = "SHELF_FSTEST_FLEETING" // a file that does not last; see fleeting
 )
 
@@ -40,7 +42,15 @@ func mount(ctx context.Context, dir string, core *fs.FS) (unmounter, error) {
 	if os.Getenv(adapterEnv) == "cgofuse" {
 		return mountVolume(ctx, dir, core)
 	}
-	return fusefs.Mount(ctx, dir, core, fusefs.Options{Helper: helper})
+	o := fusefs.Options{Helper: helper}
+	if name := os.Getenv(requestsEnv); name != "" {
+		f, err := os.Create(name)
+		if err != nil {
+			return nil, err
+		}
+		o.Debug, o.Log = true, slog.New(slog.NewTextHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return fusefs.Mount(ctx, dir, core, o)
 }
 
 // helper is this test binary as the helper of package herald.
