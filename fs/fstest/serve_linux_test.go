@@ -33,6 +33,7 @@ const (
 	adapterEnv  = "SHELF_FSTEST_ADAPTER"
 	heraldEnv   = "SHELF_FSTEST_HERALD"
 	hastyEnv    = "SHELF_FSTEST_HASTY"    // not empty: little is kept unsaved, and not for long
+	othersEnv   = "SHELF_FSTEST_OTHERS"   // not empty: other users are let in
 	requestsEnv = "SHELF_FSTEST_REQUESTS" // a file for the kernel's requests
 	fleetingEnv = "SHELF_FSTEST_FLEETING" // a file that does not last; see fleeting
 )
@@ -42,7 +43,7 @@ func mount(ctx context.Context, dir string, core *fs.FS) (unmounter, error) {
 	if os.Getenv(adapterEnv) == "cgofuse" {
 		return mountVolume(ctx, dir, core)
 	}
-	o := fusefs.Options{Helper: helper}
+	o := fusefs.Options{Helper: helper, AllowOther: os.Getenv(othersEnv) != ""}
 	if name := os.Getenv(requestsEnv); name != "" {
 		f, err := os.Create(name)
 		if err != nil {

@@ -79,7 +79,7 @@ func runFake(ctx context.Context, s config.Start, log *slog.Logger, emit func(co
 	served := make(chan error, 1)
 	go func() { served <- control.Serve(ctx, ln, d, log) }()
 	if s.Mountpoint != "" {
-		if _, err := d.Mount(ctx, controlapi.MountRequest{Path: s.Mountpoint}); err != nil {
+		if _, err := d.Mount(ctx, controlapi.MountRequest{Path: s.Mountpoint, AllowOther: s.AllowOther}); err != nil {
 			return err
 		}
 	}
@@ -354,7 +354,7 @@ func (d *fakeDaemon) Mount(_ context.Context, q controlapi.MountRequest) (contro
 	} else if err := os.MkdirAll(q.Path, 0o700); err != nil {
 		return controlapi.Mount{}, err
 	}
-	d.mount = controlapi.Mount{Path: q.Path, Adapter: "fake"}
+	d.mount = controlapi.Mount{Path: q.Path, Adapter: "fake", Others: q.AllowOther}
 	return d.mount, d.start.Home.SetMounted(q.Path)
 }
 

@@ -89,7 +89,7 @@ func (a *app) join(ctx context.Context, s config.Start) error {
 		return joinError(err)
 	}
 	if m := old.mountpoint(); m != "" && s.Mountpoint == "" {
-		if ready.Mount, err = a.mountAgain(ctx, m); err != nil {
+		if ready.Mount, err = a.mountAgain(ctx, m, s.AllowOther); err != nil {
 			a.note("This device has joined, but could not be mounted at %s: %s", safe(m), safe(err.Error()))
 		}
 	}
@@ -150,11 +150,11 @@ func joinError(err error) error {
 }
 
 // mountAgain mounts through the daemon that has just begun.
-func (a *app) mountAgain(ctx context.Context, at string) (controlapi.Mount, error) {
+func (a *app) mountAgain(ctx context.Context, at string, others bool) (controlapi.Mount, error) {
 	c, _, err := a.connect(ctx)
 	if err != nil {
 		return controlapi.Mount{}, err
 	}
 	defer c.Close()
-	return c.Mount(ctx, controlapi.MountRequest{Path: at})
+	return c.Mount(ctx, controlapi.MountRequest{Path: at, AllowOther: others})
 }

@@ -22,6 +22,7 @@ type startFlags struct {
 	listen    []string
 	names     string
 	via       string
+	others    bool
 }
 
 func (f *startFlags) register(cmd *cobra.Command) {
@@ -43,6 +44,7 @@ func (a *app) start(f startFlags) (config.Start, error) {
 	}
 	s.CacheSize, s.Name, s.Mountpoint, s.Listen, s.NoBrake = conf.CacheSize, conf.Name, conf.Mountpoint, conf.Listen, conf.NoBrake
 	s.OnConflict, s.History, s.Names, s.Via = conf.OnConflict, conf.History, conf.Names, conf.Via
+	s.AllowOther = conf.AllowOther || f.others
 	if s.CacheSize == 0 {
 		s.CacheSize = config.DefaultCacheSize
 	}
@@ -104,8 +106,11 @@ Harmless when it is up already; after a crash it mends what was left.`,
 			if f.via == config.ViaWebDAV && (noMount || len(args) > 0) {
 				return usage("", "--via webdav and a mountpoint, or --no-mount, exclude each other")
 			}
-			asked := len(args) > 0 || f.via != ""
-			if len(args) > 0 || noMount {
+			if f.others && (noMount || f.via == config.ViaWebDAV) {
+				return usage("", "--allow-other and --no-mount, or --via webdav, exclude each other")
+			}
+			asked := asked{place: len(args) > 0 || f.via != "", others: f.others}
+			if len(args) > 0 || noMount || f.others {
 				s.Via = config.ViaFUSE
 			}
 			if s.Mountpoint, err = a.mountpoint(args, s.Mountpoint); err != nil {
@@ -123,6 +128,7 @@ Harmless when it is up already; after a crash it mends what was left.`,
 	}
 	f.register(cmd)
 	cmd.Flags().StringVar(&f.via, "via", "", "how to show the folder: fuse, or webdav where no FUSE is to be had (default fuse)")
+	cmd.Flags().BoolVar(&f.others, "allow-other", false, "let other users of this computer into the mount, as far as modes and owners allow")
 	cmd.Flags().BoolVar(&foreground, "foreground", false, "stay in this process until Ctrl-C or SIGTERM, for service managers")
 	cmd.Flags().BoolVar(&noMount, "no-mount", false, "start without mounting")
 	cmd.ValidArgsFunction = completeDirs
@@ -154,9 +160,12 @@ func absMountpoint(arg string) (string, error) {
 	return filepath.Abs(arg)
 }
 
-// up brings the daemon and the mount up, whatever there is of them. asked says that the
-// mountpoint was named by the person; set, that settings for the start were.
-func (a *app) up(ctx context.Context, s config.Start, asked, set bool) error {
+// asked is what the person said of the mount: where, or how, it is to be; that others are let in.
+type asked struct{ place, others bool }
+
+// up brings the daemon and the mount up, whatever there is of them. set says that settings for
+// the start were given by the person.
+func (a *app) up(ctx context.Context, s config.Start, asked asked, set bool) error {
 	for attempt := 0; ; attempt++ {
 		c, st, err := a.connect(ctx)
 		if err == nil {
@@ -214,7 +223,7 @@ func (a *app) upFailed(ready controlapi.Ready, phrase string, err error) error {
 }
 
 // upRunning mounts through a daemon that is there already, where that is wanted.
-func (a *app) upRunning(ctx context.Context, c *client.Client, st controlapi.Status, s config.Start, asked bool) error {
+func (a *app) upRunning(ctx context.Context, c *client.Client, st controlapi.Status, s config.Start, asked asked) error {
 	ready := controlapi.Ready{PID: st.Daemon.PID, Device: st.Device, Mount: st.Mount, Files: st.Files, Bytes: st.Bytes, Warnings: st.Warnings}
 	already := func(how string, args ...any) error {
 		return a.emit(upResult(ready, "", true), func() { a.say("Shelf is up already"+how, args...) })
@@ -224,11 +233,13 @@ func (a *app) upRunning(ctx context.Context, c *client.Client, st controlapi.Sta
 	}
 	dav, url, at := s.Via == config.ViaWebDAV, st.Mount.URL, st.Mount.Path
 	switch {
-	case url != "" && (dav || !asked):
+	case url != "" && (dav || !asked.place && !asked.others):
 		return already(", served at %s.", safe(url))
 	case url != "":
 		return elsewhere("--via fuse", "served", url)
-	case at != "" && (!asked || !dav && samePath(at, s.Mountpoint)):
+	case at != "" && asked.others && !st.Mount.Others:
+		return elsewhere("--allow-other", "mounted", at)
+	case at != "" && (!asked.place || !dav && samePath(at, s.Mountpoint)):
 		return already(", mounted at %s.", safe(at))
 	case at != "" && dav:
 		return elsewhere("--via webdav", "mounted", at)
@@ -237,7 +248,7 @@ func (a *app) upRunning(ctx context.Context, c *client.Client, st controlapi.Sta
 	case s.Mountpoint == "" && !dav:
 		return already(" (process %d), not mounted.", ready.PID)
 	}
-	m, err := c.Mount(ctx, controlapi.MountRequest{Path: s.Mountpoint, Via: s.Via})
+	m, err := c.Mount(ctx, controlapi.MountRequest{Path: s.Mountpoint, Via: s.Via, AllowOther: s.AllowOther})
 	if err != nil {
 		return err
 	}

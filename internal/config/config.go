@@ -35,6 +35,7 @@ type Config struct {
 	Names      string        // names = "windows": which names count as the same in the mount; see CheckNames
 	OnConflict string        // on_conflict = "notify-send …": command of the shell, told of new conflicts
 	History    time.Duration // history = "30d": how long old states of files are kept; < 0: not at all
+	AllowOther bool          // allow_other = true: other users of this system are let into the mount
 	NoBrake    bool          // brake = false: however much another device removes at once, follow it
 	Listen     []string      // listen = ["/ip4/0.0.0.0/tcp/4001", ":4001"]: where it waits for its peers
 }
@@ -63,6 +64,7 @@ func Parse(text string) (Config, error) {
 		CacheSize  any      `toml:"cache_size"` // "10GiB" or a number of bytes
 		Mountpoint string   `toml:"mountpoint"`
 		Name       string   `toml:"name"`
+		AllowOther bool     `toml:"allow_other"`
 		Brake      bool     `toml:"brake"`
 		Names      string   `toml:"names"`
 		Via        string   `toml:"via"`
@@ -75,9 +77,9 @@ func Parse(text string) (Config, error) {
 		return Config{}, errs.E(op, errs.Invalid, "", err) // names the line
 	}
 	if odd := md.Undecoded(); len(odd) > 0 {
-		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are brake, cache_size, history, listen, mountpoint, name, names, on_conflict, via", odd[0].String()))
+		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are allow_other, brake, cache_size, history, listen, mountpoint, name, names, on_conflict, via", odd[0].String()))
 	}
-	c := Config{Listen: f.Listen, OnConflict: f.OnConflict}
+	c := Config{Listen: f.Listen, OnConflict: f.OnConflict, AllowOther: f.AllowOther}
 	check := func(key string, set func() error) {
 		if err == nil && md.IsDefined(key) {
 			if err = set(); err != nil {

@@ -19,11 +19,12 @@ cache_size = "20 GiB"    # another
 mountpoint = '~/My Shelf'
 name = "J\u00fcrgens # laptop"
 brake = false
+allow_other = true
 names = "windows"
 on_conflict = 'notify-send "$SHELF_SUMMARY"'
 listen = [ ":4001" , "/ip4/10.0.0.1/tcp/4001", ] # and one more
 `)
-	want := Config{CacheSize: 20 << 30, Mountpoint: "/home/me/My Shelf", Name: "Jürgens # laptop", NoBrake: true, Names: "windows",
+	want := Config{CacheSize: 20 << 30, Mountpoint: "/home/me/My Shelf", Name: "Jürgens # laptop", NoBrake: true, AllowOther: true, Names: "windows",
 		OnConflict: `notify-send "$SHELF_SUMMARY"`, Listen: []string{":4001", "/ip4/10.0.0.1/tcp/4001"}}
 	if err != nil || !reflect.DeepEqual(c, want) {
 		t.Errorf("%+v %v", c, err)
@@ -50,6 +51,7 @@ listen = [ ":4001" , "/ip4/10.0.0.1/tcp/4001", ] # and one more
 		"cache_size = \"1MiB\"":      "at least 16 MiB",
 		"mountpoint = \"Shelf\"":     "absolute",
 		"mountpoint = \"~other/x\"":  "absolute",
+		"allow_other = \"yes\"":      "line 1 (last key \"allow_other\")",
 		"names = \"linux\"":          "say exact, windows or mac",
 		"names = \"\"":               "say exact, windows or mac",
 		"listen = [\"nonsense\"]":    "address",

@@ -22,6 +22,8 @@ type Start struct {
 	Mountpoint string `json:"mountpoint"`
 	// Via is fuse, or webdav: the namespace is then served on this machine, and Mountpoint is "".
 	Via string `json:"via"`
+	// AllowOther lets other users of this system into the mount.
+	AllowOther bool `json:"allow_other"`
 	// CacheSize is the limit of the cache in bytes, never 0.
 	CacheSize int64 `json:"cache_size"`
 	// NoBrake follows other devices however much they remove or overwrite at once.

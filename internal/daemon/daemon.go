@@ -56,6 +56,11 @@ func run(ctx context.Context, s config.Start, log *slog.Logger, emit func(contro
 		if r := probe.Run(); !r.Ready() {
 			return controlapi.E(controlapi.KindMissing, "see: shelf doctor; or without it: shelf up --via webdav", "%s", r.Advice())
 		}
+		if s.AllowOther {
+			if err := canShare(); err != nil {
+				return err
+			}
+		}
 		if s.Mountpoint, err = mounthelper.Prepare(ctx, s.Mountpoint); err != nil {
 			return err
 		}
@@ -80,7 +85,7 @@ func run(ctx context.Context, s config.Start, log *slog.Logger, emit func(contro
 	}
 	if s.Mountpoint != "" {
 		emit(controlapi.ProgressEvent(controlapi.StartProgress{Stage: controlapi.StageMount}))
-		if _, err := d.Mount(ctx, controlapi.MountRequest{Path: s.Mountpoint}); err != nil {
+		if _, err := d.Mount(ctx, controlapi.MountRequest{Path: s.Mountpoint, AllowOther: s.AllowOther}); err != nil {
 			return err
 		}
 	}

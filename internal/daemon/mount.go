@@ -28,6 +28,7 @@ type mounts struct {
 	mu     sync.Mutex // guards what follows, for a moment only: a status never waits for a mount
 	server server
 	path   string // of a mount
+	others bool   // it lets other users in
 	url    string // of a WebDAV server
 }
 
@@ -51,6 +52,11 @@ func (d *daemon) Mount(ctx context.Context, req controlapi.MountRequest) (contro
 		err := d.serveDAV()
 		return m.where(), err
 	}
+	if req.AllowOther {
+		if err := canShare(); err != nil {
+			return controlapi.Mount{}, err
+		}
+	}
 	if last := d.home.LastMounted(); last != "" && last != req.Path {
 		mend(ctx, last)
 	}
@@ -61,13 +67,13 @@ func (d *daemon) Mount(ctx context.Context, req controlapi.MountRequest) (contro
 	if err := d.home.SetMounted(path); err != nil {
 		return controlapi.Mount{}, err
 	}
-	s, err := serve(ctx, path, d.fs, d.log)
+	s, err := serve(ctx, path, d.fs, req.AllowOther, d.log)
 	if err != nil {
 		_ = d.home.ClearMounted()
 		return controlapi.Mount{}, controlapi.WithHint(err, "see what is missing: shelf doctor")
 	}
 	m.mu.Lock()
-	m.server, m.path = s, path
+	m.server, m.path, m.others = s, path, req.AllowOther
 	m.mu.Unlock()
 	go d.watchMount(s)
 	return m.where(), nil
@@ -93,7 +99,7 @@ func (m *mounts) ended(s server) error {
 	if m.server != s {
 		return nil
 	}
-	m.server, m.path, m.url = nil, "", ""
+	m.server, m.path, m.url, m.others = nil, "", "", false
 	return m.d.home.ClearMounted()
 }
 
@@ -142,5 +148,5 @@ func (m *mounts) where() controlapi.Mount {
 	if m.url != "" {
 		return controlapi.Mount{Adapter: config.ViaWebDAV, URL: m.url}
 	}
-	return controlapi.Mount{Path: m.path, Adapter: config.ViaFUSE}
+	return controlapi.Mount{Path: m.path, Adapter: config.ViaFUSE, Others: m.others}
 }

@@ -62,8 +62,9 @@ type SyncResult struct {
 
 // MountRequest asks to mount (Path absolute), or, Via webdav, to serve: POST /v1/mount.
 type MountRequest struct {
-	Path string `json:"path"`
-	Via  string `json:"via"`
+	Path       string `json:"path"`
+	Via        string `json:"via"`
+	AllowOther bool   `json:"allow_other"` // other users of the system are let in
 }
 
 // UnmountRequest asks to unmount: POST /v1/unmount. Without Force a mount in use is Busy, and

@@ -44,6 +44,7 @@ type Mount struct {
 	Path    string `json:"path"`
 	Adapter string `json:"adapter"`       // "fuse" or "webdav"
 	URL     string `json:"url,omitempty"` // of "webdav"
+	Others  bool   `json:"allow_other,omitempty"`
 }
 
 // Cache is what lies on this device, in bytes as stored. The classes do not overlap.
