@@ -122,9 +122,11 @@ func (fs *FS) Link(ctx context.Context, i Ino, dir Ino, name string) (Answer, er
 	if nameless {
 		return fs.linkNameless(ctx, n, d.node(), name)
 	}
-	done := fs.expect(nameKey(d.node(), name), attrKey(n.node()))
-	e, err := fs.cfg.Names.Link(n.node(), d.node(), name)
-	done(err)
+	var e namespace.Entry
+	err = fs.changeAttr(n, func(id namespace.NodeID) (err error) {
+		e, err = fs.cfg.Names.Link(id, d.node(), name)
+		return err
+	}, nameKey(d.node(), name))
 	if err != nil {
 		return Answer{}, err
 	}

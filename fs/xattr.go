@@ -71,8 +71,16 @@ func (fs *FS) Setxattr(_ context.Context, i Ino, name string, value []byte, flag
 	case n.whileGone(func(x goneXattrs) { err = x.set(name, value, flag) }):
 		return err
 	}
-	done := fs.expect(attrKey(n.node()))
-	err = fs.cfg.Names.SetXattr(n.node(), name, value, flag)
+	return fs.changeAttr(n, func(id namespace.NodeID) error { return fs.cfg.Names.SetXattr(id, name, value, flag) })
+}
+
+// changeAttr does what changes n but for its bytes. It holds n, so that no commit, which shows the
+// ctime that it found, comes between.
+func (fs *FS) changeAttr(n *inode, change func(id namespace.NodeID) error, keys ...changeKey) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	done := fs.expect(append(keys, attrKey(n.node()))...)
+	err := change(n.node())
 	done(err)
 	return err
 }
@@ -111,10 +119,7 @@ func (fs *FS) Removexattr(_ context.Context, i Ino, name string) error {
 	case n.whileGone(func(x goneXattrs) { err = x.remove(name) }):
 		return err
 	}
-	done := fs.expect(attrKey(n.node()))
-	err = fs.cfg.Names.RemoveXattr(n.node(), name)
-	done(err)
-	return err
+	return fs.changeAttr(n, func(id namespace.NodeID) error { return fs.cfg.Names.RemoveXattr(id, name) })
 }
 
 func checkXattrName(name string) error {
