@@ -9,6 +9,7 @@ import (
 	"github.com/shelffs/shelf/fetch"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/wire"
 )
 
 // The lanes to a device: what is urgent never waits behind what is not.
@@ -21,7 +22,7 @@ const (
 )
 
 const (
-	openTimeout = 15 * time.Second // to open a stream, dialling included
+	openTimeout = 15 * time.Second // to open a stream
 	talkTimeout = 30 * time.Second // for the answer to a have or release
 )
 
@@ -118,7 +119,7 @@ func (r *remote) open(which int, o *opening) {
 	ctx, cancel := context.WithTimeout(r.x.ctx, openTimeout)
 	defer cancel()
 	r.x.spawn(func() { r.watchOpening(ctx) })
-	s, err := r.x.cfg.Network.Open(ctx, r.dev, Protocol)
+	s, err := r.x.cfg.Network.Open(wire.WithoutDial(ctx), r.dev, Protocol) // who is asked is connected, or was a moment ago
 	if err == nil {
 		o.lane = newLane(r, s, func() { r.drop(which, o) })
 		if !o.lane.start() {

@@ -8,6 +8,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/wire"
 )
 
 // A device that stopped without closing anything is not connected any more once somebody looked.
@@ -35,5 +38,11 @@ func TestCheckNoticesAStoppedDevice(t *testing.T) {
 	for range 3 {
 		n.Check(child.me.Device)
 	}
+	defer func() { // while it is dialled, which takes its time: the system accepts for a stopped process
+		began := time.Now()
+		if _, err := n.Open(wire.WithoutDial(t.Context()), child.me.Device, echoProtocol); !errs.Is(err, errs.Offline) || time.Since(began) > time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	}()
 	t.Logf("not connected after %v", n.await(child, false, 15*time.Second))
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/shelffs/shelf/internal/wire"
 )
 
-// Open opens a stream to a device of the Directory over the connection there is, or dials.
+// Open opens a stream to a device of the Directory over the connection there is, or dials (unless
+// wire.WithoutDial forbids it).
 // Offline when it cannot be reached, Refused when it is not (or no longer) one of us, Unsupported when it
 // does not speak the protocol. Closing or breaking the stream is up to the caller.
 func (h *Host) Open(ctx context.Context, dev ident.DeviceID, protocolID string) (wire.Stream, error) {
@@ -28,16 +29,16 @@ func (h *Host) Open(ctx context.Context, dev ident.DeviceID, protocolID string) 
 	case l == nil || !h.gate.allowed(l.id):
 		return nil, errs.E(op, errs.Refused, dev.Short(), nil)
 	}
-	if !l.connected() {
+	if !l.connected() && wire.Dials(ctx) {
 		select {
 		case <-l.now():
 		case <-ctx.Done():
 			return nil, errs.E(op, errs.Other, dev.Short(), ctx.Err())
 		case <-l.ctx.Done():
 		}
-		if !l.connected() {
-			return nil, errs.E(op, errs.Offline, dev.Short(), nil)
-		}
+	}
+	if !l.connected() {
+		return nil, errs.E(op, errs.Offline, dev.Short(), nil)
 	}
 	s, err := h.host.NewStream(network.WithNoDial(ctx, "kept by its link"), l.id, protocol.ID(protocolID))
 	if err != nil {
