@@ -12,7 +12,7 @@ import (
 // A group waits for more files while nobody waits for it: what it costs are the syncs, three of them,
 // not the files. Where one group follows another it waits longer.
 const (
-	gather     = 4 * time.Millisecond
+	gather     = 2 * time.Millisecond
 	gatherMore = 32 * time.Millisecond
 )
 

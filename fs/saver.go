@@ -54,7 +54,7 @@ type queued struct {
 
 // rest is how long a file rests before it is sealed. Many do not live longer: journals of databases, what
 // compilers leave for one another.
-const rest = 10 * time.Millisecond
+const rest = 5 * time.Millisecond
 
 const maxWorkers = 8 // more than cores: a file may have to wait for old bytes from afar
 
