@@ -72,6 +72,7 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	}
 	h.wg.Go(func() { h.events(sub) })
 	h.wg.Go(h.pingLoop)
+	h.wg.Go(h.wakeLoop)
 	h.Refresh()
 	return h, nil
 }

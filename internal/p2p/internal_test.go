@@ -80,6 +80,25 @@ func TestNearTCPIsDialledFirst(t *testing.T) {
 	}
 }
 
+func TestSlept(t *testing.T) {
+	last := time.Now()
+	wall := func(d time.Duration) time.Time { return last.Round(0).Add(d) } // a time without the other clock
+	for _, c := range []struct {
+		now  time.Time
+		want time.Duration
+	}{
+		{last.Add(wakeEvery), 0},
+		{last.Add(wakeEvery + wakeAfter - time.Nanosecond), 0}, // a busy machine
+		{last.Add(wakeEvery + time.Minute), time.Minute},       // stopped
+		{wall(wakeEvery + 8*time.Hour), 8 * time.Hour},         // asleep
+		{wall(-time.Hour), 0},                                  // the clock was set back
+	} {
+		if got := slept(last, c.now); got != c.want {
+			t.Errorf("%v later: %v, want %v", c.now.Round(0).Sub(last.Round(0)), got, c.want)
+		}
+	}
+}
+
 func TestPaths(t *testing.T) {
 	for addr, want := range map[string]string{
 		"/ip4/127.0.0.1/tcp/1": "loopback", "/ip6/::1/tcp/1": "loopback", "/ip4/10.9.8.7/tcp/1": "lan",
