@@ -27,6 +27,7 @@ const (
 	gocryptfs
 	rclone
 	shelf
+	followed // Shelf again, with another device of the account on the same two cores, which follows
 	columns
 )
 
@@ -40,7 +41,8 @@ type against struct {
 }
 
 // neighbours does what programs do on the local disk, on gocryptfs (encrypted, on the same disk), on a
-// mount by rclone (of a local folder) and on Shelf, in turn, and prints one table.
+// mount by rclone (of a local folder) and on Shelf, in turn, and prints one table. What Shelf is to reach
+// counts for a device alone: the others have nobody either who does everything again beside them.
 func neighbours(s *stage, only string) error {
 	all, err := mountNeighbours(s)
 	defer func() {
@@ -72,15 +74,15 @@ func neighbours(s *stage, only string) error {
 		lines = append(lines, l)
 	}
 	fmt.Printf("\n%d rounds in turn, medians; large file %d MiB\n\n", s.rounds, s.mib)
-	fmt.Printf("| %-44s | %-5s | %9s | %9s | %9s | %9s | %-42s |\n", "work", "unit", "disk", "gocryptfs", "rclone", "Shelf", "Shelf is to reach")
-	fmt.Printf("|%s|%s|%s|%s|%s|%s|%s|\n", dash(46), dash(7), dash(11), dash(11), dash(11), dash(11), dash(44))
+	fmt.Printf("| %-44s | %-5s | %9s | %9s | %9s | %9s | %9s | %-42s |\n", "work", "unit", "disk", "gocryptfs", "rclone", "Shelf", "followed", "Shelf is to reach")
+	fmt.Printf("|%s|%s|%s|%s|%s|%s|%s|%s|\n", dash(46), dash(7), dash(11), dash(11), dash(11), dash(11), dash(11), dash(44))
 	for _, l := range lines {
 		verdict := "met: "
 		if !l.met {
 			verdict = "NOT met: "
 		}
-		fmt.Printf("| %-44s | %-5s | %9s | %9s | %9s | %9s | %-42s |\n", l.work, l.unit,
-			number(l.values[disk]), number(l.values[gocryptfs]), number(l.values[rclone]), number(l.values[shelf]), verdict+l.want)
+		fmt.Printf("| %-44s | %-5s | %9s | %9s | %9s | %9s | %9s | %-42s |\n", l.work, l.unit, number(l.values[disk]), number(l.values[gocryptfs]),
+			number(l.values[rclone]), number(l.values[shelf]), number(l.values[followed]), verdict+l.want)
 	}
 	return nil
 }
@@ -137,7 +139,12 @@ func mountNeighbours(s *stage) ([]neighbour, error) {
 		return all, err
 	}
 	all = append(all, neighbour{"rclone", mnt, unmount(mnt)})
-	return append(all, neighbour{name: "Shelf", dir: s.a.mnt}), nil
+	alone := home{s.bin, filepath.Join(base, "alone"), filepath.Join(base, "mnt-alone")}
+	if _, err := alone.shelf("up", alone.mnt, "--name", "alone", "--cache-size", s.cache); err != nil {
+		return all, err
+	}
+	all = append(all, neighbour{"Shelf", alone.mnt, func() error { _, err := alone.shelf("down"); return err }})
+	return append(all, neighbour{name: "followed", dir: s.a.mnt}), nil
 }
 
 func command(name string, args ...string) error {
