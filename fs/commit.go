@@ -10,18 +10,20 @@ import (
 )
 
 // A group waits for more files while nobody waits for it: what it costs are the syncs, three of them,
-// not the files. Where one group follows another it waits longer.
+// not the files. Where a group of many follows another it waits longer.
 const (
 	gather     = 2 * time.Millisecond
 	gatherMore = 32 * time.Millisecond
+	many       = 3
 )
 
 // commitLoop writes the records of files whose blocks are staged.
 func (s *saver) commitLoop() {
 	var last time.Time
+	var size int // of the last group
 	for group := range s.toCommit.groups(s.fs.ctx) {
 		if s.waiting.Load() == 0 {
-			if time.Since(last) < gatherMore {
+			if size >= many && time.Since(last) < gatherMore {
 				s.gather(gatherMore)
 			} else {
 				s.gather(gather)
@@ -33,7 +35,7 @@ func (s *saver) commitLoop() {
 			s.commit(j, err)
 		}
 		s.toSettle.put(group...)
-		last = time.Now()
+		last, size = time.Now(), len(group)
 	}
 }
 
