@@ -100,7 +100,7 @@ func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl Op
 	n := fs.table.know(id)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.gone, n.xattrs = &e, goneXattrs{}
+	n.gone, n.xattrs, n.nameless = &e, goneXattrs{}, true
 	h := fs.newHandle(n, fs.attach(n, e), fl)
 	return Answer{Attr: fs.attr(n, &e), Cache: true, Name: true}, h, nil
 }
@@ -117,7 +117,7 @@ func (fs *FS) Link(ctx context.Context, i Ino, dir Ino, name string) (Answer, er
 		return Answer{}, err
 	}
 	n.mu.Lock()
-	nameless := n.gone != nil && n.named.Load() == nil && n.file != nil
+	nameless := n.nameless && n.gone != nil && n.file != nil
 	n.mu.Unlock()
 	if nameless {
 		return fs.linkNameless(ctx, n, d.node(), name)
@@ -133,8 +133,8 @@ func (fs *FS) Link(ctx context.Context, i Ino, dir Ino, name string) (Answer, er
 	return fs.mention(e, at, fs.keeps(&e, name)), nil
 }
 
-// linkNameless gives a file made by Tmpfile its name: a node is created, and the file's
-// bytes become unsaved changes of it.
+// linkNameless gives a file made by Tmpfile its name: its node is created, and its bytes become unsaved
+// changes.
 func (fs *FS) linkNameless(ctx context.Context, n *inode, dir namespace.NodeID, name string) (Answer, error) {
 	at := fs.moment()
 	n.mu.Lock()
@@ -154,13 +154,12 @@ func (fs *FS) linkNameless(ctx context.Context, n *inode, dir namespace.NodeID, 
 	}
 	done := fs.expect(nameKey(dir, name))
 	e, err := fs.cfg.Names.Create(dir, name, namespace.Spec{
-		Kind: namespace.File, Mode: n.gone.Mode, UID: n.gone.UID, GID: n.gone.GID, Mtime: &n.gone.Mtime,
+		ID: n.id, Kind: namespace.File, Mode: n.gone.Mode, UID: n.gone.UID, GID: n.gone.GID, Mtime: &n.gone.Mtime,
 	})
 	done(err)
 	if err != nil {
 		return Answer{}, err
 	}
-	err = fs.restage(ctx, f, e.ID)
 	for attr, value := range n.xattrs {
 		if err == nil {
 			err = fs.cfg.Names.SetXattr(e.ID, attr, value, namespace.XattrAny)
@@ -170,8 +169,7 @@ func (fs *FS) linkNameless(ctx context.Context, n *inode, dir namespace.NodeID, 
 		fs.cfg.Names.Remove(dir, name, false)
 		return Answer{}, err
 	}
-	fs.table.name(n, e.ID)
-	n.gone, n.xattrs = nil, nil
+	n.gone, n.xattrs, n.nameless = nil, nil, false
 	f.entry, f.base = e, e.Versions
 	if f.touched {
 		f.want = true
@@ -180,21 +178,4 @@ func (fs *FS) linkNameless(ctx context.Context, n *inode, dir namespace.NodeID, 
 	}
 	fs.table.know(e.ID)
 	return Answer{Attr: fs.attr(n, &e), Cache: fs.foreign.Load() == at.foreign, Name: fs.keeps(&e, name)}, nil
-}
-
-// restage moves what was sealed early for a nameless file to the node that it becomes.
-func (fs *FS) restage(ctx context.Context, f *file, id namespace.NodeID) error {
-	for _, d := range f.emitted {
-		b, err := fs.cfg.Blocks.GetBlock(ctx, d)
-		if err == nil {
-			err = fs.cfg.Store.Stage(ctx, id, b)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if f.splices > 0 {
-		fs.saver.abandon(f.n.id)
-	}
-	return nil
 }

@@ -17,9 +17,8 @@ type inode struct {
 	known uint64 // how often the kernel was told of it and has not forgotten: table.mu
 	pins  int    // handles and unsaved work: table.mu
 
-	id    namespace.NodeID                 // a nameless file has a made-up one
-	past  atomic.Pointer[past]             // not nil: a node of the past, with a made-up id
-	named atomic.Pointer[namespace.NodeID] // the node that a nameless file became when it was linked
+	id   namespace.NodeID
+	past atomic.Pointer[past] // not nil: a node of the past, with a made-up id
 
 	mu   sync.Mutex
 	file *file // nil unless open or unsaved
@@ -27,17 +26,14 @@ type inode struct {
 	// nil as long as the namespace shows it.
 	gone   *namespace.Entry
 	xattrs goneXattrs // while gone is set
+	// nameless says that it was made without a name and has got none yet: the namespace knows nothing of it.
+	nameless bool
 	// The ctime that was shown before the last commit, and that of the record, which is later.
 	shown, recorded int64
 }
 
 // node is the node that n stands for.
-func (n *inode) node() namespace.NodeID {
-	if p := n.named.Load(); p != nil {
-		return *p
-	}
-	return n.id
-}
+func (n *inode) node() namespace.NodeID { return n.id }
 
 // table holds the inodes in use, by number and by node.
 type table struct {
@@ -169,21 +165,7 @@ func (t *table) drop(n *inode) {
 		return
 	}
 	delete(t.byIno, n.ino)
-	for _, id := range [2]namespace.NodeID{n.id, n.node()} {
-		if t.byID[id] == n {
-			delete(t.byID, id)
-		}
-	}
-}
-
-// name makes the nameless n stand for a node of the namespace.
-func (t *table) name(n *inode, id namespace.NodeID) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	n.named.Store(&id)
-	if t.byID[id] == nil {
-		t.byID[id] = n
-	}
+	delete(t.byID, n.id)
 }
 
 // isKnown reports whether the kernel holds the inode of id.

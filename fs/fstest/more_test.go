@@ -45,8 +45,9 @@ func TestTmpfile(t *testing.T) {
 			h.Close()
 			d.fs.Forget(a.Ino, 2)
 			tt.holds("/named", string(want))
-			if st := tt.stat("/named"); st.Mode != 0o640 {
-				t.Errorf("mode %o", st.Mode)
+			eventually(t, "no longer in use", func() bool { return d.fs.Stats().Inodes == 1 })
+			if st := tt.stat("/named"); st.Mode != 0o640 || st.Ino != uint64(a.Ino) {
+				t.Errorf("mode %o, number %d, was %d", st.Mode, st.Ino, a.Ino)
 			}
 		})
 	}

@@ -41,6 +41,18 @@ func TestCreateLookupRemove(t *testing.T) {
 		_, err = r.Create(Root, bad, Spec{Kind: File})
 		wantKind(t, err, errs.Invalid)
 	}
+	own, err := r.Create(Root, "own id", Spec{ID: NodeID{1, 15: 2}, Kind: File})
+	if err != nil || own.ID != (NodeID{1, 15: 2}) {
+		t.Errorf("%+v, %v", own, err)
+	}
+	_, err = r.Create(Root, "a file with a directory's id", Spec{ID: NodeID{2, 15: 1}, Kind: File})
+	wantKind(t, err, errs.Invalid)
+	_, err = r.Remove(Root, "own id", false)
+	if err != nil {
+		t.Error(err)
+	}
+	_, err = r.Create(Root, "used", Spec{ID: own.ID, Kind: File})
+	wantKind(t, err, errs.Invalid)
 	e, err := r.Commit(f.ID, f.Versions, content(9), 123)
 	if err != nil || e.Size() != 9 || e.Mtime != 123 {
 		t.Fatalf("commit: %+v, %v", e, err)

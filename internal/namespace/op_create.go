@@ -16,9 +16,13 @@ func (r *Replica) Create(dir NodeID, name string, s Spec) (Entry, error) {
 		if err != nil {
 			return NodeID{}, err
 		}
-		id, err := t.newID(dir, s.Kind == Dir)
-		if err != nil {
-			return NodeID{}, err
+		id := s.ID
+		if id.IsZero() {
+			if id, err = t.newID(dir, s.Kind == Dir); err != nil {
+				return NodeID{}, err
+			}
+		} else if id.IsDir() != (s.Kind == Dir) || !t.node(id).bare() {
+			return NodeID{}, errs.E(op, errs.Invalid, "id", nil)
 		}
 		body := merge.Body{Mode: s.Mode, UID: s.UID, GID: s.GID, Bytes: merge.Bytes{
 			Kind: s.Kind, Content: s.Content, Target: s.Target, Rdev: s.Rdev}}

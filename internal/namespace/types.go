@@ -91,6 +91,7 @@ type Totals struct {
 
 // Spec says what Create makes.
 type Spec struct {
+	ID      NodeID // zero: drawn; else a random one, never used before, whose last bit says whether it is a directory
 	Kind    Kind
 	Mode    uint32 // & 07777
 	UID     uint32
