@@ -109,15 +109,6 @@ func newPool(t *testing.T) *pool {
 	return p
 }
 
-// cannot skips the test; in CI it fails.
-func cannot(t *testing.T, why error) {
-	t.Helper()
-	if os.Getenv("CI") != "" {
-		t.Fatal(why)
-	}
-	t.Skip(why)
-}
-
 // disk makes one with an empty filesystem.
 func (p *pool) disk(name string) (image string) {
 	p.t.Helper()

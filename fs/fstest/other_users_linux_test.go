@@ -39,7 +39,7 @@ const visit = `
 // mount it is may do no more with what is theirs.
 func TestOtherUsers(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can be other users")
+		cannot(t, "only root can be other users")
 	}
 	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
 	as := func(t *testing.T, who *syscall.Credential, dir, script string) {

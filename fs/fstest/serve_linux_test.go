@@ -293,13 +293,19 @@ func mountedAs(t testing.TB, dir string, who *syscall.Credential) *child {
 	return serving(t, dir, who, nil)
 }
 
+// cannot skips the test; in CI it fails.
+func cannot(t testing.TB, why any) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
 func serving(t testing.TB, dir string, who *syscall.Credential, env []string) *child {
 	t.Helper()
 	if _, err := os.Stat("/dev/fuse"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("no /dev/fuse")
-		}
-		t.Skip("no /dev/fuse")
+		cannot(t, "no /dev/fuse")
 	}
 	// Not by the name of this program: another user may not reach its folder.
 	c := &child{t: t, dir: dir, mnt: filepath.Join(dir, "mnt"), cmd: exec.Command("/proc/self/exe")}
