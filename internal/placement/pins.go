@@ -109,7 +109,7 @@ func encodeContents(cs []blocks.Content) (out []byte) {
 	return out
 }
 
-// unwanted reports whether no wish pins a file; it may be that neither can be told.
+// unwanted reports whether it is known that no wish pins a file.
 func (p *pins) unwanted(n namespace.NodeID) bool {
 	eff, _, err := p.e.cfg.Names.Placement(n, p.e.cfg.Self)
 	return err == nil && eff != namespace.Pinned
