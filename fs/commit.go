@@ -95,7 +95,7 @@ func (s *saver) commit(j *job, syncErr error) {
 // record commits c as the bytes of f, which ends its promises up to a number, and the access time if one
 // was set. n.mu is held.
 func (fs *FS) record(f *file, c blocks.Content, mtime int64, promised uint64) (namespace.Entry, error) {
-	id := f.n.node()
+	id := f.n.id
 	var over []namespace.Also
 	if p := &f.promises; p.kept < promised {
 		over = append(over, fs.cfg.Journal.Forget(id, p.kept+1, promised))
@@ -143,9 +143,9 @@ func (s *saver) settle(group []*job) {
 		switch {
 		case j.keep == nil:
 		case j.several:
-			keep[j.n.node()] = s.stillNamed(j)
+			keep[j.n.id] = s.stillNamed(j)
 		default:
-			keep[j.n.node()] = j.keep
+			keep[j.n.id] = j.keep
 		}
 	}
 	if err := s.fs.cfg.Store.Settle(keep); err != nil {

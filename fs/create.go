@@ -26,7 +26,7 @@ func (fs *FS) make(who Caller, dir Ino, name string, s namespace.Spec) (namespac
 	if err != nil {
 		return namespace.Entry{}, moment{}, err
 	}
-	parent := d.node()
+	parent := d.id
 	s.Mode &= 0o7777
 	if err := fs.owner(who, parent, &s); err != nil {
 		return namespace.Entry{}, moment{}, err
@@ -84,7 +84,7 @@ func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl Op
 		return Answer{}, nil, err
 	}
 	s := namespace.Spec{Kind: namespace.File}
-	if err := fs.owner(who, d.node(), &s); errs.Is(err, errs.Stale) { // who holds a removed directory still asks
+	if err := fs.owner(who, d.id, &s); errs.Is(err, errs.Stale) { // who holds a removed directory still asks
 		return Answer{}, nil, errs.E("fs.Tmpfile", errs.NotExist, "", nil)
 	} else if err != nil {
 		return Answer{}, nil, err
@@ -120,13 +120,13 @@ func (fs *FS) Link(ctx context.Context, i Ino, dir Ino, name string) (Answer, er
 	nameless := n.nameless && n.gone != nil && n.file != nil
 	n.mu.Unlock()
 	if nameless {
-		return fs.linkNameless(ctx, n, d.node(), name)
+		return fs.linkNameless(ctx, n, d.id, name)
 	}
 	var e namespace.Entry
 	err = fs.changeAttr(n, func(id namespace.NodeID) (err error) {
-		e, err = fs.cfg.Names.Link(id, d.node(), name)
+		e, err = fs.cfg.Names.Link(id, d.id, name)
 		return err
-	}, nameKey(d.node(), name))
+	}, nameKey(d.id, name))
 	if err != nil {
 		return Answer{}, err
 	}

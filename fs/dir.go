@@ -162,9 +162,9 @@ func (d *Dir) from(cookie uint64) (listing, error) {
 	}
 	var batch listing
 	var err error
-	batch.es, err = d.fs.cfg.Names.List(d.n.node(), cookie, dirBatch)
+	batch.es, err = d.fs.cfg.Names.List(d.n.id, cookie, dirBatch)
 	if err == nil && d.fs.spelled != nil {
-		batch.shown, err = d.fs.spelled.show(d.n.node(), batch.es)
+		batch.shown, err = d.fs.spelled.show(d.n.id, batch.es)
 	}
 	if errs.Is(err, errs.Stale) || errs.Is(err, errs.NotExist) {
 		return listing{}, nil
@@ -186,7 +186,7 @@ func (d *Dir) numberOf(e *namespace.Entry) Ino {
 
 // parent is the number for "..".
 func (d *Dir) parent() Ino {
-	id := d.n.node()
+	id := d.n.id
 	if id == namespace.Root {
 		return RootIno
 	}
@@ -208,7 +208,7 @@ func (d *Dir) Mention(e Dirent) (Answer, bool) {
 		return d.fs.mention(*e.Entry, e.at, d.fs.keeps(e.Entry, e.Name)), true
 	}
 	at := d.fs.moment()
-	now, err := d.fs.cfg.Names.Lookup(d.n.node(), e.Name)
+	now, err := d.fs.cfg.Names.Lookup(d.n.id, e.Name)
 	if err != nil || now.ID != e.Entry.ID {
 		return Answer{}, false
 	}

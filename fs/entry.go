@@ -82,13 +82,13 @@ func (fs *FS) entry(n *inode) (namespace.Entry, error) {
 	if p := n.past.Load(); p != nil {
 		return p.entry, nil
 	}
-	e, err := fs.cfg.Names.Get(n.node())
+	e, err := fs.cfg.Names.Get(n.id)
 	if err == nil || !errs.Is(err, errs.Stale) {
 		return e, err
 	}
 	if n.file != nil { // removed elsewhere, still open here
 		e = n.file.entry
-	} else if was, ok := fs.lately.find(n.node(), fs.now()); ok { // or about to be
+	} else if was, ok := fs.lately.find(n.id, fs.now()); ok { // or about to be
 		e = was
 	} else {
 		return e, err
@@ -129,7 +129,7 @@ func (fs *FS) Lookup(_ context.Context, dir Ino, name string) (Answer, error) {
 	if fs.hides(d, name) {
 		return fs.mentionPast(fs.madeUp(pastShelf, 0)), nil
 	}
-	e, err := fs.cfg.Names.Lookup(d.node(), name)
+	e, err := fs.cfg.Names.Lookup(d.id, name)
 	if err != nil {
 		return Answer{}, err
 	}

@@ -75,7 +75,7 @@ func (fs *FS) detach(n *inode) {
 	f.dirty.drop()
 	f.frozen.drop()
 	if f.splices > 0 {
-		fs.saver.abandon(n.node())
+		fs.saver.abandon(n.id)
 	}
 	if n.gone != nil {
 		f.dropPromises(fs)

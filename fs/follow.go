@@ -66,7 +66,7 @@ func (fs *FS) refresh(n *inode) {
 	if n.file == nil {
 		return
 	}
-	if e, err := fs.cfg.Names.Get(n.node()); err == nil {
+	if e, err := fs.cfg.Names.Get(n.id); err == nil {
 		n.file.adopt(e)
 	}
 }

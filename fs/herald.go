@@ -96,7 +96,7 @@ func (fs *FS) Path(i Ino) (string, error) {
 		return "", err
 	}
 	path := ""
-	for id := n.node(); id != namespace.Root; {
+	for id := n.id; id != namespace.Root; {
 		e, err := fs.cfg.Names.Get(id)
 		if err != nil {
 			return "", err

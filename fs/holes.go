@@ -75,7 +75,7 @@ func (fs *FS) setHoles(id namespace.NodeID, s *sparse) {
 
 // learnHoles notes what is known of f when it goes out of use. n.mu is held.
 func (fs *FS) learnHoles(f *file) {
-	id := f.n.node()
+	id := f.n.id
 	if f.n.gone != nil {
 		fs.setHoles(id, nil)
 		return
@@ -123,7 +123,7 @@ func (fs *FS) storedNow(f *file) int64 {
 	if f.tree != nil {
 		c = f.tree.Content()
 	}
-	below := fs.stored(f.n.node(), c)
+	below := fs.stored(f.n.id, c)
 	if f.tree != nil {
 		if n, ok := f.tree.Stored(); ok {
 			below = int64(n)

@@ -98,7 +98,7 @@ func (s *saver) seal(j *job) {
 	f.tree = tree
 	f.frozen.drop()
 	if s.fs.storedNow(f) != shown { // the kernel may keep another number of blocks
-		s.fs.invalidate(n.node(), false)
+		s.fs.invalidate(n.id, false)
 	}
 	if j.commit {
 		s.toCommit.put(j)
@@ -122,7 +122,7 @@ func (s *saver) splice(ctx context.Context, j *job) (*content.Tree, error) {
 	for _, sp := range f.frozen.spans {
 		e.Changed = append(e.Changed, content.Range{Off: uint64(sp.off), Len: uint64(sp.n), Zero: sp.buf == nil})
 	}
-	node := j.n.node()
+	node := j.n.id
 	return content.Splice(ctx, old, e, func(b blocks.Sealed) error {
 		if err := fs.cfg.Store.Stage(ctx, node, b); err != nil {
 			return err

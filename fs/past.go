@@ -93,7 +93,7 @@ func (fs *FS) madeUp(kind pastKind, when int64) *past {
 // hides reports whether a name in a directory is that of the directory that is not listed. One of
 // the share with this name goes before.
 func (fs *FS) hides(dir *inode, name string) bool {
-	if name != ShelfDir || fs.cfg.Past == nil || dir.node() != namespace.Root {
+	if name != ShelfDir || fs.cfg.Past == nil || dir.id != namespace.Root {
 		return false
 	}
 	_, err := fs.cfg.Names.Lookup(namespace.Root, name)

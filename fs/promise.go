@@ -117,7 +117,7 @@ func (s *saver) promise(ctx context.Context, n *inode) (bool, error) {
 		return false, nil
 	}
 	f.promises.last++
-	number, gen, id := f.promises.last, f.gen, n.node()
+	number, gen, id := f.promises.last, f.gen, n.id
 	f.promises.fresh, f.promises.times = nil, false
 	making := make(chan struct{})
 	f.promises.making = making
@@ -168,7 +168,7 @@ func (f *file) newPromise() (p Promise, bytes int64) {
 // dropPromises ends the promises of a file that is gone. n.mu is held.
 func (f *file) dropPromises(fs *FS) {
 	if p := &f.promises; p.kept < p.last {
-		if err := fs.cfg.Journal.Drop(f.n.node(), p.kept+1, p.last); err != nil {
+		if err := fs.cfg.Journal.Drop(f.n.id, p.kept+1, p.last); err != nil {
 			fs.log.Warn("promises of a removed file are not forgotten", "err", err)
 		}
 		p.kept = p.last

@@ -21,10 +21,10 @@ func (fs *FS) remove(dir Ino, name string, wantDir bool) error {
 	if err != nil {
 		return err
 	}
-	release, keys := fs.hold(d.node(), name)
+	release, keys := fs.hold(d.id, name)
 	defer release(nil)
 	done := fs.expect(keys...)
-	e, err := fs.cfg.Names.Remove(d.node(), name, wantDir)
+	e, err := fs.cfg.Names.Remove(d.id, name, wantDir)
 	done(err)
 	if err != nil {
 		return err
@@ -55,7 +55,7 @@ func (fs *FS) hold(dir namespace.NodeID, name string) (release func(removed *nam
 		if n == nil {
 			return
 		}
-		if removed != nil && removed.ID == n.node() && removed.Nlink == 0 {
+		if removed != nil && removed.ID == n.id && removed.Nlink == 0 {
 			fs.vanish(n, *removed, xattrs)
 		}
 		n.mu.Unlock()
@@ -81,7 +81,7 @@ func (fs *FS) vanish(n *inode, last namespace.Entry, xattrs goneXattrs) {
 // in use: another device has changed it without having seen that. What was written here since
 // counts like any other change. It reports false if n is still gone. n.mu is held.
 func (fs *FS) back(n *inode) bool {
-	e, err := fs.cfg.Names.Get(n.node())
+	e, err := fs.cfg.Names.Get(n.id)
 	if err != nil {
 		return false
 	}
@@ -110,7 +110,7 @@ func (fs *FS) Rename(ctx context.Context, srcDir Ino, src string, dstDir Ino, ds
 	if err != nil {
 		return err
 	}
-	from, to := sd.node(), dd.node()
+	from, to := sd.id, dd.id
 	e, err := fs.cfg.Names.Lookup(from, src)
 	if err != nil {
 		return err

@@ -64,8 +64,8 @@ func (fs *FS) setEntry(n *inode, e namespace.Entry, c AttrChange) (namespace.Ent
 		setLocal(n.gone, ch, fs.now())
 		return *n.gone, nil
 	}
-	done := fs.expect(attrKey(n.node()))
-	e, err := fs.cfg.Names.SetAttr(n.node(), ch)
+	done := fs.expect(attrKey(n.id))
+	e, err := fs.cfg.Names.SetAttr(n.id, ch)
 	done(err)
 	return e, err
 }

@@ -32,9 +32,6 @@ type inode struct {
 	shown, recorded int64
 }
 
-// node is the node that n stands for.
-func (n *inode) node() namespace.NodeID { return n.id }
-
 // table holds the inodes in use, by number and by node.
 type table struct {
 	mu    sync.Mutex
@@ -186,7 +183,7 @@ func (t *table) all() map[Ino]namespace.NodeID {
 	out := make(map[Ino]namespace.NodeID, len(t.byIno))
 	for i, n := range t.byIno {
 		if n.known > 0 {
-			out[i] = n.node()
+			out[i] = n.id
 		}
 	}
 	return out

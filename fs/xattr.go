@@ -37,7 +37,7 @@ func (fs *FS) Getxattr(ctx context.Context, i Ino, name string) ([]byte, error) 
 	}
 	p := n.past.Load()
 	if name == WhyAttr && p == nil {
-		if why := fs.cfg.Why(ctx, n.node()); why != "" {
+		if why := fs.cfg.Why(ctx, n.id); why != "" {
 			return []byte(why), nil
 		}
 	}
@@ -51,7 +51,7 @@ func (fs *FS) Getxattr(ctx context.Context, i Ino, name string) ([]byte, error) 
 	if n.whileGone(func(x goneXattrs) { v, err = x.get(name) }) {
 		return v, err
 	}
-	return fs.cfg.Names.GetXattr(n.node(), name)
+	return fs.cfg.Names.GetXattr(n.id, name)
 }
 
 // Setxattr sets an attribute. Exist, NoAttr (as flag says), NoSpace, TooLarge.
@@ -79,8 +79,8 @@ func (fs *FS) Setxattr(_ context.Context, i Ino, name string, value []byte, flag
 func (fs *FS) changeAttr(n *inode, change func(id namespace.NodeID) error, keys ...changeKey) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	done := fs.expect(append(keys, attrKey(n.node()))...)
-	err := change(n.node())
+	done := fs.expect(append(keys, attrKey(n.id))...)
+	err := change(n.id)
 	done(err)
 	return err
 }
@@ -101,7 +101,7 @@ func (fs *FS) Listxattr(_ context.Context, i Ino) ([]string, error) {
 	if n.whileGone(func(x goneXattrs) { names = x.list() }) {
 		return names, nil
 	}
-	return fs.cfg.Names.ListXattr(n.node())
+	return fs.cfg.Names.ListXattr(n.id)
 }
 
 // Removexattr removes an attribute. NoAttr.

@@ -59,12 +59,12 @@ func (fs *FS) xattrsOf(n *inode) goneXattrs {
 	if n.file == nil {
 		return x
 	}
-	names, err := fs.cfg.Names.ListXattr(n.node())
+	names, err := fs.cfg.Names.ListXattr(n.id)
 	if err != nil {
 		return x
 	}
 	for _, name := range names {
-		if v, err := fs.cfg.Names.GetXattr(n.node(), name); err == nil {
+		if v, err := fs.cfg.Names.GetXattr(n.id, name); err == nil {
 			x[name] = v
 		}
 	}
