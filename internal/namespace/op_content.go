@@ -34,7 +34,8 @@ func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime in
 		if !validBytes(id, bytes) {
 			return id, errs.E(op, errs.Invalid, "", nil)
 		}
-		if s, ok := t.show(id); ok {
+		s, shown := t.show(id)
+		if shown {
 			if !t.node(id).link().IsZero() {
 				return id, errs.E(op, errs.Stale, "link", nil)
 			}
@@ -48,6 +49,9 @@ func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime in
 		t.revive(t.folder(n.at.parent))
 		t.comeBack(id)
 		t.edit(n, base, bytes, mtime)
+		if shown && base != nil {
+			t.keepNames(s)
+		}
 		return id, nil
 	})
 }

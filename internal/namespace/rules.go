@@ -197,6 +197,21 @@ func (t *tx) pinFor(f folder, name string, except NodeID) {
 	}
 }
 
+// keepNames gives the entries of a name that showed in another way before, as s tells, those names for
+// good: a conflict copy that has come in may have taken one (N14).
+func (t *tx) keepNames(s showing) {
+	if len(s.group.Derived) == 0 {
+		return
+	}
+	now := t.group(s.in, s.it.Raw)
+	for _, was := range s.group.Derived {
+		i := slices.IndexFunc(now.Derived, func(d *merge.Shown) bool { return d.ID == was.ID })
+		if i >= 0 && now.Derived[i].Name != was.Name {
+			t.pinDerived(&s.group, was)
+		}
+	}
+}
+
 // revive makes removed directories that are shown for their contents directories again,
 // before anything is done in them (N12).
 func (t *tx) revive(f folder) {
