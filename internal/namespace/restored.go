@@ -147,7 +147,8 @@ func (r *Replica) Copied() bool { return r.reborn.Load() >= 3 }
 // applying.
 func (r *Replica) endDoubt(s *session, theirs Claims) error {
 	log := r.logInDoubt()
-	if !r.inDoubt() || !s.parted && theirs.Upto(log) > s.common || !r.mayEnd(s) {
+	compared := log == r.self || log == s.skip // not one that came into doubt amid this session
+	if !r.inDoubt() || !compared || !s.parted && theirs.Upto(log) > s.common || !r.mayEnd(s) {
 		return nil
 	}
 	if log == r.self || s.parted {

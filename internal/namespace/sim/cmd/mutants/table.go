@@ -32,6 +32,7 @@ var mutants = []mutant{
 	{"S5", "closed logs are compared only with who knows that they are", is("restored.go",
 		"	case h.Log.Incarnation < r.self.Incarnation: //", "	case h.Log.Incarnation < r.self.Incarnation && false: //")},
 	{"S5", "nothing is said of new incarnations", is("incarnation.go", "		line.learn(x)", "		_ = x")},
+	{"S5", "a doubt ends with a session that did not compare the log", is("restored.go", "log == r.self || log == s.skip //", "true //")},
 	{"S6", "only the restored device audits", is("incarnation.go", "		r.oweAll(&line) // whoever hears", "		// whoever hears")},
 	{"S6", "the restored device does not audit", is("restored.go", "	r.oweAll(&line)", "	_ = line")},
 	{"S6", "who joins does not audit", is("incarnation.go", "	r.oweAll(&line)\n	return r.saveLineage(line)", "	return r.saveLineage(line)")},
