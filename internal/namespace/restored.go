@@ -41,11 +41,9 @@ func (r *Replica) logInDoubt() ident.Writer {
 // here. Needs applying.
 func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 	known, err := newest <= r.self.Incarnation, error(nil)
-	ends := h.Ends
 	switch {
 	case h.Log.Seq == 0 || !known:
-	case h.Log.Incarnation < r.self.Incarnation: // a closed one: the peer has yet to hear of the present
-		ends = append(slices.Clone(ends), ChainEnd{ident.Writer{Device: r.cfg.Self, Incarnation: h.Log.Incarnation}, h.Log.Seq, h.Log.Hash})
+	case h.Log.Incarnation < r.self.Incarnation: // the peer has yet to hear of the present one
 	default:
 		known, err = r.knows(h.Log)
 	}
@@ -62,7 +60,7 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 	r.mu.Lock()
 	delete(r.apart, from)
 	r.mu.Unlock()
-	for _, x := range ends {
+	for _, x := range h.Ends {
 		if err != nil || x.Seq > r.heads[x.Writer].last {
 			continue // what goes on beyond is sent
 		}

@@ -138,6 +138,32 @@ func TestRestoredDeviceKeepsItsWork(t *testing.T) {
 	}
 }
 
+// Who has yet to hear of a new incarnation speaks of the one before: that is no reason for another.
+func TestOneIncarnationPerRestore(t *testing.T) {
+	w := newMemWorld(t, 1, 3)
+	a := w.devices[0]
+	a.image = []byte("a disk")
+	a.close()
+	a.open()
+	mkfile(t, a.Replica, Root, "before", 1)
+	image := a.mem.Clone()
+	mkfile(t, a.Replica, Root, "after", 2)
+	w.heal()
+	a.restore(image, "another disk")
+	began := a.self.Incarnation
+	if began == 1 {
+		t.Fatal("the restore went unnoticed")
+	}
+	for _, b := range w.devices[1:] {
+		pull(t, a, b, -1)
+	}
+	w.heal()
+	w.converged()
+	if a.self.Incarnation != began {
+		t.Error("one restore, two incarnations")
+	}
+}
+
 // Nothing is collected before every member knows of the removal, and nothing shows of it then.
 func TestCollect(t *testing.T) {
 	w := newMemWorld(t, 1, 3)
