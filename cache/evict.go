@@ -13,8 +13,10 @@ import (
 // block comes into the young queue; when its turn comes there and it was used meanwhile, it
 // goes to the end of the old queue, else it is evicted. In the old queue a used block gets
 // another round. A block that comes back soon after its eviction begins in the old queue. So a
-// film streamed once does not sweep out what is used daily. The cost is a few index rows per
-// evicted block, and memory does not grow with the number of blocks.
+// film streamed once does not sweep out what is used daily. How much the young queue may keep is
+// learnt from what comes back (see ghosts): a tenth, as published, loses to LRU where work shifts. The
+// cost is a few index rows per evicted block, and memory does not grow with the number of blocks.
+// EVICTION.md compares it with others.
 //
 // Blocks of class Past stand in a third queue, in the order in which they became that. They go when
 // nothing fetched is left; but while they take more than half of what is neither pinned nor staged,
@@ -24,7 +26,6 @@ const (
 	evictChunk = 64              // queue entries handled under one hold of the index
 	slackMax   = 8 << 20         // evict this much more than asked for,
 	slackShare = 16              // or this part of the limit if that is less
-	youngShare = 10              // the young queue may keep this part of all fetched bytes
 	patience   = 64 * evictChunk // after so many used blocks in a row, use no longer counts
 )
 
@@ -150,7 +151,7 @@ func (tx *txn) turn() uint8 {
 	if past := tx.t.QueueBytes[queuePast]; past > 0 && past > left/2 {
 		return queuePast
 	}
-	if y := tx.t.QueueBytes[queueYoung]; y > 0 && (y*youngShare >= tx.t.Bytes[Fetched] || tx.t.QueueBytes[queueOld] <= 0) {
+	if y := tx.t.QueueBytes[queueYoung]; y > 0 && (y >= tx.t.Bytes[Fetched]/shareUnit*tx.s.heat.ghosts.share.Load() || tx.t.QueueBytes[queueOld] <= 0) {
 		return queueYoung
 	}
 	return queueOld
@@ -181,7 +182,7 @@ func (tx *txn) evict(want int64, ruthless bool) (st evicted, err error) {
 		case q != queuePast && tx.s.heat.cool(e.d) && !ruthless:
 			tx.second(e.d, r)
 		default:
-			tx.s.heat.evict(e.d)
+			tx.s.heat.evict(e.d, q, tx.t.Blocks[Fetched])
 			tx.replace(e.d, r, row{past: r.past})
 			st.blocks++
 			st.bytes += r.charge()

@@ -208,3 +208,45 @@ func TestSparseSegmentsAreCopied(t *testing.T) {
 	wantClass(t, s, Pinned, keep[0].Digest)
 	audit(t, s)
 }
+
+// What the reader of an open file is about to read stays, while there is other that can go: a film
+// that was begun yesterday is here up to its middle, and is read ahead while another device's
+// changes pour in.
+func TestExpectedBlocksAreLeased(t *testing.T) {
+	const limit = 16 << 20
+	for _, leased := range []bool{true, false} {
+		s := open(t, t.TempDir(), Options{Limit: limit})
+		var film []blocks.Digest
+		for i := range 40 {
+			b := block(uint64(i), 100<<10)
+			must(t, s.PutBlock(bg, b))
+			film = append(film, b.Digest)
+		}
+		for i := range 60 {
+			must(t, s.PutBlock(bg, block(uint64(1000+i), 100<<10)))
+		}
+		if leased {
+			for _, d := range film {
+				if !s.Expect(d) {
+					t.Fatal("not here")
+				}
+			}
+		}
+		for i := range 80 {
+			must(t, s.PutBlock(bg, block(uint64(2000+i), 100<<10)))
+		}
+		n := 0
+		for _, d := range film {
+			if c, err := s.Class(d); err == nil && c != None {
+				n++
+			}
+		}
+		if leased && n < len(film) || !leased && n == len(film) {
+			t.Errorf("leased %v: %d of %d blocks are here", leased, n, len(film))
+		}
+		if s.Expect(block(9999, 100).Digest) {
+			t.Error("expects what is not here")
+		}
+		audit(t, s)
+	}
+}

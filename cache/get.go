@@ -31,6 +31,17 @@ func (s *Store) GetBlockInto(ctx context.Context, d blocks.Digest, buf []byte) (
 	return b, nil
 }
 
+// Expect reports whether a block is here, and spares it for a round of eviction: somebody who reads in
+// order will come to it soon. What is not here yet is not spared: who reads ahead holds it.
+func (s *Store) Expect(d blocks.Digest) bool {
+	c, err := s.Class(d)
+	if err != nil || c == None {
+		return false
+	}
+	s.heat.touch(d)
+	return true
+}
+
 // get reads a block. A row can change while its block is read (evicted, moved): then what was
 // read is judged by the new row.
 func (s *Store) get(d blocks.Digest, buf []byte, verify bool) (blocks.Sealed, error) {

@@ -10,13 +10,12 @@ import (
 	"github.com/shelffs/shelf/blocks"
 )
 
-// heat remembers, in a fixed 3 MiB, which blocks were used since the evicting hand last passed
+// heat remembers, in a fixed 4 MiB, which blocks were used since the evicting hand last passed
 // (one bit a block, found by its digest: blocks may share one, which only spares a cold block
 // once) and which were evicted lately.
 type heat struct {
 	used    bits // 2^24 bits
-	gone    bits // 2^23 bits
-	evicted atomic.Int64
+	ghosts  ghosts
 	changed atomic.Bool
 	file    string // where it is kept; empty: nowhere
 }
@@ -24,7 +23,9 @@ type heat struct {
 type bits []atomic.Uint32
 
 func newHeat() *heat {
-	return &heat{used: make(bits, 1<<24/32), gone: make(bits, 1<<23/32)}
+	h := &heat{used: make(bits, 1<<24/32), ghosts: ghosts{young: newGone(), old: newGone()}}
+	h.ghosts.share.Store(firstShare)
+	return h
 }
 
 func (b bits) at(d blocks.Digest) (*atomic.Uint32, uint32) {
@@ -55,40 +56,52 @@ func (h *heat) touch(d blocks.Digest) {
 // cool reports whether d was used since the last call, and forgets it.
 func (h *heat) cool(d blocks.Digest) bool { return h.used.take(d) }
 
-// evict notes that d went; what went long ago is forgotten, all at once when the bits fill up.
-func (h *heat) evict(d blocks.Digest) {
-	if h.evicted.Add(1) > int64(len(h.gone))*32/8 {
-		for i := range h.gone {
-			h.gone[i].Store(0)
-		}
-		h.evicted.Store(1)
-	}
-	h.gone.set(d)
+// evict notes that d went from a queue, while so many blocks are fetched.
+func (h *heat) evict(d blocks.Digest, queue uint8, cached int64) {
+	h.ghosts.note(d, queue, cached)
 	h.changed.Store(true)
 }
 
-// forgot reports whether d was evicted lately.
-func (h *heat) forgot(d blocks.Digest) bool { return h.gone.take(d) }
+// The file: the bits of used and of the ghosts (young, old; now, before), their counts and the share as
+// u64le, then the SHA-256 of all before. It is a hint: what can't be read, or has another length, is
+// taken as cold.
 
-// The file: the bits of used, then gone, then the SHA-256 of both. It is a hint: what can't be
-// read is taken as cold.
+func (h *heat) bits() []bits {
+	g := &h.ghosts
+	return []bits{h.used, g.young.now, g.young.before, g.old.now, g.old.before}
+}
+
+func (h *heat) numbers() []*atomic.Int64 {
+	g := &h.ghosts
+	return []*atomic.Int64{&g.young.n, &g.young.nBefore, &g.old.n, &g.old.nBefore, &g.share}
+}
+
+func (h *heat) fileSize() (n int) {
+	for _, b := range h.bits() {
+		n += 4 * len(b)
+	}
+	return n + 8*len(h.numbers()) + sha256.Size
+}
 
 // load reads the file, and has it kept.
 func (h *heat) load(dir string) {
 	h.file = filepath.Join(dir, "heat")
 	data, err := os.ReadFile(h.file)
-	if want := 4*(len(h.used)+len(h.gone)) + sha256.Size; err != nil || len(data) != want {
+	if err != nil || len(data) != h.fileSize() {
 		return
 	}
 	body, sum := data[:len(data)-sha256.Size], data[len(data)-sha256.Size:]
 	if got := sha256.Sum256(body); string(got[:]) != string(sum) {
 		return
 	}
-	for _, b := range []bits{h.used, h.gone} {
+	for _, b := range h.bits() {
 		for i := range b {
 			b[i].Store(binary.LittleEndian.Uint32(body[4*i:]))
 		}
 		body = body[4*len(b):]
+	}
+	for i, n := range h.numbers() {
+		n.Store(int64(binary.LittleEndian.Uint64(body[8*i:])))
 	}
 }
 
@@ -96,11 +109,14 @@ func (h *heat) save() error {
 	if h.file == "" || !h.changed.Swap(false) {
 		return nil
 	}
-	data := make([]byte, 0, 4*(len(h.used)+len(h.gone))+sha256.Size)
-	for _, b := range []bits{h.used, h.gone} {
+	data := make([]byte, 0, h.fileSize())
+	for _, b := range h.bits() {
 		for i := range b {
 			data = binary.LittleEndian.AppendUint32(data, b[i].Load())
 		}
+	}
+	for _, n := range h.numbers() {
+		data = binary.LittleEndian.AppendUint64(data, uint64(n.Load()))
 	}
 	sum := sha256.Sum256(data)
 	tmp := h.file + ".new"

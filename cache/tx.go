@@ -153,7 +153,7 @@ func (tx *txn) requeue(d blocks.Digest, old row, new *row, queue uint8) {
 	case Past:
 		tx.enqueue(d, new, queuePast)
 	case Fetched:
-		if queue == queueYoung && tx.s.heat.forgot(d) {
+		if queue == queueYoung && tx.s.heat.ghosts.returned(d, new.charge(), tx.t.Bytes[Fetched]) {
 			queue = queueOld // it was evicted a short while ago: that was a mistake
 		}
 		tx.enqueue(d, new, queue)

@@ -56,6 +56,7 @@ func (a *app) start(f startFlags) (config.Start, error) {
 			return s, err
 		}
 	}
+	s.PinQuota = conf.PinQuota.Of(s.CacheSize)
 	if f.named {
 		if s.Name, err = f.name, config.CheckName(f.name); err != nil {
 			return s, err

@@ -26,6 +26,8 @@ type Start struct {
 	AllowOther bool `json:"allow_other"`
 	// CacheSize is the limit of the cache in bytes, never 0.
 	CacheSize int64 `json:"cache_size"`
+	// PinQuota is how many bytes of it pins may take; 0: all.
+	PinQuota int64 `json:"pin_quota"`
 	// NoBrake follows other devices however much they remove or overwrite at once.
 	NoBrake bool `json:"no_brake"`
 	// Names is exact, windows or mac: which names count as the same in the mount; "" as this

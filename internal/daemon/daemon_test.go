@@ -240,8 +240,9 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func TestRefusedPinSaysWhatIsFull(t *testing.T) {
 	for want, cause := range map[string]error{
 		"the disk is full":                  nil,
-		"the disk leaves room for 1 KiB,":   &placement.NoRoom{Need: 1 << 20, Limit: 1 << 30, Disk: 1 << 10},
-		"the cache's limit leaves room for": &placement.NoRoom{Need: 1 << 20, Limit: 1 << 10, Disk: 1 << 30},
+		"the disk leaves room for 1 KiB,":   &placement.NoRoom{Need: 1 << 20, Limit: 1 << 30, Quota: 1 << 30, Disk: 1 << 10},
+		"the cache's limit leaves room for": &placement.NoRoom{Need: 1 << 20, Limit: 1 << 10, Quota: 1 << 10, Disk: 1 << 30},
+		"the quota of pins leaves room for": &placement.NoRoom{Need: 1 << 20, Limit: 1 << 30, Quota: 1 << 10, Disk: 1 << 30},
 		"the cache's limit leaves no room":  &placement.NoRoom{Limit: 0, Disk: 1 << 30},
 	} {
 		err := fmt.Errorf("wrapped: %w", errs.E("test", errs.NoSpace, "", cause))

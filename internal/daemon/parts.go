@@ -217,15 +217,15 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 	p.locator = newLocator(host, p.exchange)
 	p.fetcher = fetch.New(fetch.Config{
 		Cache: p.cache, Locator: p.locator, Log: p.log, Report: p.corrupt.lied,
-		Name: p.account.Name,
-		Present: p.here,
+		Name:    p.account.Name,
+		Present: p.cache.Expect, // read ahead, and so leased: it must not go before its reader comes
 	})
 	p.onClose(func(context.Context) error { return p.fetcher.Close() })
 	p.replicator = replicate.New(replicate.Config{Network: host, Records: p.names, Members: p.account,
 		Self: p.account.Self().ID, Blind: blind, Log: p.log})
 	p.placement, err = placement.New(placement.Config{
 		Self: p.account.Self().ID, DB: p.meta, Names: p.names, Store: p.cache, Peers: p.exchange, Network: host,
-		Digests: p.digestsFor, Fetch: p.fetchFor, Log: p.log, Lost: p.cacheLost,
+		Digests: p.digestsFor, Fetch: p.fetchFor, Log: p.log, Quota: s.PinQuota, Lost: p.cacheLost,
 	})
 	if err != nil {
 		return err

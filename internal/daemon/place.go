@@ -65,14 +65,16 @@ func noRoom(err error) string {
 		return "the disk is full: make some room on it"
 	}
 	what, help := "the cache's limit", "raise it (shelf down; shelf up --cache-size SIZE), or unpin something"
-	left := no.Limit
-	if no.ByDisk() {
-		what, help, left = "the disk", "make some room on it, or unpin something", no.Disk
+	switch {
+	case no.ByDisk():
+		what, help = "the disk", "make some room on it, or unpin something"
+	case no.ByQuota():
+		what, help = "the quota of pins", "unpin something, or raise it (pin_quota in config.toml, or a larger --cache-size; then shelf down; shelf up)"
 	}
 	if no.Need == 0 {
 		return what + " leaves no room to keep it: " + help
 	}
-	return what + " leaves room for " + config.FormatSize(left) + ", and it takes " + config.FormatSize(no.Need) + ": " + help
+	return what + " leaves room for " + config.FormatSize(no.Left()) + ", and it takes " + config.FormatSize(no.Need) + ": " + help
 }
 
 // Pin implements control.Placer.

@@ -64,7 +64,8 @@ type Config struct {
 	// Fetch brings blocks into the store, and calls each for every one.
 	Fetch func(ctx context.Context, u Urgency, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error
 	Log   *slog.Logger
-	Lost  bool // the store began empty: what was kept before is no longer here
+	Quota int64 // bytes of the store that pins may take, with what is held for others; 0: all
+	Lost  bool  // the store began empty: what was kept before is no longer here
 }
 
 // Event tells that a device became reachable or unreachable.

@@ -116,7 +116,7 @@ func (e *Engine) hold(nodes []namespace.NodeID) holdReply {
 		return holdReply{Reason: "some of the files are not known here yet"}
 	}
 	var none *NoRoom
-	if err := e.room(context.Background(), files); errors.As(err, &none) && none.ByDisk() {
+	if err := e.room(context.Background(), ForSafety, files); errors.As(err, &none) && none.ByDisk() {
 		return holdReply{Reason: "the disk of that device has no room left"}
 	} else if err != nil {
 		return holdReply{Reason: "the cache of that device has no room left: raise its limit, or pin less there"}

@@ -462,6 +462,11 @@ func (p *pins) bring(ctx context.Context, j job) error {
 	if err != nil {
 		return err
 	}
+	if j.why == ForPin { // it may have grown, or come into a pinned folder, since somebody asked
+		if err := p.e.room(ctx, ForPin, []namespace.Entry{ent}); err != nil {
+			return err
+		}
+	}
 	set, err := p.e.digestsOf(ctx, contents, j.why)
 	if err != nil {
 		return errs.E(op, errs.Other, ent.Name, err)
@@ -561,7 +566,7 @@ func (p *pins) finish(j job, set map[blocks.Digest]bool, contents []blocks.Conte
 	}
 	lost, err := p.missing(set)
 	if err == nil && len(lost) > 0 { // they came, and the store had no room for them
-		err = p.e.noRoom("placement.bring", 0)
+		err = p.e.noRoom("placement.bring", j.why, 0)
 	}
 	if err != nil {
 		return false, err

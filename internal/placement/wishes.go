@@ -39,11 +39,11 @@ func (e *Engine) Files(n namespace.NodeID) []namespace.Entry {
 
 // Pin makes n, and everything that is or comes below it, stay on this device. With wait it
 // returns when everything is here: Offline, Timeout, NoSpace … say what could not be had, and
-// the wish stands all the same. NoSpace also when the cache's limit or the disk leaves no room for
-// it (see NoRoom): then nothing was changed.
+// the wish stands all the same. NoSpace also when the cache's limit, the quota or the disk leaves no
+// room for it (see NoRoom): then nothing was changed.
 func (e *Engine) Pin(ctx context.Context, n namespace.NodeID, wait bool, progress func(Progress)) error {
 	files := e.Files(n)
-	if err := e.room(ctx, files); err != nil {
+	if err := e.room(ctx, ForPin, files); err != nil {
 		return err
 	}
 	if err := e.clearBelow(n); err != nil {

@@ -46,6 +46,7 @@ type dev struct {
 	id    ident.DeviceID
 	dir   string
 	floor int64 // of the disk, as cache.Options has it
+	quota int64 // of pins, as Config has it
 	host  *simnet.Host
 	db    *kv.DB
 	names *namespace.Replica
@@ -93,7 +94,7 @@ func (d *dev) open() {
 		Clock: func() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) }})
 	d.must(err)
 	d.Engine, err = New(Config{Self: d.id, DB: d.db, Names: meddled{d.names, d}, Store: d.store, Peers: d, Network: d.host,
-		Digests: d.digests, Fetch: d.fetch, Log: slog.New(slog.DiscardHandler)})
+		Digests: d.digests, Fetch: d.fetch, Quota: d.quota, Log: slog.New(slog.DiscardHandler)})
 	d.must(err)
 	d.w.net.Up(d.id)
 	ctx, cancel := context.WithCancel(context.Background())
