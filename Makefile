@@ -17,7 +17,7 @@ RACE ?= ./cache ./fetch/... ./fs ./internal/control/... ./internal/kv ./internal
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build install test conformance programs soak unit lint fmt vet staticcheck race fuzz sim sim-mutants bench bench-neighbours cross clean prepare prepare-tests
+.PHONY: help run demo build install test conformance programs soak unit lint fmt vet staticcheck race fuzz sim sim-mutants hitratios bench bench-neighbours cross clean prepare prepare-tests
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ sim: ## simulate the merge on random histories until stopped, or N=… of them, 
 
 sim-mutants: ## switch each merge rule off and see the simulation fail: the table of rule, seed and time
 	$(GO) run ./internal/namespace/sim/cmd/mutants $(if $(FOR),-for $(FOR)) $(ARGS)
+
+hitratios: ## the cache's hit ratios on golden traces, beside LRU, ARC and S3-FIFO
+	$(GO) test ./cache -count=1 -v -run 'TestHitRatios$$'
 
 bench-neighbours: build ## the mount beside the local disk, gocryptfs and rclone, in one table
 	@.ci/prepare neighbours

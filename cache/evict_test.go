@@ -209,9 +209,7 @@ func TestSparseSegmentsAreCopied(t *testing.T) {
 	audit(t, s)
 }
 
-// What the reader of an open file is about to read stays, while there is other that can go: a film
-// that was begun yesterday is here up to its middle, and is read ahead while another device's
-// changes pour in.
+// What the reader of an open file comes to next stays while there is other that can go.
 func TestExpectedBlocksAreLeased(t *testing.T) {
 	const limit = 16 << 20
 	for _, leased := range []bool{true, false} {
