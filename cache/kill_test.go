@@ -109,6 +109,7 @@ func TestKill(t *testing.T) {
 		for i := first; i <= last; i++ {
 			wantBytes(t, s, killBlock(i))
 		}
+		must(t, s.BeginRound(time.Now()))
 		res, err := s.Scrub(bg, 0)
 		if err != nil || res.Bad != 0 {
 			t.Errorf("round %d: scrub %+v, %v", round, res, err)

@@ -224,12 +224,17 @@ func (s *Store) dropBeyond(sizes map[uint32]int64) error {
 // eachRow visits every row of the index, a chunk at a time, so that no scan stays open while
 // fn works. Damaged rows are left out.
 func (s *Store) eachRow(fn func(blocks.Digest, row) error) error {
+	return s.rowsFrom(blocks.Digest{}, fn)
+}
+
+// rowsFrom is eachRow from a digest on.
+func (s *Store) rowsFrom(first blocks.Digest, fn func(blocks.Digest, row) error) error {
 	type pair struct {
 		d blocks.Digest
 		r row
 	}
 	prefix := s.db.Key(tabBlock)
-	for rg := (kv.Range{Prefix: prefix}); ; {
+	for rg := (kv.Range{Prefix: prefix, From: s.blockKey(first)}); ; {
 		var chunk []pair
 		n, last := 0, blocks.Digest{}
 		err := s.db.ScanRange(rg, func(k kv.Key, v []byte) bool {

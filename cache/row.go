@@ -17,6 +17,7 @@ const (
 	tabSegment  = 'g' // segment → live bytes, end
 	tabUnsynced = 'u' // segment, offset → digest: not yet known to be durable
 	tabTotals   = 't' // the totals
+	tabScrub    = 'v' // the round of the scrub
 )
 
 // Class says why a block is here.

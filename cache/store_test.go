@@ -3,12 +3,13 @@ package cache
 import (
 	"context"
 	"errors"
-
 	"maps"
+	"math"
 	"math/rand/v2"
 	"os"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/errs"
@@ -280,15 +281,68 @@ func TestScrubAndTrustedDisk(t *testing.T) {
 	must(t, s.Damaged(bg, bs[4].Digest)) // it is not
 	wantClass(t, s, None, bs[3].Digest)
 	wantClass(t, s, Fetched, bs[4].Digest)
+	must(t, s.BeginRound(time.Unix(1000, 0)))
+	ctx, cancel := context.WithCancel(bg)
+	cancel()
+	if r, err := s.Scrub(ctx, 0); !errs.Is(err, errs.Interrupted) || r.Done() {
+		t.Errorf("cancelled scrub: %+v %v", r, err)
+	}
 	res, err := s.Scrub(bg, 0)
-	if err != nil || res.Blocks != 17 || res.Bad != 2 || res.Bytes != 17*20<<10 {
+	if err != nil || !res.Done() || res.Blocks != 17 || res.Bad != 2 || res.Bytes != 17*20<<10 {
 		t.Errorf("scrub %+v, %v", res, err)
 	}
 	audit(t, s)
-	ctx, cancel := context.WithCancel(bg)
-	cancel()
-	if _, err := s.Scrub(ctx, 1); !errs.Is(err, errs.Interrupted) {
-		t.Errorf("cancelled scrub: %v", err)
+}
+
+// A round goes on after a restart, passes every block once, and knows since when each is verified.
+func TestScrubGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir, Options{})
+	var all []blocks.Digest
+	for i := range 50 {
+		b := block(uint64(i), 10<<10)
+		must(t, s.PutBlock(bg, b))
+		all = append(all, b.Digest)
+	}
+	if r, err := s.Round(); err != nil || !r.Begun.IsZero() || !r.Verified(all[0]).IsZero() {
+		t.Errorf("before the first: %+v %v", r, err)
+	}
+	first, second := time.Unix(1000, 0), time.Unix(2000, 0)
+	must(t, s.BeginRound(first))
+	steps := 0
+	for {
+		r, err := s.Scrub(bg, 100<<10)
+		must(t, err)
+		steps++
+		passed := 0
+		for _, d := range all {
+			if r.Verified(d).Equal(first) {
+				passed++
+			}
+		}
+		if int64(passed) != r.Blocks || r.Blocks > int64(10*steps) {
+			t.Fatalf("step %d: %d blocks verified, %d read", steps, passed, r.Blocks)
+		}
+		if share := float64(passed) / 50; math.Abs(share-r.Share()) > 0.25 {
+			t.Errorf("step %d: share %.2f, %.2f of the blocks", steps, r.Share(), share)
+		}
+		if r.Done() {
+			break
+		}
+		must(t, s.Close())
+		s = open(t, dir, Options{})
+	}
+	if steps != 5 && steps != 6 {
+		t.Errorf("%d steps", steps)
+	}
+	must(t, s.BeginRound(second))
+	r, err := s.Round()
+	if err != nil || !r.Begun.Equal(second) || !r.Verified(all[0]).Equal(first) {
+		t.Errorf("next round: %+v %v", r, err)
+	}
+	must(t, s.BeginRound(time.Unix(3000, 0))) // the second did not pass everything
+	if r, _ := s.Round(); !r.Verified(all[0]).Equal(first) {
+		t.Errorf("a round that was given up counts: %+v", r)
 	}
 }
 

@@ -66,8 +66,8 @@ func (a *app) showStatus(st controlapi.Status) {
 	}
 	cache := fmt.Sprintf("%s of %s", size(st.Cache.Used), size(st.Cache.Limit))
 	if st.Cache.Used > 0 {
-		cache += fmt.Sprintf(": %s pinned, %s only here so far, %s evictable",
-			size(st.Cache.Pinned), size(st.Cache.Staged), size(st.Cache.Fetched))
+		cache += fmt.Sprintf(": %s pinned (of %s), %s only here so far, %s evictable",
+			size(st.Cache.Pinned), size(st.Cache.Quota), size(st.Cache.Staged), size(st.Cache.Fetched))
 		if st.Cache.History > 0 {
 			cache += ", " + size(st.Cache.History) + " history"
 		}
@@ -84,6 +84,7 @@ func (a *app) showStatus(st controlapi.Status) {
 		{"mount", mount},
 		{"contents", files(st.Files) + ", " + size(st.Bytes)},
 		{"cache", cache},
+		{"verified", verified(st.Scrub)},
 		{"pending", pending},
 		{"received", blocks(t.BlocksIn) + ", " + size(t.BytesIn) + " since the start"},
 		{"sent", blocks(t.BlocksOut) + ", " + size(t.BytesOut)},
@@ -111,6 +112,21 @@ func (a *app) showStatus(st controlapi.Status) {
 		rows = append(rows, peerRow(p))
 	}
 	a.table("", rows)
+}
+
+// verified tells when what lies here was last read and compared.
+func verified(s controlapi.Scrub) string {
+	text := "not yet"
+	switch {
+	case s.Verified != nil:
+		text = "all of it within " + span(time.Since(*s.Verified))
+	case s.Begun != nil:
+		text = fmt.Sprintf("%d %% so far", int(100*s.Done))
+	}
+	if s.Damaged > 0 {
+		text += fmt.Sprintf("; %s damaged, %d of them fetched again", blocks(s.Damaged), s.Repaired)
+	}
+	return text
 }
 
 func peerRow(p controlapi.Peer) []string {
@@ -144,6 +160,9 @@ func (a *app) showPath(p controlapi.PathStatus) {
 		here = fmt.Sprintf("%s of %s (%s)", size(p.LocalBytes), size(p.Size), percent(min(p.LocalBytes, p.Size-1), p.Size))
 	}
 	rows := [][]string{{"here", here}, {"placement", placement(p.Placement, p.Inherited)}}
+	if p.Verified != nil {
+		rows = append(rows, []string{"verified", span(time.Since(*p.Verified)) + " ago or later"})
+	}
 	for i, c := range p.Copies {
 		label := ""
 		if i == 0 {

@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"iter"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -129,7 +131,13 @@ type corruptLog struct {
 	last  time.Time
 	mend  func(digest) // nil before there is somebody to tell
 	early []digest     // to be told then
+
+	gone     map[digest]bool // found here, and not come again; no more than maxGone
+	repaired int             // those that have
 }
+
+// maxGone bounds what is remembered of a disk that dies.
+const maxGone = 1 << 16
 
 // found counts a block of the local cache that failed its check. What is kept here is fetched again at
 // once, the rest when it is wanted.
@@ -138,6 +146,12 @@ func (c *corruptLog) found(d digest, was cache.Class) {
 	defer c.mu.Unlock()
 	c.here++
 	c.last = time.Now()
+	if c.gone == nil {
+		c.gone = map[digest]bool{}
+	}
+	if len(c.gone) < maxGone {
+		c.gone[d] = true
+	}
 	switch {
 	case was == cache.Fetched || was == cache.Past:
 	case c.mend == nil:
@@ -145,6 +159,23 @@ func (c *corruptLog) found(d digest, was cache.Class) {
 	default:
 		c.mend(d)
 	}
+}
+
+// repairs counts the damaged blocks and those that are here again.
+func (c *corruptLog) repairs(here func(digest) bool) (damaged, repaired int) {
+	c.mu.Lock()
+	gone := slices.Collect(maps.Keys(c.gone))
+	c.mu.Unlock()
+	gone = slices.DeleteFunc(gone, func(d digest) bool { return !here(d) }) // asks the store, which may be telling us
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, d := range gone {
+		if c.gone[d] {
+			delete(c.gone, d)
+			c.repaired++
+		}
+	}
+	return c.here, c.repaired
 }
 
 // tell says who mends what is kept here; mend must not wait.

@@ -253,6 +253,11 @@ func (d *daemon) PathStatus(ctx context.Context, path string) (controlapi.PathSt
 	byDevice, first := map[string]*controlapi.Copy{}, true
 	var group []localFile
 	asked := 0
+	round, err := d.cache.Round()
+	if err != nil {
+		return s, err
+	}
+	verified := d.verifiedBy(round)
 	flush := func() {
 		for _, copies := range d.copiesOf(ctx, group) {
 			merge(byDevice, first, copies)
@@ -273,6 +278,7 @@ func (d *daemon) PathStatus(ctx context.Context, path string) (controlapi.PathSt
 		if !f.complete && missing == nil {
 			missing = &f
 		}
+		verified.add(f)
 		if len(f.blocks) > 0 { // an empty file is whole everywhere
 			group, asked = append(group, f), asked+len(f.blocks)
 		}
@@ -284,11 +290,34 @@ func (d *daemon) PathStatus(ctx context.Context, path string) (controlapi.PathSt
 	if e.Kind == namespace.Symlink {
 		s.Size = int64(e.Size())
 	}
-	s.Copies = inOrder(d.account.Devices(), byDevice)
+	s.Copies, s.Verified = inOrder(d.account.Devices(), byDevice), timeOf(verified.since)
 	if missing != nil {
 		s.Why, _, _ = d.explain(ctx, *missing)
 	}
 	return s, nil
+}
+
+// verifiedSince is the earliest time since when a block of some files has been verified.
+type verifiedSince struct {
+	round cache.Round
+	here  func(digest) bool
+	since time.Time
+	any   bool
+}
+
+func (p *parts) verifiedBy(r cache.Round) *verifiedSince {
+	return &verifiedSince{round: r, here: p.here}
+}
+
+func (v *verifiedSince) add(f localFile) {
+	for _, d := range f.blocks {
+		if !v.here(d) {
+			continue
+		}
+		if t := v.round.Verified(d); !v.any || t.Before(v.since) {
+			v.since, v.any = t, true
+		}
+	}
 }
 
 // merge adds one more file's copies to those of a folder: a device is complete that has all files.

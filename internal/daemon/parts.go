@@ -248,6 +248,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 	p.background(p.followMembers)
 	p.background(p.expireHistory)
 	p.background(p.tellAddresses)
+	p.background(p.scrub)
 	return nil
 }
 

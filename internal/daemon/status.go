@@ -24,12 +24,42 @@ func (d *daemon) Status(ctx context.Context) (controlapi.Status, error) {
 		Account: controlapi.Account{ID: d.account.AccountID().String(), Devices: len(d.living()), RecoveryConfirmed: confirmed != nil || !self.AddedBy.IsZero()}, // who joined was never shown the phrase,
 		Device:  controlapi.DeviceName{ID: self.ID.String(), Name: self.Name},
 		Mount:   d.mounts.where(),
-		Cache:   controlapi.Cache{Limit: cs.Limit, Used: cs.Used, Pinned: cs.Pinned, Staged: cs.Staged, Fetched: cs.Fetched, History: cs.Past},
+		Cache:   controlapi.Cache{Limit: cs.Limit, Quota: d.pinQuota(), Used: cs.Used, Pinned: cs.Pinned, Staged: cs.Staged, Fetched: cs.Fetched, History: cs.Past},
+		Scrub:   d.scrubbed(),
 		Peers:   d.peers(), Files: int64(totals.Files), Bytes: int64(totals.Bytes), Pending: d.pending(), Conflicts: int64(d.conflicts.Count(ctx)),
 		Transferred: controlapi.Transferred{BlocksIn: int64(moved.BlocksIn), BytesIn: int64(moved.BytesIn),
 			BlocksOut: int64(moved.BlocksOut), BytesOut: int64(moved.BytesOut)},
 		Warnings: d.warningsNow(),
 	}, nil
+}
+
+// pinQuota is how many bytes pins may take.
+func (d *daemon) pinQuota() int64 {
+	if d.start.PinQuota > 0 {
+		return d.start.PinQuota
+	}
+	return d.start.CacheSize
+}
+
+// scrubbed tells how far the blocks here are verified.
+func (d *daemon) scrubbed() controlapi.Scrub {
+	damaged, repaired := d.corrupt.repairs(d.here)
+	s := controlapi.Scrub{Damaged: int64(damaged), Repaired: int64(repaired)}
+	if r, err := d.cache.Round(); err == nil {
+		s.Begun, s.Done, s.Verified = timeOf(r.Begun), r.Share(), timeOf(r.Before)
+		if r.Done() {
+			s.Verified = s.Begun
+		}
+	}
+	return s
+}
+
+// timeOf is null for the zero time.
+func timeOf(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 // living are the devices of the account that have not been revoked.

@@ -64,6 +64,41 @@ func TestDamagedKeptBlocksComeAgain(t *testing.T) {
 	}
 }
 
+// One round of the scrub finds the damage that nobody has met; what is kept comes again from a peer, and
+// what was written here and is nowhere kept but there; what was only read goes.
+func TestScrubHealsFromAPeer(t *testing.T) {
+	w := newWorld(t, 2)
+	a, b := w.all[0], w.all[1]
+	x, y, z := sealed(1, 60<<10), sealed(2, 60<<10), sealed(3, 60<<10)
+	e := a.write(namespace.NodeID{}, "f", x)
+	w.sync()
+	b.must(b.Pin(bg, e.ID, true, nil))
+	a.must(a.store.PutBlock(bg, x)) // a was relieved; it may still have a copy
+	b.must(b.store.PutBlock(bg, z))
+	b.write(namespace.NodeID{}, "mine", y)
+	a.must(a.store.PutBlock(bg, y)) // somebody looked at it there
+	b.damage()
+	b.must(b.store.BeginRound(time.Now()))
+	r, err := b.store.Scrub(bg, 0)
+	if err != nil || !r.Done() || r.Bad < 3 {
+		t.Fatalf("%+v %v", r, err)
+	}
+	w.eventually("the pinned is here again", func() bool { return b.classOf(x) == cache.Pinned && b.keptBy(e, b) })
+	w.eventually("the written is here again", func() bool { return b.classOf(y) == cache.Staged })
+	for _, blk := range []blocks.Sealed{x, y} {
+		if got, err := b.store.GetBlock(bg, blk.Digest); err != nil || got.Verify() != nil {
+			t.Errorf("%v", err)
+		}
+	}
+	if c := b.classOf(z); c != cache.None {
+		t.Errorf("what was only read is %v", c)
+	}
+	b.must(b.store.BeginRound(time.Now()))
+	if r, err := b.store.Scrub(bg, 0); err != nil || r.Bad > 0 {
+		t.Errorf("the next round: %+v %v", r, err)
+	}
+}
+
 // keptBy reports what d knows of whether o keeps the file whole.
 func (d *dev) keptBy(e namespace.Entry, o *dev) bool { return d.ledger.keeps(o.id, e.Versions) }
 

@@ -46,19 +46,20 @@ type Here struct {
 // PathStatus is one path in full: GET /v1/path. For a folder the sizes are sums over the
 // files below it, and a copy is complete when it has all of them.
 type PathStatus struct {
-	Path       string    `json:"path"` // from the root of the share, begins with "/"
-	Kind       string    `json:"kind"`
-	Size       int64     `json:"size"`
-	Files      int64     `json:"files"` // regular files: 1 for a file, those below for a folder
-	Mtime      time.Time `json:"mtime"`
-	LocalBytes int64     `json:"local_bytes"`
-	Complete   bool      `json:"complete"`
-	Placement  string    `json:"placement"`
-	Inherited  bool      `json:"inherited"`
-	Copies     []Copy    `json:"copies"` // devices known to have bytes of it, this one included
-	Conflict   *Conflict `json:"conflict"`
-	Writer     string    `json:"writer"` // name of the device that wrote the newest version
-	Why        string    `json:"why"`    // "" when complete here, else what keeps the rest away
+	Path       string     `json:"path"` // from the root of the share, begins with "/"
+	Kind       string     `json:"kind"`
+	Size       int64      `json:"size"`
+	Files      int64      `json:"files"` // regular files: 1 for a file, those below for a folder
+	Mtime      time.Time  `json:"mtime"`
+	LocalBytes int64      `json:"local_bytes"`
+	Complete   bool       `json:"complete"`
+	Verified   *time.Time `json:"verified_since"` // every block of it that is here has been read since and was whole; null: not all yet
+	Placement  string     `json:"placement"`
+	Inherited  bool       `json:"inherited"`
+	Copies     []Copy     `json:"copies"` // devices known to have bytes of it, this one included
+	Conflict   *Conflict  `json:"conflict"`
+	Writer     string     `json:"writer"` // name of the device that wrote the newest version
+	Why        string     `json:"why"`    // "" when complete here, else what keeps the rest away
 }
 
 // Copy is one device's part of a file. Complete says that it has every block.

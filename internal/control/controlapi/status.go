@@ -9,6 +9,7 @@ type Status struct {
 	Device      DeviceName  `json:"device"`
 	Mount       Mount       `json:"mount"` // empty strings when nothing is mounted
 	Cache       Cache       `json:"cache"`
+	Scrub       Scrub       `json:"scrub"`
 	Peers       []Peer      `json:"peers"` // the account's other devices, by name
 	Files       int64       `json:"files"` // regular files in the namespace
 	Bytes       int64       `json:"bytes"` // their sizes summed
@@ -50,11 +51,21 @@ type Mount struct {
 // Cache is what lies on this device, in bytes as stored. The classes do not overlap.
 type Cache struct {
 	Limit   int64 `json:"limit_bytes"`
+	Quota   int64 `json:"pin_quota_bytes"` // how much of it pins may take, with what is kept for other devices
 	Used    int64 `json:"used_bytes"`
 	Pinned  int64 `json:"pinned_bytes"`  // kept because a placement says so
 	Staged  int64 `json:"staged_bytes"`  // written here, not yet surely on another device
 	Fetched int64 `json:"fetched_bytes"` // may be evicted at any time
 	History int64 `json:"history_bytes"` // of old states only; evicted when nothing fetched is left
+}
+
+// Scrub tells how the blocks on this device are verified, over and over.
+type Scrub struct {
+	Verified *time.Time `json:"verified_since"`  // all that was here then has been read since and was whole; null: not all yet
+	Begun    *time.Time `json:"round_begun"`     // null before the first
+	Done     float64    `json:"round_done"`      // 0 to 1
+	Damaged  int64      `json:"damaged_blocks"`  // found since the daemon began, by the scrub or by a reader
+	Repaired int64      `json:"repaired_blocks"` // of them, those that are here again
 }
 
 // Peer is another device of the account as this one sees it.
