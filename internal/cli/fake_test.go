@@ -317,6 +317,22 @@ func (d *fakeDaemon) Free(_ context.Context, q controlapi.PlaceRequest, _ func(c
 	})
 }
 
+// Offline lacks a part of b.bin, which can be fetched unless SHELF_FAKE says "alone".
+func (d *fakeDaemon) Offline(_ context.Context, q controlapi.OfflineRequest, _ func(controlapi.OfflineProgress)) (controlapi.OfflineResult, error) {
+	res := controlapi.OfflineResult{Looked: 5, MissingBytes: 2 << 20}
+	f := controlapi.OfflineFile{Path: "/docs/b.bin", Why: controlapi.WhyRecent, Size: 3 << 20, Missing: 2 << 20, Mtime: fakeNow}
+	switch {
+	case q.Fix && fakeWants("full"):
+		f.Refused = &controlapi.Refusal{Kind: "no_space", Reason: "the cache's limit leaves no room", Paths: []string{f.Path}}
+	case q.Fix && fakeWants("alone"):
+		f.Refused = &controlapi.Refusal{Kind: "offline", Reason: "no connected device has all of it", Paths: []string{f.Path}}
+	case q.Fix:
+		f.Missing, res.MissingBytes, res.FetchedBytes, res.Ready = 0, 0, 2<<20, true
+	}
+	res.Files = append(res.Files, f)
+	return res, nil
+}
+
 func (d *fakeDaemon) Invite(ctx context.Context, q controlapi.InviteRequest, host control.InviteHost) (controlapi.Joined, error) {
 	err := host.Opened(controlapi.InviteToken{ID: "i1", Token: "shelf-join-abc", Expires: fakeNow.Add(q.TTL), Addrs: []string{"/ip4/127.0.0.1/tcp/4001"}})
 	if err != nil {

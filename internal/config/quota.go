@@ -34,8 +34,9 @@ func (q Quota) Of(limit int64) int64 {
 	switch {
 	case q.Bytes > 0:
 		return min(q.Bytes, limit)
-	case q.Percent > 0:
-		return limit / 100 * int64(q.Percent)
+	case q.Percent == 0:
+		q.Percent = defaultQuota
 	}
-	return limit / 100 * defaultQuota
+	p := int64(q.Percent)
+	return limit/100*p + limit%100*p/100 // a product could be too large
 }

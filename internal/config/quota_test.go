@@ -4,13 +4,13 @@ import "testing"
 
 func TestQuota(t *testing.T) {
 	const limit = 10 << 30
-	for text, want := range map[string]int64{"80%": limit / 100 * 80, " 5 %": limit / 100 * 5, "100%": limit / 100 * 100, "1GiB": 1 << 30, "20GiB": limit} {
+	for text, want := range map[string]int64{"80%": limit * 80 / 100, " 5 %": limit * 5 / 100, "100%": limit, "1GiB": 1 << 30, "20GiB": limit} {
 		q, err := ParseQuota(text)
 		if err != nil || q.Of(limit) != want {
 			t.Errorf("%q: %+v %v, %d of the limit", text, q, err, q.Of(limit))
 		}
 	}
-	if got := (Quota{}).Of(limit); got != limit/100*80 {
+	if got := (Quota{}).Of(limit); got != limit*80/100 {
 		t.Errorf("default: %d", got)
 	}
 	for _, text := range []string{"", "0%", "101%", "-5%", "%", "0", "half", "80 %%"} {

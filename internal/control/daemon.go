@@ -21,6 +21,7 @@ type Daemon interface {
 	Quarantiner
 	Resolver
 	Historian
+	Readier
 	Stopper
 }
 
@@ -111,6 +112,12 @@ type Historian interface {
 	Restore(ctx context.Context, req controlapi.RestoreRequest, progress func(controlapi.RestoredItem)) (controlapi.Restored, error)
 	// Undo is NotExist when this device has changed nothing that was there before.
 	Undo(ctx context.Context, req controlapi.UndoRequest, progress func(controlapi.RestoredItem)) (controlapi.Restored, error)
+}
+
+// Readier knows which favourites and recent files would not open without network, and fetches them.
+type Readier interface {
+	// Offline stops with ctx; what was fetched stays.
+	Offline(ctx context.Context, req controlapi.OfflineRequest, progress func(controlapi.OfflineProgress)) (controlapi.OfflineResult, error)
 }
 
 // Stopper flushes, unmounts and lets the daemon end. It returns when the mount is gone (or

@@ -105,6 +105,9 @@ func Handler(d Daemon, log *slog.Logger) http.Handler {
 	mux.HandleFunc("POST /v1/pin", h.place(d.Pin))
 	mux.HandleFunc("POST /v1/free", h.place(d.Free))
 	mux.HandleFunc("POST /v1/sync", h.sync)
+	mux.HandleFunc("POST /v1/offline", func(w http.ResponseWriter, r *http.Request) {
+		tell(h, w, r, func(controlapi.OfflineRequest) error { return nil }, d.Offline)
+	})
 	mux.HandleFunc("POST /v1/invite", h.invite)
 	mux.HandleFunc("POST /v1/invite/answer", post(h, func(_ context.Context, q controlapi.InviteAnswer) (any, error) {
 		return empty{}, h.asks.answer(q)

@@ -93,6 +93,12 @@ func (c *Client) Sync(ctx context.Context, q controlapi.SyncRequest, progress fu
 	return streamed[controlapi.Pending, controlapi.SyncResult](ctx, c, post, "/sync", nil, q, told(progress))
 }
 
+// Offline asks which favourites and recent files would not open without network, and has them fetched;
+// progress may be nil.
+func (c *Client) Offline(ctx context.Context, q controlapi.OfflineRequest, progress func(controlapi.OfflineProgress)) (controlapi.OfflineResult, error) {
+	return streamed[controlapi.OfflineProgress, controlapi.OfflineResult](ctx, c, post, "/offline", nil, q, told(progress))
+}
+
 // Invite opens an invitation that lives until ctx ends, each returns an error, or somebody
 // has joined.
 func (c *Client) Invite(ctx context.Context, q controlapi.InviteRequest, each func(controlapi.InviteEvent) error) (controlapi.Joined, error) {
