@@ -13,6 +13,10 @@
 // get and one pread, and takes no lock that a writer holds over IO. Freed ranges are punched
 // out of the segment, empty segments deleted, sparse ones copied together.
 //
+// What is evicted, in which order, and how that compares with other policies: evict.go and
+// EVICTION.md, which also states how much is written for a byte admitted. Scrub reads every block
+// again, a little at a time, and remembers over restarts how far it is.
+//
 // Crash order: a block is durable before Sync returns, and a freed range is reused or punched
 // only after its index row is durably gone. Rows whose blocks were not yet synced are listed
 // in the index; after a crash Open checks exactly those and drops what did not survive.
