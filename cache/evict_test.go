@@ -88,7 +88,7 @@ func TestHotBlocksSurviveAScan(t *testing.T) {
 	must(t, s.Close())
 	s = open(t, dir, Options{Limit: limit})
 	for round := range 6 {
-		for i := range 100 {
+		for i := range 150 { // with what is hot more than the limit, so that the first round is a matter of what the restart kept
 			must(t, s.PutBlock(bg, block(uint64(10000+1000*round+i), 100<<10)))
 		}
 		n := 0
