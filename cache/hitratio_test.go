@@ -66,6 +66,9 @@ const (
 // The store's own eviction on each trace beside LRU, ARC and S3-FIFO. `make hitratios` prints the table;
 // EVICTION.md discusses it.
 func TestHitRatios(t *testing.T) {
+	if testing.Short() {
+		t.Skip("half a million requests")
+	}
 	traces := append(synthetic(), recorded(t)...)
 	lines := make([]string, len(traces))
 	golden := readGolden(t)

@@ -119,7 +119,7 @@ func verified(s controlapi.Scrub) string {
 	text := "not yet"
 	switch {
 	case s.Verified != nil:
-		text = "all of it within " + span(time.Since(*s.Verified))
+		text = "all of it within the last " + span(time.Since(*s.Verified))
 	case s.Begun != nil:
 		text = fmt.Sprintf("%d %% so far", int(100*s.Done))
 	}
@@ -161,7 +161,7 @@ func (a *app) showPath(p controlapi.PathStatus) {
 	}
 	rows := [][]string{{"here", here}, {"placement", placement(p.Placement, p.Inherited)}}
 	if p.Verified != nil {
-		rows = append(rows, []string{"verified", span(time.Since(*p.Verified)) + " ago or later"})
+		rows = append(rows, []string{"verified", "all that is here within the last " + span(time.Since(*p.Verified))})
 	}
 	for i, c := range p.Copies {
 		label := ""

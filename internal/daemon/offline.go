@@ -11,7 +11,6 @@ import (
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
-	"github.com/shelffs/shelf/internal/p2p"
 	"github.com/shelffs/shelf/internal/placement"
 )
 
@@ -159,8 +158,6 @@ func (d *daemon) bringAll(ctx context.Context, lacks []lack, looked int64, progr
 		before := l.missing
 		var err error
 		switch {
-		case !d.connected(): // one after the other would wait for nobody
-			err = errs.E("daemon.Offline", errs.Offline, "", nil)
 		case l.why == controlapi.WhyPinned:
 			err = d.placement.Bring(ctx, l.entry, func(p placement.Progress) {
 				step := now
@@ -189,10 +186,6 @@ func (d *daemon) bringAll(ctx context.Context, lacks []lack, looked int64, progr
 		now.Bytes += before
 	}
 	return fetched
-}
-
-func (p *parts) connected() bool {
-	return slices.ContainsFunc(p.host.Peers(), func(s p2p.PeerState) bool { return s.Connected })
 }
 
 // bringOnce fetches a file as cache: it stays while it is used, like one that was read.
