@@ -67,7 +67,7 @@ const (
 // EVICTION.md discusses it.
 func TestHitRatios(t *testing.T) {
 	if testing.Short() {
-		t.Skip("half a million requests")
+		t.Skip("some hundred thousand reads, by five policies")
 	}
 	traces := append(synthetic(), recorded(t)...)
 	lines := make([]string, len(traces))

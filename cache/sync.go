@@ -169,7 +169,7 @@ func (s *Store) punch(r region) {
 }
 
 const (
-	settleDelay = time.Second // between a change and the work that follows it on its own
+	settleDelay = time.Second      // between a change and the work that follows it on its own
 	heatEvery   = 10 * time.Minute // 4 MiB each time: what a killed daemon forgets is worth less than the wear
 )
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/shelffs/shelf/cache"
-	"github.com/shelffs/shelf/internal/errs"
 )
 
 const (
@@ -28,7 +27,7 @@ type scrubber struct {
 func (p *parts) scrub(ctx context.Context) {
 	s := scrubber{p.cache, time.Now, pause}
 	for ctx.Err() == nil {
-		if err := s.once(ctx); err != nil && !errs.Is(err, errs.Interrupted) && !errs.Is(err, errs.Closed) {
+		if err := s.once(ctx); err != nil && ctx.Err() == nil {
 			p.log.Warn("the cache could not be verified", "err", err)
 			pause(ctx, scrubLook)
 		}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/cache"
+	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/internal/keystore"
 )
 
 // pretend is a clock that only the scrubber's sleep moves, and that tells how long it slept.
@@ -91,10 +93,21 @@ func TestDaemonScrubs(t *testing.T) {
 	if err := d.cache.Sync(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.cache.BeginRound(time.Now()); err != nil { // the first was over at once: nothing was here
+	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Close(); err != nil {
+	key, _, _, err := keystore.Unlock(ctx, s.Home.Dir(), keystore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := cache.Open(s.Home.CacheDir(), key, cache.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.BeginRound(time.Now()); err != nil { // the daemon's own first is over
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
 	files, _ := filepath.Glob(s.Home.CacheDir() + "/segments/*.seg")
@@ -121,5 +134,43 @@ func TestDaemonScrubs(t *testing.T) {
 	st, err := d.Status(ctx)
 	if err != nil || st.Scrub.Damaged != 1 || st.Scrub.Repaired != 1 {
 		t.Errorf("%+v %v", st.Scrub, err)
+	}
+}
+
+// The status of a file and of a folder says since when their blocks are verified: the block that was longest not
+// read counts, and one that is not here does not.
+func TestStatusTellsSinceWhenVerified(t *testing.T) {
+	begun, before := time.Unix(2000, 0), time.Unix(1000, 0)
+	r := cache.Round{Begun: begun, Before: before, Next: digest{0x80}}
+	passed, coming, absent := digest{0x10}, digest{0x90}, digest{0xa0}
+	v := &verifiedSince{round: r, here: func(d digest) bool { return d != absent }}
+	for i, step := range []struct {
+		blocks []digest
+		want   time.Time
+	}{{nil, time.Time{}}, {[]digest{absent}, time.Time{}}, {[]digest{passed, absent}, begun}, {[]digest{coming}, before}, {[]digest{passed}, before}} {
+		if v.add(localFile{blocks: step.blocks}); !v.since.Equal(step.want) {
+			t.Errorf("step %d: %v, want %v", i, v.since, step.want)
+		}
+	}
+
+	s, ctx := home(t), context.Background()
+	d := mustOpen(t, s, &lonely{})
+	defer d.Close()
+	_, h, err := d.fs.Create(ctx, fs.Caller{}, fs.RootIno, "a", 0o644, fs.OpenFlags{Write: true}, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.WriteAt(ctx, 0, []byte("written"), fs.WriteFlags{}); err != nil {
+		t.Fatal(err)
+	}
+	h.Close()
+	if err := d.fs.Sync(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/a", "/"} {
+		eventually(t, path+" is verified", func() bool { // the first round is over at once
+			st, err := d.PathStatus(ctx, path)
+			return err == nil && st.Verified != nil && time.Since(*st.Verified) < time.Hour
+		})
 	}
 }
