@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/shelffs/shelf/blocks"
@@ -18,29 +19,48 @@ const (
 
 // attempt is one request to one device for one flight.
 type attempt struct {
-	dev       ident.DeviceID
-	prio      Priority
-	cancel    context.CancelFunc
-	rtt       time.Duration
-	begun     time.Time
-	est       int64 // bytes it is counted as, 0 for an urgent one
-	delivered int64 // the device's page at the beginning
-	raise     chan Priority
+	dev      ident.DeviceID
+	prio     Priority
+	urgent   bool // it was when the device was asked
+	cancel   context.CancelFunc
+	begun    time.Time
+	progress atomic.Uint64 // bytes that arrived
+	seen     uint64        // of those, at the last look
+	moved    time.Time     // when that last grew
+	raise    chan Priority
+	held     int64 // memory set aside for it
+	settled  bool  // and given back
+	dropped  bool  // given up, because nothing came of it
+
+	// For the device's page.
+	path      Path
+	est       int64 // bytes it is counted as
+	busy      bool  // the device had enough to do when it was asked
+	delivered int64 // what it had delivered by then
 }
 
 func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 	ctx, cancel := context.WithCancel(fl.ctx)
-	a := &attempt{dev: c.Source.Device(), prio: fl.prio, cancel: cancel, rtt: c.RTT, begun: time.Now(), raise: make(chan Priority, priorities)}
-	if !a.prio.Urgent() {
-		a.est = int64(f.book.size)
-	}
-	f.flying += a.est
-	f.book.began(a)
+	now := time.Now()
+	a := &attempt{dev: c.Source.Device(), prio: fl.prio, urgent: fl.prio.Urgent(), cancel: cancel, begun: now, moved: now,
+		raise: make(chan Priority, priorities), held: f.book.largest()}
+	f.load.add(a.urgent, a.held)
+	f.book.began(a, c, f.lim.PerSource)
 	fl.attempts = append(fl.attempts, a)
 	delete(f.parked, fl)
 	f.armLocked(fl)
-	r := Request{Digest: fl.digest, Priority: fl.prio, Progress: &fl.progress, Raise: a.raise}
+	r := Request{Digest: fl.digest, Priority: fl.prio, Progress: &a.progress, Raise: a.raise}
 	f.wg.Go(func() { f.run(ctx, fl, a, c.Source, r) })
+}
+
+// settleLocked gives back what an attempt was counted as.
+func (f *Fetcher) settleLocked(a *attempt) {
+	if a.settled {
+		return
+	}
+	a.settled = true
+	f.load.add(a.urgent, -a.held)
+	f.book.left(a)
 }
 
 // run makes the request, verifies what comes, hands it on and keeps it.
@@ -65,8 +85,7 @@ func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.flying -= a.est // only now: what waits for the disk counts too
-	f.book.page(a.dev).flying -= a.est
+	f.settleLocked(a) // only now: what waits for the disk counts too
 	if first {
 		if !fl.asked && fl.waiting[ReadAhead] > 0 {
 			f.ahead.put(b)
@@ -85,19 +104,17 @@ func (f *Fetcher) landed(fl *flight, a *attempt, b blocks.Sealed, err error) (fi
 	over := fl.over()
 	switch {
 	case err == nil:
-		f.book.ended(a, len(b.Bytes), now)
-		f.creditLocked(fl, a.dev, true)
+		f.broughtLocked(fl, a, len(b.Bytes), now)
 		if !over {
 			fl.block, first = b, true
 			close(fl.done)
-			for _, other := range fl.attempts {
-				other.cancel()
-			}
+			f.hedges.earn(len(b.Bytes))
+			f.overtookLocked(fl, now)
 			if fl.place != nil {
 				fl.place.remove()
 			}
 		}
-	case over:
+	case over || a.dropped:
 	default:
 		f.failedLocked(fl, a, err, now)
 	}
@@ -117,35 +134,56 @@ func (f *Fetcher) forgetLocked(fl *flight, a *attempt) {
 	for i, other := range fl.attempts {
 		if other == a {
 			fl.attempts = append(fl.attempts[:i], fl.attempts[i+1:]...)
+			fl.past += a.progress.Load()
 			return
+		}
+	}
+}
+
+// broughtLocked is for an attempt that brought a block of n bytes, needed or not.
+func (f *Fetcher) broughtLocked(fl *flight, a *attempt, n int, now time.Time) {
+	f.arrived = now
+	f.book.page(a.dev).quiet.hears(now)
+	f.book.ended(a, n, now)
+	f.creditLocked(fl, a.dev, true)
+	f.queues[a.prio].charge(fl.group, int64(n)-a.est)
+	if !a.settled {
+		f.load.add(a.urgent, int64(n)-a.held)
+		a.held = int64(n)
+	}
+}
+
+// overtookLocked ends the attempts that another one overtook. They took at least so long, and are known for
+// it, or a device that is always too slow would never be known to be.
+func (f *Fetcher) overtookLocked(fl *flight, now time.Time) {
+	for _, a := range fl.attempts {
+		a.cancel()
+		p := f.book.page(a.dev)
+		if a.urgent && a.path == p.path {
+			p.waits.add(now.Sub(a.begun))
+		}
+		if a.progress.Load() == 0 {
+			p.quiet.missed(a.begun, now, false)
 		}
 	}
 }
 
 func (f *Fetcher) creditLocked(fl *flight, dev ident.DeviceID, hit bool) {
 	f.book.page(dev).answered(hit)
-	if fl.group != nil {
-		fl.group.answered(dev, hit)
-	}
+	fl.group.answered(dev, hit)
 }
 
 // failedLocked decides whether a device may be asked again, and sends the flight on its way.
 func (f *Fetcher) failedLocked(fl *flight, a *attempt, err error, now time.Time) {
-	t := fl.tried[a.dev]
-	if t == nil {
-		t = &trial{}
-		fl.tried[a.dev] = t
-	}
+	t, p := fl.trial(a.dev), f.book.page(a.dev)
 	t.kind = errs.KindOf(err)
 	switch t.kind {
 	case errs.Exhausted, errs.Offline:
-		if t.change != f.changes {
-			t.change, t.tries = f.changes, 0
-		}
-		t.again = now.Add(min(retryDelay<<t.tries, maxRetry))
-		t.tries++
+		p.failed()
+		f.laterLocked(t, now)
 	case errs.NotExist:
 		t.final = true
+		p.quiet.hears(now)
 		f.creditLocked(fl, a.dev, false)
 	case errs.Corrupt, errs.Protocol:
 		t.final = true
@@ -155,6 +193,16 @@ func (f *Fetcher) failedLocked(fl *flight, a *attempt, err error, now time.Time)
 			f.book.ban(a.dev, fl.digest, now)
 		}
 	default:
+		p.failed()
 		t.final = true
 	}
+}
+
+// laterLocked says when a device may be asked again.
+func (f *Fetcher) laterLocked(t *trial, now time.Time) {
+	if t.change != f.changes {
+		t.change, t.tries = f.changes, 0
+	}
+	t.again = now.Add(min(retryDelay<<t.tries, maxRetry))
+	t.tries++
 }

@@ -1,16 +1,19 @@
 package fetch
 
 import (
+	"cmp"
+	"math"
 	"time"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/ident"
 )
 
-// book is what the fetcher has learnt about devices. Guarded by Fetcher.mu.
+// book is what the fetcher has learnt about devices and blocks. Guarded by Fetcher.mu.
 type book struct {
 	pages  map[ident.DeviceID]*page
 	size   float64 // smoothed size of a block, bytes
+	large  float64 // what hardly any block exceeds, bytes
 	banned map[ban]time.Time
 }
 
@@ -24,120 +27,129 @@ const (
 	banTime    = 10 * time.Minute
 	maxBans    = 4096
 	usualBlock = 256 << 10
+	largeBlock = 1 << 20
 	minWindow  = 2                      // blocks asked of one device that nobody waits for
 	queueing   = 100 * time.Millisecond // how long a device's answers may queue on the way here
-	rateMemory = 5 * time.Second        // a peak of the rate counts that long
+
+	urgentQueueing = time.Second
 )
 
 func newBook() book {
-	return book{pages: map[ident.DeviceID]*page{}, size: usualBlock, banned: map[ban]time.Time{}}
-}
-
-// page is one device's.
-type page struct {
-	flying    int64   // bytes asked for, estimated
-	delivered int64   // bytes, ever
-	rate      float64 // bytes/s: the peak seen lately
-	rateAt    time.Time
-	answer    time.Duration // smoothed time to a block that somebody waited for
-	hit       float64       // smoothed share of requests that brought the block, 0..1
-	lies      float64       // wrong answers, forgotten as right ones come
+	return book{pages: map[ident.DeviceID]*page{}, size: usualBlock, large: largeBlock, banned: map[ban]time.Time{}}
 }
 
 func (b *book) page(dev ident.DeviceID) *page {
 	p := b.pages[dev]
 	if p == nil {
-		p = &page{hit: 0.5}
+		p = &page{hit: 0.5, path: Unknown}
 		b.pages[dev] = p
 	}
 	return p
 }
 
-// window is how many bytes may be asked of a device ahead of need: what its path carries in a round
-// trip, and a little that may queue. More would only lengthen the queue before something urgent.
-func (b *book) window(c Candidate, ceiling int64) int64 {
-	w := int64(b.rate(c) * (c.RTT + queueing).Seconds())
-	return min(max(w, int64(minWindow*b.size)), ceiling)
-}
-
-// rate is what a device brings, in bytes/s, as measured or else as its path usually does.
-func (b *book) rate(c Candidate) float64 {
-	if r := b.page(c.Source.Device()).rate; r > 0 {
-		return r
-	}
-	return usual[min(c.Path, Unknown)]
-}
-
-// usual is what a path carries before anything has been measured, bytes/s.
-var usual = [...]float64{Loopback: 500e6, LAN: 50e6, Direct: 5e6, Relay: 1e6, Unknown: 1e6}
-
-// cost estimates how long a device takes to bring a block, in seconds, counting the chance that it
-// does not have it.
-func (b *book) cost(c Candidate, g *group, p Priority) float64 {
-	dev := c.Source.Device()
-	pg := b.page(dev)
-	queued := b.size
-	if !p.Urgent() {
-		queued += float64(pg.flying)
-	}
-	cost := c.RTT.Seconds() + queued/b.rate(c) + float64(c.Path)*1e-3
-	if p.Urgent() && pg.answer > 0 {
-		cost = (cost + pg.answer.Seconds()) / 2
-	}
-	hit := pg.hit
-	if g != nil {
-		hit = g.hit(dev, hit)
-	}
-	return (cost + 1e-3) / max(hit, 0.02) * (1 + 4*pg.lies)
-}
-
-// began notes that a request is under way.
-func (b *book) began(a *attempt) {
-	p := b.page(a.dev)
-	p.flying += a.est
-	a.delivered = p.delivered
-}
-
-// ended notes that a request brought a block of n bytes.
-func (b *book) ended(a *attempt, n int, now time.Time) {
-	p := b.page(a.dev)
-	b.size += (float64(n) - b.size) / 16
-	p.delivered += int64(n)
-	took := now.Sub(a.begun)
-	if a.prio <= ReadAhead {
-		p.answer = smooth(p.answer, took)
-	}
-	// What the device delivered while this request was under way, over that time: the rate of the
-	// path, if there was enough to do (as in BBR).
-	if took > 0 {
-		rate := float64(p.delivered-a.delivered) / took.Seconds()
-		if rate >= p.rate {
-			p.rate, p.rateAt = rate, now
-		} else if now.Sub(p.rateAt) > rateMemory {
-			p.rate, p.rateAt = (p.rate+rate)/2, now
+// meet takes note of the ways to the devices. What was measured on another kind of way is void.
+func (b *book) meet(all []Candidate) {
+	for _, c := range all {
+		if p := b.page(c.Source.Device()); c.Connected && p.path != c.Path {
+			p.path, p.rate, p.waits, p.fails = c.Path, peak{}, spread{}, 0
+			p.quiet = quiet{}
 		}
 	}
 }
 
-func (p *page) answered(hit bool) {
-	p.hit += (share(hit) - p.hit) / 8
-	if hit {
-		p.lies *= 0.98
+// largest is the memory to be set aside for a block that was asked for.
+func (b *book) largest() int64 { return int64(b.large) }
+
+// window is how many bytes may be asked of a device at a priority: what its path carries in a round trip,
+// and a little that may queue. More would only lengthen the queue before something more urgent. Urgent blocks
+// may queue for longer, for nothing comes before them; but not so long that their readers give up.
+func (b *book) window(c Candidate, p Priority, ceiling int64) int64 {
+	queue, least := queueing, int64(minWindow*b.size)
+	if p.Urgent() {
+		queue, least, ceiling = urgentQueueing, 2*least, math.MaxInt64
+		if b.page(c.Source.Device()).rate.value() == 0 {
+			return 8 * least
+		}
 	}
+	w := max(int64(b.rate(c)*(rtt(c)+queue).Seconds()), least)
+	if p == ReadAhead {
+		w *= 2
+	}
+	return min(w, ceiling)
 }
 
-func share(hit bool) float64 {
-	if hit {
-		return 1
+// rate is what a device brings, in bytes/s, as measured or else as its path usually does.
+func (b *book) rate(c Candidate) float64 {
+	if r := b.page(c.Source.Device()).rate.value(); r > 0 {
+		return r
 	}
-	return 0
+	return usual[min(c.Path, Unknown)].rate
 }
 
-func smooth(old, sample time.Duration) time.Duration {
-	if old == 0 {
-		return sample
+func rtt(c Candidate) time.Duration { return cmp.Or(c.RTT, usual[min(c.Path, Unknown)].rtt) }
+
+// usual is what a path is like before anything has been measured; rates are in bytes/s.
+var usual = [...]struct {
+	rate float64
+	rtt  time.Duration
+}{
+	Loopback: {500e6, 100 * time.Microsecond},
+	LAN:      {50e6, time.Millisecond},
+	Direct:   {5e6, 40 * time.Millisecond},
+	Relay:    {1e6, 100 * time.Millisecond},
+	Unknown:  {1e6, 100 * time.Millisecond},
+}
+
+// cost estimates how long a device takes to bring a block, in seconds, counting the chance that it
+// does not have it or fails.
+func (b *book) cost(c Candidate, g *Group, p Priority) float64 {
+	dev := c.Source.Device()
+	pg := b.page(dev)
+	queued := b.size
+	if p.Urgent() {
+		queued += float64(pg.urgent) // the rest stands back
+	} else {
+		queued += float64(pg.flying)
 	}
-	return old + (sample-old)/8
+	cost := rtt(c).Seconds() + queued/b.rate(c) + float64(c.Path)*1e-3
+	if median, ok := pg.waits.quantile(0.5); ok && p.Urgent() {
+		cost = (cost + median.Seconds()) / 2
+	}
+	hit := g.hit(dev, pg.hit)
+	return (cost + 1e-3) / max(hit, 0.02) * (1 + 4*pg.lies + 4*pg.fails)
+}
+
+// began notes that a request is under way.
+func (b *book) began(a *attempt, c Candidate, ceiling int64) {
+	p := b.page(a.dev)
+	a.path, a.delivered = p.path, p.delivered
+	a.est = int64(b.size)
+	a.busy = 2*p.flying >= b.window(c, Pin, ceiling)
+	p.asked(a, +1)
+}
+
+// left notes that it is no longer.
+func (b *book) left(a *attempt) { b.page(a.dev).asked(a, -1) }
+
+// ended notes that a request brought a block of n bytes.
+func (b *book) ended(a *attempt, n int, now time.Time) {
+	p, x := b.page(a.dev), float64(n)
+	b.size += (x - b.size) / 16
+	b.large = max(x, b.large-(b.large-x)/64)
+	p.delivered += int64(n)
+	p.fails -= p.fails / 8
+	took := now.Sub(a.begun)
+	if a.path != p.path || took <= 0 {
+		return
+	}
+	if a.urgent {
+		p.waits.add(took)
+	}
+	// What the device delivered while this request was under way, over that time, is the rate of the path
+	// (as in BBR) if there was enough to do; else the path is at least that fast.
+	if rate := float64(p.delivered-a.delivered) / took.Seconds(); a.busy || rate > p.rate.value() {
+		p.rate.add(rate, now)
+	}
 }
 
 func (b *book) lied(dev ident.DeviceID) { b.page(dev).lies = min(b.page(dev).lies+1, 10) }
@@ -156,21 +168,4 @@ func (b *book) isBanned(dev ident.DeviceID, d blocks.Digest, now time.Time) bool
 		return false
 	}
 	return ok
-}
-
-// group is what was wanted together and so is likely to be found together. Guarded by Fetcher.mu.
-type group struct{ hits map[ident.DeviceID]float64 }
-
-func newGroup() *group { return &group{hits: map[ident.DeviceID]float64{}} }
-
-func (g *group) hit(dev ident.DeviceID, usual float64) float64 {
-	if h, ok := g.hits[dev]; ok {
-		return h
-	}
-	return usual
-}
-
-func (g *group) answered(dev ident.DeviceID, hit bool) {
-	h := g.hit(dev, 0.5)
-	g.hits[dev] = h + (share(hit)-h)/3
 }

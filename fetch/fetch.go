@@ -3,8 +3,9 @@
 //
 // For each block there is at most one flight, whoever and however many want it. It is as
 // urgent as its most urgent waiter and is given up when the last one leaves. A flight waits in
-// a queue until a device has room for it (urgent ones never wait), makes attempts at one device
-// after the other, and a second attempt beside the first where that one is slow.
+// a queue (queue.go) until there is memory for it (budget.go) and a device has room (choose.go),
+// makes attempts at one device after the other (attempt.go), and a second attempt beside the first
+// where that one is slow (hedge.go). What was learnt about devices is in the book (book.go, page.go).
 //
 // The package knows neither keys nor files nor sockets: devices are Sources, which package
 // exchange makes.
@@ -30,7 +31,8 @@ type Cache interface {
 
 // Limits bound the work in progress. Zero fields mean the defaults.
 type Limits struct {
-	InFlightBytes int64         // asked for and not arrived, all devices, OnDemand not counted in; default 64 MiB
+	InFlightBytes int64         // asked for and not kept yet, all devices, OnDemand not counted in; default 64 MiB
+	UrgentBytes   int64         // the same for OnDemand; default 64 MiB
 	PerSource     int64         // the same for one device: the ceiling of what its rate allows; default 32 MiB
 	AheadBytes    int64         // blocks read ahead that are held in memory until they are taken; default 32 MiB
 	OnDemand      time.Duration // an urgent reader's wait without any progress; default 20 s
@@ -40,6 +42,7 @@ type Limits struct {
 
 func (l Limits) orDefault() Limits {
 	l.InFlightBytes = cmp.Or(l.InFlightBytes, 64<<20)
+	l.UrgentBytes = cmp.Or(l.UrgentBytes, 64<<20)
 	l.PerSource = cmp.Or(l.PerSource, 32<<20)
 	l.AheadBytes = cmp.Or(l.AheadBytes, 32<<20)
 	l.OnDemand = cmp.Or(l.OnDemand, 20*time.Second)
@@ -78,16 +81,20 @@ type Fetcher struct {
 	start time.Time
 
 	// mu guards everything below and all flights. It is never held across a wait or a call
-	// of anything foreign but Locator.Locate and Source.Device, which answer from memory.
+	// of anything foreign but Locator.Devices and Source.Device, which answer from memory.
 	mu      sync.Mutex
 	flights map[blocks.Digest]*flight
 	queues  [priorities]queue
 	parked  map[*flight]struct{} // no device to ask now
+	loose   *Group               // of blocks that belong to no other
+	devices []Candidate          // as of the last look
 	book    book
+	load    load
+	hedges  bucket
 	ahead   ahead
 	lapses  lapses
-	flying  int64  // bytes asked for, estimated, OnDemand not counted
-	changes uint64 // how often a device came or went
+	arrived time.Time // when anything last came
+	changes uint64    // how often a device came or went
 	closed  bool
 }
 
@@ -96,7 +103,10 @@ func New(cfg Config) *Fetcher {
 	f := &Fetcher{
 		cfg: cfg, lim: cfg.Limits.orDefault(), log: cfg.Log, start: time.Now(),
 		flights: map[blocks.Digest]*flight{}, parked: map[*flight]struct{}{}, book: newBook(), lapses: lapses{},
+		hedges: bucket{hedgeBurst},
 	}
+	f.loose = f.Group()
+	f.loose.loose = true
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}
@@ -119,11 +129,15 @@ func (f *Fetcher) GetBlock(ctx context.Context, d blocks.Digest) (blocks.Sealed,
 // time allowed, Corrupt when every device that has it sent something else, Interrupted when
 // ctx ended, Closed.
 func (f *Fetcher) Get(ctx context.Context, d blocks.Digest, p Priority) (blocks.Sealed, error) {
+	return f.get(ctx, f.loose, d, p)
+}
+
+func (f *Fetcher) get(ctx context.Context, g *Group, d blocks.Digest, p Priority) (blocks.Sealed, error) {
 	if b, ok := f.local(ctx, d); ok {
 		return b, nil
 	}
 	p = p.clamp()
-	fl, err := f.join(d, p)
+	fl, err := f.join(g, d, p)
 	if err != nil {
 		return blocks.Sealed{}, err
 	}
@@ -138,13 +152,13 @@ func (f *Fetcher) Get(ctx context.Context, d blocks.Digest, p Priority) (blocks.
 	}
 }
 
-func (f *Fetcher) join(d blocks.Digest, p Priority) (*flight, error) {
+func (f *Fetcher) join(g *Group, d blocks.Digest, p Priority) (*flight, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.lapsedLocked(d); err != nil && p.Urgent() {
 		return nil, err
 	}
-	return f.joinLocked(d, waiter{prio: p})
+	return f.joinLocked(d, waiter{prio: p, group: g})
 }
 
 // local looks at what was read ahead, and in the cache. A flight that has its block already is

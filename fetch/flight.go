@@ -2,7 +2,6 @@ package fetch
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/shelffs/shelf/blocks"
@@ -13,12 +12,12 @@ import (
 // flight is the one way of one block to this device. Guarded by Fetcher.mu, but for done,
 // block and err: those are set before done is closed and never change.
 type flight struct {
-	digest   blocks.Digest
-	group    *group
-	begun    time.Time
-	ctx      context.Context // of all attempts
-	cancel   context.CancelFunc
-	progress atomic.Uint64 // bytes that arrived
+	digest blocks.Digest
+	group  *Group
+	begun  time.Time
+	ctx    context.Context // of all attempts
+	cancel context.CancelFunc
+	past   uint64 // bytes that arrived in attempts that are over
 
 	waiting [priorities]int // waiters of each priority
 	prio    Priority        // the most urgent of them
@@ -27,12 +26,11 @@ type flight struct {
 	notify  []chan<- stored // told once, when the block is in the cache or never will be
 	wanted  []*Wanted       // to be told to forget it
 
-	place    *element // in a queue
+	place    *place // in a queue
 	attempts []*attempt
 	tried    map[ident.DeviceID]*trial
 	timer    *time.Timer // hedge, deadline, end of grace
-	seen     uint64      // progress at the timer's last look
-	moved    time.Time   // when progress was last seen
+	moved    time.Time   // when an attempt was last seen to bring something
 
 	done  chan struct{}
 	block blocks.Sealed
@@ -64,10 +62,20 @@ func (fl *flight) over() bool {
 	}
 }
 
+// trial is what is known of a device, made when missing.
+func (fl *flight) trial(dev ident.DeviceID) *trial {
+	t := fl.tried[dev]
+	if t == nil {
+		t = &trial{}
+		fl.tried[dev] = t
+	}
+	return t
+}
+
 // waiter is one who wants a block: a Get (neither notify nor wanted), a FetchAll or a Want.
 type waiter struct {
 	prio   Priority
-	group  *group
+	group  *Group
 	notify chan<- stored
 	wanted *Wanted
 }
@@ -89,6 +97,9 @@ func (f *Fetcher) joinLocked(d blocks.Digest, w waiter) (*flight, error) {
 		f.flights[d] = fl
 		f.queues[p].push(fl)
 	}
+	if fl.group.loose && !w.group.loose {
+		f.regroupLocked(fl, w.group)
+	}
 	fl.waiting[p]++
 	switch {
 	case w.notify != nil:
@@ -99,11 +110,26 @@ func (f *Fetcher) joinLocked(d blocks.Digest, w waiter) (*flight, error) {
 	default:
 		fl.asked = true
 	}
-	if p < fl.prio {
+	raised := p < fl.prio
+	if raised {
 		f.raiseLocked(fl, p)
 	}
 	f.dispatchLocked()
+	if raised || fl.timer == nil {
+		f.armLocked(fl)
+	}
 	return fl, nil
+}
+
+// regroupLocked is for a flight of which it shows later what it belongs to.
+func (f *Fetcher) regroupLocked(fl *flight, g *Group) {
+	if fl.place == nil {
+		fl.group = g
+		return
+	}
+	fl.place.remove()
+	fl.group = g
+	f.queues[fl.prio].push(fl)
 }
 
 // raiseLocked makes a flight more urgent, and tells the devices that are being asked.
@@ -125,7 +151,6 @@ func (f *Fetcher) raiseLocked(fl *flight, p Priority) {
 			a.raise <- p // has room for every priority
 		}
 	}
-	f.armLocked(fl)
 }
 
 // leaveLocked takes a waiter away. The last one to leave ends a flight that is not under way; one that is

@@ -23,7 +23,7 @@ func (p Priority) String() string {
 	return "unknown priority"
 }
 
-// Urgent reports whether p is served at once, past every budget.
+// Urgent reports whether somebody waits: such a block has a budget and a deadline of its own.
 func (p Priority) Urgent() bool { return p == OnDemand }
 
 func (p Priority) clamp() Priority { return min(p, Background) }

@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/ident"
 )
 
@@ -17,8 +16,7 @@ type Device struct {
 	LastSeen  time.Time
 }
 
-// Roster is a Locator that takes every device of an account for one that may have any block: right
-// for the few devices a person has, where the fetcher soon learns who has what.
+// Roster is a Locator that is told.
 type Roster struct {
 	source func(ident.DeviceID) Source
 
@@ -55,8 +53,8 @@ func (r *Roster) Set(devices []Device) {
 	}
 }
 
-// Locate returns all devices.
-func (r *Roster) Locate(blocks.Digest) []Candidate {
+// Devices returns all devices.
+func (r *Roster) Devices() []Candidate {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.all

@@ -41,7 +41,7 @@ const (
 	Unknown  Path = 4
 )
 
-// Candidate is a device of which a Locator thinks that it may have a block.
+// Candidate is a device that may be asked, and the way to it.
 type Candidate struct {
 	Source    Source
 	Connected bool
@@ -50,11 +50,12 @@ type Candidate struct {
 	LastSeen  time.Time     // of a device that is not connected; zero: never
 }
 
-// Locator names the devices that may have a block. It must not block: it tells what is known.
+// Locator names the devices that there are. Each may have any block: a person has few, and the fetcher
+// soon learns who has what.
 type Locator interface {
-	// Locate returns every device that may have d, in no particular order, those that
-	// are not connected too. The fetcher ranks them.
-	Locate(d blocks.Digest) []Candidate
+	// Devices returns every device, in no particular order, those that are not connected too. It is
+	// asked often and must not block: it tells what is known. The caller does not change what it gets.
+	Devices() []Candidate
 	// Changed returns a channel that is closed when a device connects or disconnects next.
 	Changed() <-chan struct{}
 }

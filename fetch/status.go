@@ -31,9 +31,10 @@ func (f *Fetcher) Status(d blocks.Digest) (Status, bool) {
 		return Status{}, false
 	}
 	_, parked := f.parked[fl]
-	s := Status{Priority: fl.prio, Since: fl.begun, Bytes: fl.progress.Load(), Waiting: parked}
+	s := Status{Priority: fl.prio, Since: fl.begun, Bytes: fl.past, Waiting: parked}
 	for _, a := range fl.attempts {
 		s.Asking = append(s.Asking, a.dev)
+		s.Bytes += a.progress.Load()
 	}
 	for dev, t := range fl.tried {
 		switch {

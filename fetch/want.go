@@ -17,14 +17,16 @@ type Wanted struct {
 }
 
 // Want starts fetching ds, in their order, and returns at once. Failures are silent: whoever
-// needs a block then asks for it with Get.
-func (f *Fetcher) Want(p Priority, ds ...blocks.Digest) *Wanted {
+// needs a block then asks for it with Get. They are a Group.
+func (f *Fetcher) Want(p Priority, ds ...blocks.Digest) *Wanted { return f.want(f.Group(), p, ds) }
+
+func (f *Fetcher) want(g *Group, p Priority, ds []blocks.Digest) *Wanted {
 	w := &Wanted{f: f, prio: p.clamp(), flights: map[*flight]struct{}{}}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.closed && len(ds) > 0 {
 		ds = append([]blocks.Digest(nil), ds...)
-		f.wg.Go(func() { w.feed(ds) })
+		f.wg.Go(func() { w.feed(g, ds) })
 	}
 	return w
 }
@@ -52,8 +54,7 @@ func (w *Wanted) Cancel() {
 }
 
 // feed starts the flights, beside the caller of Want, because it may look into the cache.
-func (w *Wanted) feed(ds []blocks.Digest) {
-	g := newGroup()
+func (w *Wanted) feed(g *Group, ds []blocks.Digest) {
 	for _, d := range ds {
 		if !w.f.under(d) && w.f.present(d) {
 			continue
@@ -83,9 +84,13 @@ const allWindow = 1024
 // FetchAll brings every block of ds into the cache, many at once, and calls each for every one
 // (from the calling goroutine, not in order; a digest that repeats may be told once) with nil
 // or the reason why it is not in the cache: as of Get, or NoSpace. It returns when all are done
-// or, with an error, when ctx ends or the Fetcher is closed.
+// or, with an error, when ctx ends or the Fetcher is closed. They are a Group.
 func (f *Fetcher) FetchAll(ctx context.Context, p Priority, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error {
-	b := &bulk{f: f, prio: p.clamp(), each: each, group: newGroup(), told: make(chan stored, allWindow), out: map[blocks.Digest]*flight{}}
+	return f.fetchAll(ctx, f.Group(), p, ds, each)
+}
+
+func (f *Fetcher) fetchAll(ctx context.Context, g *Group, p Priority, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error {
+	b := &bulk{f: f, prio: p.clamp(), each: each, group: g, told: make(chan stored, allWindow), out: map[blocks.Digest]*flight{}}
 	defer b.leave()
 	for d := range ds {
 		if err := b.add(ctx, d); err != nil {
@@ -105,7 +110,7 @@ type bulk struct {
 	f     *Fetcher
 	prio  Priority
 	each  func(blocks.Digest, error)
-	group *group
+	group *Group
 	told  chan stored // capacity for all of out
 	out   map[blocks.Digest]*flight
 }

@@ -6,14 +6,6 @@ import (
 	"github.com/shelffs/shelf/internal/errs"
 )
 
-// When somebody waits, a second device is asked if the first shows nothing for a few times as long as it
-// usually takes.
-const (
-	hedgeFactor = 4
-	minHedge    = 100 * time.Millisecond
-	maxHedge    = 2 * time.Second
-)
-
 // watch lets flights that could ask nobody try again whenever a device comes or goes.
 func (f *Fetcher) watch() {
 	for {
@@ -52,8 +44,11 @@ func (f *Fetcher) armLocked(fl *flight) {
 	case parked:
 		after = retryDelay
 	case len(fl.attempts) > 0 && fl.prio.Urgent():
-		newest := fl.attempts[len(fl.attempts)-1]
-		after = min(max(hedgeFactor*f.book.page(newest.dev).answer, minHedge+2*newest.rtt), maxHedge)
+		after = f.hedgeDelay(fl.attempts[len(fl.attempts)-1])
+	case len(fl.attempts) > 0:
+		after = minPatience
+	case fl.prio.Urgent():
+		after = f.lim.OnDemand // it waits for its turn
 	default:
 		return
 	}
@@ -72,26 +67,40 @@ func (f *Fetcher) look(fl *flight) {
 		return
 	}
 	now := time.Now()
-	still := fl.progress.Load() == fl.seen
-	if !still {
-		fl.seen, fl.moved = fl.progress.Load(), now
-	}
-	if fl.prio.Urgent() && now.Sub(fl.moved) >= f.lim.OnDemand && now.Sub(fl.urgent) >= f.lim.OnDemand {
+	moving := f.hearLocked(fl, now)
+	if f.expiredLocked(fl, now) {
 		f.failLocked(fl, errs.E("fetch", errs.Timeout, fl.digest.Short(), nil))
 		return
 	}
+	f.lookAroundLocked()
 	_, parked := f.parked[fl]
 	switch {
 	case parked:
 		f.unparkLocked(fl)
-	case fl.place == nil && len(fl.attempts) > 0 && (still || f.slowLocked(fl, now)):
-		f.queues[fl.prio].push(fl) // a second attempt, at another device if there is one
+	case fl.place == nil && len(fl.attempts) > 0 && (!moving || slow(fl, now)):
+		f.secondLocked(fl, now)
 	}
 	f.dispatchLocked()
 	f.armLocked(fl)
 }
 
-// slowLocked reports whether the only attempt brings its bytes so slowly that a second may be quicker.
-func (f *Fetcher) slowLocked(fl *flight, now time.Time) bool {
-	return len(fl.attempts) == 1 && now.Sub(fl.attempts[0].begun) > maxHedge
+// hearLocked notes which attempts have moved since the last look, and reports whether any has.
+func (f *Fetcher) hearLocked(fl *flight, now time.Time) (moving bool) {
+	for _, a := range fl.attempts {
+		if n := a.progress.Load(); n > a.seen {
+			a.seen, a.moved, fl.moved, f.arrived, moving = n, now, now, now, true
+			f.book.page(a.dev).quiet.hears(now)
+		}
+	}
+	return moving
+}
+
+// expiredLocked reports whether a reader has waited long enough. One whose turn has not come waits as long as
+// anything comes for those before it.
+func (f *Fetcher) expiredLocked(fl *flight, now time.Time) bool {
+	moved := fl.moved
+	if len(fl.attempts) == 0 && fl.place != nil && f.arrived.After(moved) {
+		moved = f.arrived
+	}
+	return fl.prio.Urgent() && now.Sub(moved) >= f.lim.OnDemand && now.Sub(fl.urgent) >= f.lim.OnDemand
 }

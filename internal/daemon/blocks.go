@@ -70,8 +70,7 @@ func (k *keeper) Grant(asker ident.DeviceID, node [16]byte, ds []digest) []bool 
 	return make([]bool, len(ds))
 }
 
-// locator names all devices of the account as possible holders of any block; the fetcher ranks
-// them by what it measured.
+// locator names all devices of the account; the fetcher ranks them by what it measured.
 type locator struct {
 	host Network
 	x    *exchange.Exchange
@@ -86,7 +85,7 @@ func newLocator(h Network, x *exchange.Exchange) *locator {
 
 var paths = map[string]fetch.Path{"loopback": fetch.Loopback, "lan": fetch.LAN, "direct": fetch.Direct, "relay": fetch.Relay}
 
-func (l *locator) Locate(digest) []fetch.Candidate {
+func (l *locator) Devices() []fetch.Candidate {
 	var out []fetch.Candidate
 	for _, s := range l.host.Peers() {
 		path, ok := paths[s.Path]

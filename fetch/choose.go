@@ -1,0 +1,88 @@
+package fetch
+
+import (
+	"time"
+
+	"github.com/shelffs/shelf/internal/ident"
+)
+
+type verdict int
+
+const (
+	start  verdict = iota // ask this one now
+	wait                  // those who should be asked have enough to do
+	nobody                // nobody can be asked
+)
+
+// tier comes before cost: a device is asked only when none of a lower tier could be.
+type tier int
+
+const (
+	near   tier = iota // on this network, and nothing speaks against its having the block
+	far                // over the internet, or known to lack some of the group
+	silent             // it has stopped answering
+	none
+)
+
+func (f *Fetcher) tierLocked(fl *flight, c Candidate, now time.Time) tier {
+	switch dev := c.Source.Device(); {
+	case f.book.page(dev).shy(now):
+		return silent
+	case c.Path <= LAN && fl.group.mayHave(dev):
+		return near
+	}
+	return far
+}
+
+// chooseLocked picks the device that is likely to bring the block soonest. One that is merely busy is waited for
+// rather than to ask one of a higher tier; a relay does not stand in for a way without one either.
+func (f *Fetcher) chooseLocked(fl *flight, now time.Time) (best Candidate, v verdict) {
+	bestTier, bestCost, busyTier, busyPath := none, 0.0, none, Unknown
+	for _, c := range f.devices {
+		if !c.Connected || !f.eligibleLocked(fl, c.Source.Device(), now) {
+			continue
+		}
+		t := f.tierLocked(fl, c, now)
+		if !f.hasRoomLocked(fl.prio, c) {
+			if busyTier = min(busyTier, t); t < silent {
+				busyPath = min(busyPath, c.Path)
+			}
+			continue
+		}
+		if t > bestTier {
+			continue
+		}
+		if cost := f.book.cost(c, fl.group, fl.prio); t < bestTier || cost < bestCost {
+			best, bestTier, bestCost = c, t, cost
+		}
+	}
+	switch {
+	case bestTier == none && busyTier == none:
+		return Candidate{}, nobody
+	case busyTier < bestTier, best.Path >= Relay && busyPath < Relay:
+		return Candidate{}, wait
+	}
+	return best, start
+}
+
+// hasRoomLocked reports whether a device may be asked for one more block at this priority.
+func (f *Fetcher) hasRoomLocked(p Priority, c Candidate) bool {
+	pg, w := f.book.page(c.Source.Device()), f.book.window(c, p, f.lim.PerSource)
+	if p.Urgent() {
+		return pg.urgent < w
+	}
+	return pg.flying < w
+}
+
+// eligibleLocked reports whether a device may be asked now for a flight's block.
+func (f *Fetcher) eligibleLocked(fl *flight, dev ident.DeviceID, now time.Time) bool {
+	for _, a := range fl.attempts {
+		if a.dev == dev {
+			return false
+		}
+	}
+	if t := fl.tried[dev]; t != nil && (t.final || now.Before(t.again)) {
+		return false
+	}
+	return !f.book.isBanned(dev, fl.digest, now)
+}

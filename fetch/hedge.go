@@ -1,0 +1,100 @@
+package fetch
+
+import (
+	"time"
+
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// A second device is asked beside the first when that has shown nothing for longer than 95 % of its answers
+// took, within these bounds, and instead of it when it has shown nothing for very long.
+const (
+	hedgeQuantile = 0.95
+	minHedge      = 10 * time.Millisecond
+	usualHedge    = 100 * time.Millisecond // at least, of a device that is not known yet
+	maxHedge      = 2 * time.Second
+	minPatience   = 2 * time.Second
+	maxPatience   = 8 * time.Second
+)
+
+// hedgeDelay is how long a device is waited for before another is asked too.
+func (f *Fetcher) hedgeDelay(a *attempt) time.Duration {
+	if d, ok := f.book.page(a.dev).waits.quantile(hedgeQuantile); ok {
+		return min(max(d, minHedge), maxHedge)
+	}
+	return min(usualHedge+2*f.rttLocked(a), maxHedge)
+}
+
+func (f *Fetcher) rttLocked(a *attempt) time.Duration {
+	for _, c := range f.devices {
+		if c.Source.Device() == a.dev {
+			return rtt(c)
+		}
+	}
+	return 0
+}
+
+// secondLocked asks another device for a block that does not come.
+func (f *Fetcher) secondLocked(fl *flight, now time.Time) {
+	c, v := f.chooseLocked(fl, now)
+	if v == nobody {
+		return // the longer wait is the better one
+	}
+	dropped := false
+	for i := len(fl.attempts) - 1; i >= 0; i-- {
+		if a := fl.attempts[i]; f.lostLocked(fl, a, now) {
+			f.dropLocked(fl, a, now)
+			dropped = true
+		}
+	}
+	switch {
+	case dropped && v == start:
+		f.attemptLocked(fl, c)
+	case dropped && len(fl.attempts) == 0:
+		f.queues[fl.prio].push(fl)
+	case v == start && f.hedgeLocked(fl, c, now):
+		f.attemptLocked(fl, c)
+	}
+}
+
+// hedgeLocked reports whether a second device may be asked beside the first: not before the first has taken as
+// long as the second is likely to take, and only while that stays cheap.
+func (f *Fetcher) hedgeLocked(fl *flight, c Candidate, now time.Time) bool {
+	waited := now.Sub(fl.attempts[0].begun)
+	return fl.prio.Urgent() && len(fl.attempts) == 1 && waited.Seconds() >= f.book.cost(c, fl.group, fl.prio) &&
+		!f.fullLocked(fl.prio, true) && f.hedges.spend(f.book.size)
+}
+
+// lostLocked reports whether an attempt is not worth waiting for any more. What nobody waits for may stand behind
+// other blocks of the same device.
+func (f *Fetcher) lostLocked(fl *flight, a *attempt, now time.Time) bool {
+	p, patience, moved := f.book.page(a.dev), minPatience, a.moved
+	if d, ok := p.waits.quantile(hedgeQuantile); ok {
+		patience = min(max(2*d, minPatience), maxPatience)
+	}
+	if !fl.prio.Urgent() && p.quiet.heard.After(moved) {
+		moved = p.quiet.heard
+	}
+	return now.Sub(moved) >= patience
+}
+
+// dropLocked gives an attempt up.
+func (f *Fetcher) dropLocked(fl *flight, a *attempt, now time.Time) {
+	a.dropped = true
+	a.cancel()
+	f.forgetLocked(fl, a)
+	f.settleLocked(a)
+	t, p := fl.trial(a.dev), f.book.page(a.dev)
+	t.kind = errs.Timeout
+	f.laterLocked(t, now)
+	p.failed()
+	if a.urgent && a.path == p.path {
+		p.waits.add(now.Sub(a.begun))
+	}
+	p.quiet.missed(a.moved, now, true)
+}
+
+// slow reports whether the only attempt brings its bytes so slowly that a second may be quicker.
+func slow(fl *flight, now time.Time) bool {
+	return len(fl.attempts) == 1 && now.Sub(fl.attempts[0].begun) > maxHedge
+}
