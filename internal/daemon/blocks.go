@@ -21,14 +21,14 @@ import (
 
 type digest = blocks.Digest
 
-// at is the fetcher at one priority.
+// at is the fetcher of one group of blocks at one priority.
 type at struct {
-	f *fetch.Fetcher
+	g *fetch.Group
 	p fetch.Priority
 }
 
 func (a at) GetBlock(ctx context.Context, d digest) (blocks.Sealed, error) {
-	return a.f.Get(ctx, d, a.p)
+	return a.g.Get(ctx, d, a.p)
 }
 
 func priority(u placement.Urgency) fetch.Priority {
@@ -42,11 +42,11 @@ func (p *parts) digestsFor(ctx context.Context, c blocks.Content, u placement.Ur
 	if u == placement.Here {
 		return content.Digests(ctx, p.cache, p.sealer, c)
 	}
-	return content.Digests(ctx, at{p.fetcher, priority(u)}, p.sealer, c)
+	return content.Digests(ctx, at{p.fetcher.Group(), priority(u)}, p.sealer, c)
 }
 
-func (p *parts) fetchFor(ctx context.Context, u placement.Urgency, ds iter.Seq[digest], each func(digest, error)) error {
-	return p.fetcher.FetchAll(ctx, priority(u), ds, each)
+func (p *parts) fetchFor(ctx context.Context, u placement.Urgency, holders []ident.DeviceID, ds iter.Seq[digest], each func(digest, error)) error {
+	return p.fetcher.Group(holders...).FetchAll(ctx, priority(u), ds, each)
 }
 
 // keeper is the placement engine for the exchange, which is made before it.

@@ -18,8 +18,8 @@ import (
 // Offline, Timeout. NoSpace.
 func (p *parts) bring(ctx context.Context, id namespace.NodeID, c blocks.Content) (named func() error, err error) {
 	const op = "daemon.bring"
-	set := map[digest]bool{}
-	for d, err := range content.Digests(ctx, at{p.fetcher, fetch.OnDemand}, p.sealer, c) {
+	set, group := map[digest]bool{}, p.fetcher.Group()
+	for d, err := range content.Digests(ctx, at{group, fetch.OnDemand}, p.sealer, c) {
 		if err != nil {
 			return nil, errs.E(op, errs.Other, "", err)
 		}
@@ -38,7 +38,7 @@ func (p *parts) bring(ctx context.Context, id namespace.NodeID, c blocks.Content
 		}
 	}()
 	var first error
-	err = p.fetcher.FetchAll(ctx, fetch.OnDemand, slices.Values(ds), func(_ digest, err error) {
+	err = group.FetchAll(ctx, fetch.OnDemand, slices.Values(ds), func(_ digest, err error) {
 		if first == nil {
 			first = err
 		}

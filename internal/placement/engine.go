@@ -61,8 +61,9 @@ type Config struct {
 	// Digests lists every block of a content, manifests included, fetching those manifests
 	// that are not here.
 	Digests func(ctx context.Context, c blocks.Content, u Urgency) iter.Seq2[blocks.Digest, error]
-	// Fetch brings blocks into the store, and calls each for every one.
-	Fetch func(ctx context.Context, u Urgency, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error
+	// Fetch brings blocks of one file into the store, and calls each for every one. holders said that they
+	// keep all of it.
+	Fetch func(ctx context.Context, u Urgency, holders []ident.DeviceID, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error
 	Log   *slog.Logger
 	Quota int64 // bytes of the store that pins may take, with what is held for others; 0: all
 	Lost  bool  // the store began empty: what was kept before is no longer here

@@ -15,6 +15,7 @@ import (
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/cache"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -39,6 +40,19 @@ func TestStagedUntilAnotherKeeps(t *testing.T) {
 	w.eventually("both know who keeps it", func() bool {
 		return slices.Equal(a.Keepers(e.Versions), b.Keepers(e.Versions)) && len(a.Keepers(e.Versions)) == 1
 	})
+}
+
+// Whoever fetches a file is told who keeps it.
+func TestFetchIsToldWhoKeepsIt(t *testing.T) {
+	w := newWorld(t, 3)
+	a, c := w.all[0], w.all[2]
+	e := a.write(namespace.NodeID{}, "f", sealed(1, 5000))
+	w.sync()
+	w.eventually("the writer said that it keeps it", func() bool { return len(c.Keepers(e.Versions)) == 1 })
+	c.must(c.Pin(bg, e.ID, true, nil))
+	if got := c.pointed.Load(); got == nil || !slices.Equal(*got, []ident.DeviceID{a.id}) {
+		t.Errorf("told of %v", got)
+	}
 }
 
 // Nobody who is about to leave grants leave to others, and a grant is for one file only.

@@ -480,7 +480,7 @@ func (p *pins) bring(ctx context.Context, j job) error {
 	}
 	p.count(j, moved{total: int64(len(missing))})
 	var first error
-	err = cfg.Fetch(ctx, j.why, slices.Values(missing), func(d blocks.Digest, err error) {
+	err = cfg.Fetch(ctx, j.why, p.e.ledger.keepers(ent.Versions), slices.Values(missing), func(d blocks.Digest, err error) {
 		if err != nil && first == nil {
 			first = err
 		} else if err == nil {

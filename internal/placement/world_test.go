@@ -53,8 +53,9 @@ type dev struct {
 	store *cache.Store
 	stop  func()
 
-	meddle atomic.Pointer[func(n namespace.NodeID)] // see meddled
-	ahead  atomic.Int64                             // how far its clock has been put, in nanoseconds
+	pointed atomic.Pointer[[]ident.DeviceID]         // the holders of the last fetch
+	meddle  atomic.Pointer[func(n namespace.NodeID)] // see meddled
+	ahead   atomic.Int64                             // how far its clock has been put, in nanoseconds
 }
 
 const testLimit = 1 << 20
@@ -179,7 +180,8 @@ func (d *dev) digests(_ context.Context, c blocks.Content, _ Urgency) iter.Seq2[
 	}
 }
 
-func (d *dev) fetch(ctx context.Context, _ Urgency, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error {
+func (d *dev) fetch(ctx context.Context, _ Urgency, holders []ident.DeviceID, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error {
+	d.pointed.Store(&holders)
 	for g := range ds {
 		err := error(errs.E("test.fetch", errs.Offline, "", nil))
 		for _, id := range d.host.Connected() {
