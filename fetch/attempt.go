@@ -45,7 +45,7 @@ func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 	a := &attempt{dev: c.Source.Device(), prio: fl.prio, urgent: fl.prio.Urgent(), cancel: cancel, begun: now, moved: now,
 		raise: make(chan Priority, priorities), held: f.book.largest()}
 	f.load.add(a.urgent, a.held)
-	f.book.began(a, c, f.lim.PerSource)
+	f.book.began(a, fl.group, c, f.lim.PerSource)
 	fl.attempts = append(fl.attempts, a)
 	delete(f.parked, fl)
 	f.armLocked(fl)
@@ -145,6 +145,7 @@ func (f *Fetcher) broughtLocked(fl *flight, a *attempt, n int, now time.Time) {
 	f.arrived = now
 	f.book.page(a.dev).quiet.hears(now)
 	f.book.ended(a, n, now)
+	fl.group.brought(n)
 	f.creditLocked(fl, a.dev, true)
 	f.queues[a.prio].charge(fl.group, int64(n)-a.est)
 	if !a.settled {

@@ -57,6 +57,14 @@ func (b *book) meet(all []Candidate) {
 	}
 }
 
+// likely is how large a group's next block is likely to be.
+func (b *book) likely(g *Group) float64 {
+	if g.loose {
+		return b.size
+	}
+	return cmp.Or(g.size, b.size)
+}
+
 // largest is the memory to be set aside for a block that was asked for.
 func (b *book) largest() int64 { return int64(b.large) }
 
@@ -105,7 +113,7 @@ var usual = [...]struct {
 func (b *book) cost(c Candidate, g *Group, p Priority) float64 {
 	dev := c.Source.Device()
 	pg := b.page(dev)
-	queued := b.size
+	queued := b.likely(g)
 	if p.Urgent() {
 		queued += float64(pg.urgent) // the rest stands back
 	} else {
@@ -120,10 +128,10 @@ func (b *book) cost(c Candidate, g *Group, p Priority) float64 {
 }
 
 // began notes that a request is under way.
-func (b *book) began(a *attempt, c Candidate, ceiling int64) {
+func (b *book) began(a *attempt, g *Group, c Candidate, ceiling int64) {
 	p := b.page(a.dev)
 	a.path, a.delivered = p.path, p.delivered
-	a.est = int64(b.size)
+	a.est = int64(b.likely(g))
 	a.busy = 2*p.flying >= b.window(c, Pin, ceiling)
 	p.asked(a, +1)
 }

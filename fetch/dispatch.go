@@ -51,7 +51,7 @@ func (f *Fetcher) startLocked(t *turn) bool {
 		e = e.Next()
 		switch c, verdict := f.chooseLocked(fl, now); verdict {
 		case start:
-			t.credit -= int64(f.book.size)
+			t.credit -= int64(f.book.likely(fl.group))
 			fl.place.remove()
 			f.attemptLocked(fl, c)
 			return true

@@ -12,7 +12,9 @@ import (
 // what one of them teaches counts for the others, and groups of the same priority take turns.
 type Group struct {
 	f       *Fetcher
-	loose   bool // the blocks have nothing to do with each other
+	loose   bool    // the blocks have nothing to do with each other
+	pointed bool    // somebody was said to have them all
+	size    float64 // smoothed size of a block, bytes; 0: none has come
 	devices map[ident.DeviceID]*standing
 }
 
@@ -29,7 +31,7 @@ const trust = 0.25
 // Group returns a new group. holders are the devices that are known to have all of its blocks: they are asked
 // first. The word is not taken for more than a word: one that turns out not to have them is forgotten.
 func (f *Fetcher) Group(holders ...ident.DeviceID) *Group {
-	g := &Group{f: f, devices: map[ident.DeviceID]*standing{}}
+	g := &Group{f: f, pointed: len(holders) > 0, devices: map[ident.DeviceID]*standing{}}
 	for _, dev := range holders {
 		g.devices[dev] = &standing{hit: 1, known: true}
 	}
@@ -57,10 +59,14 @@ func (g *Group) FetchAll(ctx context.Context, p Priority, ds iter.Seq[blocks.Dig
 	return g.f.fetchAll(ctx, g, p, ds, each)
 }
 
-// hit is the likely share of requests that bring a block; usual is the device's over all groups.
+// hit is the likely share of requests that bring a block; usual is the device's over all groups. One of which
+// nothing was said where something was said of others is less likely to have it.
 func (g *Group) hit(dev ident.DeviceID, usual float64) float64 {
 	if s := g.devices[dev]; s != nil {
 		return s.hit
+	}
+	if g.pointed {
+		return usual / 4
 	}
 	return usual
 }
@@ -69,6 +75,14 @@ func (g *Group) hit(dev ident.DeviceID, usual float64) float64 {
 func (g *Group) mayHave(dev ident.DeviceID) bool {
 	s := g.devices[dev]
 	return s == nil || s.known || !s.missed
+}
+
+// brought notes the size of a block that came.
+func (g *Group) brought(n int) {
+	if g.size == 0 {
+		g.size = float64(n)
+	}
+	g.size += (float64(n) - g.size) / 16
 }
 
 func (g *Group) answered(dev ident.DeviceID, hit bool) {

@@ -58,11 +58,18 @@ func (f *Fetcher) secondLocked(fl *flight, now time.Time) {
 }
 
 // hedgeLocked reports whether a second device may be asked beside the first: not before the first has taken as
-// long as the second is likely to take, and only while that stays cheap.
+// long as the second is likely to take, not over the internet while the first is near and brings other blocks,
+// and only while all that stays cheap.
 func (f *Fetcher) hedgeLocked(fl *flight, c Candidate, now time.Time) bool {
-	waited := now.Sub(fl.attempts[0].begun)
-	return fl.prio.Urgent() && len(fl.attempts) == 1 && waited.Seconds() >= f.book.cost(c, fl.group, fl.prio) &&
-		!f.fullLocked(fl.prio, true) && f.hedges.spend(f.book.size)
+	if !fl.prio.Urgent() || len(fl.attempts) != 1 {
+		return false
+	}
+	a := fl.attempts[0]
+	if a.path <= LAN && c.Path > LAN && f.book.page(a.dev).quiet.heard.After(a.begun) {
+		return false
+	}
+	return now.Sub(a.begun).Seconds() >= f.book.cost(c, fl.group, fl.prio) &&
+		!f.fullLocked(fl.prio, true) && f.hedges.spend(f.book.likely(fl.group))
 }
 
 // lostLocked reports whether an attempt is not worth waiting for any more. What nobody waits for may stand behind
