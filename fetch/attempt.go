@@ -108,6 +108,7 @@ func (f *Fetcher) landed(fl *flight, a *attempt, b blocks.Sealed, err error) (fi
 		if !over {
 			fl.block, first = b, true
 			close(fl.done)
+			f.hedges.correct(fl.spent, len(b.Bytes))
 			f.hedges.earn(len(b.Bytes))
 			f.overtookLocked(fl, now)
 			if fl.place != nil {

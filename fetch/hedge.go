@@ -15,6 +15,7 @@ const (
 	maxHedge      = 2 * time.Second
 	minPatience   = 2 * time.Second
 	maxPatience   = 8 * time.Second
+	maxBeside     = 4 // devices that are asked at the same time
 )
 
 // hedgeDelay is how long a device is waited for before another is asked too.
@@ -57,19 +58,23 @@ func (f *Fetcher) secondLocked(fl *flight, now time.Time) {
 	}
 }
 
-// hedgeLocked reports whether a second device may be asked beside the first: not before the first has taken as
-// long as the second is likely to take, not over the internet while the first is near and brings other blocks,
+// hedgeLocked reports whether one more device may be asked beside the last: not before that has taken as long as
+// this one is likely to take, not over the internet while that is near and brings other blocks,
 // and only while all that stays cheap.
 func (f *Fetcher) hedgeLocked(fl *flight, c Candidate, now time.Time) bool {
-	if !fl.prio.Urgent() || len(fl.attempts) != 1 {
+	if !fl.prio.Urgent() || len(fl.attempts) >= maxBeside {
 		return false
 	}
-	a := fl.attempts[0]
+	a := fl.attempts[len(fl.attempts)-1]
 	if a.path <= LAN && c.Path > LAN && f.book.page(a.dev).quiet.heard.After(a.begun) {
 		return false
 	}
-	return now.Sub(a.begun).Seconds() >= f.book.cost(c, fl.group, fl.prio) &&
-		!f.fullLocked(fl.prio, true) && f.hedges.spend(f.book.likely(fl.group))
+	size := f.book.likely(fl.group)
+	if now.Sub(a.begun).Seconds() < f.book.cost(c, fl.group, fl.prio) || f.fullLocked(fl.prio, true) || !f.hedges.spend(size) {
+		return false
+	}
+	fl.spent = append(fl.spent, size)
+	return true
 }
 
 // lostLocked reports whether an attempt is not worth waiting for any more. What nobody waits for may stand behind

@@ -59,6 +59,7 @@ type ask struct {
 	beside   int // requests for the same block under way, not counting those that were silent for very long
 	answered time.Duration
 	err      error
+	lie      bool
 	over     bool
 }
 
@@ -76,8 +77,9 @@ type network struct {
 	log     []*ask
 	held    [2]int64 // bytes asked for and not arrived: urgent, others
 	most    [2]int64
-	onAsk   func(*ask) // with mu held
 	fetcher *fetch.Fetcher
+
+	onAsk, onAnswer func(*ask) // with mu held; may be nil
 }
 
 // simulate runs act in virtual time with a fetcher over a network of the ways given. Every device has every
@@ -209,7 +211,7 @@ func (p *peer) Fetch(ctx context.Context, r fetch.Request) ([]byte, error) {
 	p.mu.Unlock()
 	a := p.net.begin(p, w, r)
 	b, err := p.answer(ctx, w, r, p.chance(r.Digest, nth))
-	p.net.end(a, err)
+	p.net.end(a, b, err)
 	return b, err
 }
 
@@ -235,10 +237,14 @@ func (n *network) begin(p *peer, w way, r fetch.Request) *ask {
 	return a
 }
 
-func (n *network) end(a *ask, err error) {
+func (n *network) end(a *ask, body []byte, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	a.over, a.err, a.answered = true, err, n.now()
+	a.lie = err == nil && len(body) != len(n.bodies[a.block])
+	if n.onAnswer != nil {
+		n.onAnswer(a)
+	}
 	n.held[min(int(a.prio), 1)] -= int64(len(n.bodies[a.block]))
 }
 
