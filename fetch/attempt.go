@@ -148,7 +148,6 @@ func (f *Fetcher) broughtLocked(fl *flight, a *attempt, n int, now time.Time) {
 	f.book.ended(a, n, now)
 	fl.group.brought(n)
 	f.creditLocked(fl, a.dev, true)
-	f.queues[a.prio].charge(fl.group, int64(n)-a.est)
 	if !a.settled {
 		f.load.add(a.urgent, int64(n)-a.held)
 		a.held = int64(n)

@@ -43,7 +43,7 @@ func (f *Fetcher) secondLocked(fl *flight, now time.Time) {
 	}
 	dropped := false
 	for i := len(fl.attempts) - 1; i >= 0; i-- {
-		if a := fl.attempts[i]; f.lostLocked(fl, a, now) {
+		if a := fl.attempts[i]; f.lostLocked(fl, a, c, v, now) {
 			f.dropLocked(fl, a, now)
 			dropped = true
 		}
@@ -59,14 +59,14 @@ func (f *Fetcher) secondLocked(fl *flight, now time.Time) {
 }
 
 // hedgeLocked reports whether one more device may be asked beside the last: not before that has taken as long as
-// this one is likely to take, not over the internet while that is near and brings other blocks,
+// this one is likely to take, not soon over the internet while that is near and brings other blocks,
 // and only while all that stays cheap.
 func (f *Fetcher) hedgeLocked(fl *flight, c Candidate, now time.Time) bool {
 	if !fl.prio.Urgent() || len(fl.attempts) >= maxBeside {
 		return false
 	}
 	a := fl.attempts[len(fl.attempts)-1]
-	if a.path <= LAN && c.Path > LAN && f.book.page(a.dev).quiet.heard.After(a.begun) {
+	if a.path <= LAN && c.Path > LAN && f.book.page(a.dev).quiet.heard.After(a.begun) && now.Sub(a.moved) < minPatience {
 		return false
 	}
 	size := f.book.likely(fl.group)
@@ -77,17 +77,16 @@ func (f *Fetcher) hedgeLocked(fl *flight, c Candidate, now time.Time) bool {
 	return true
 }
 
-// lostLocked reports whether an attempt is not worth waiting for any more. What nobody waits for may stand behind
-// other blocks of the same device.
-func (f *Fetcher) lostLocked(fl *flight, a *attempt, now time.Time) bool {
-	p, patience, moved := f.book.page(a.dev), minPatience, a.moved
+// lostLocked reports whether an attempt is not worth waiting for any more: nothing has come of it for very long,
+// and either its device is silent altogether, or another one has time for the block; but a near device that brings
+// others is not given up for one over the internet where nobody waits.
+func (f *Fetcher) lostLocked(fl *flight, a *attempt, c Candidate, v verdict, now time.Time) bool {
+	p, patience := f.book.page(a.dev), minPatience
 	if d, ok := p.waits.quantile(hedgeQuantile); ok {
 		patience = min(max(2*d, minPatience), maxPatience)
 	}
-	if !fl.prio.Urgent() && p.quiet.heard.After(moved) {
-		moved = p.quiet.heard
-	}
-	return now.Sub(moved) >= patience
+	silent := !p.quiet.heard.After(a.moved)
+	return now.Sub(a.moved) >= patience && (silent || v == start && (fl.prio.Urgent() || a.path > LAN || c.Path <= LAN))
 }
 
 // dropLocked gives an attempt up.
@@ -99,7 +98,9 @@ func (f *Fetcher) dropLocked(fl *flight, a *attempt, now time.Time) {
 	t, p := fl.trial(a.dev), f.book.page(a.dev)
 	t.kind = errs.Timeout
 	f.laterLocked(t, now)
-	p.failed()
+	if !p.quiet.heard.After(a.moved) {
+		p.failed()
+	}
 	if a.urgent && a.path == p.path {
 		p.waits.add(now.Sub(a.begun))
 	}

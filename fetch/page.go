@@ -11,7 +11,8 @@ type page struct {
 	delivered int64 // bytes, ever
 	rate      peak  // bytes/s
 	waits     spread
-	hit       float64 // smoothed share of requests that brought the block, 0..1
+	answers   int     // how often it said that it has a block, or has not
+	hit       float64 // smoothed share of those that brought the block, 0..1
 	lies      float64 // wrong answers, forgotten as right ones come
 	fails     float64 // smoothed share of requests that broke off or were not answered
 	quiet     quiet
@@ -26,6 +27,7 @@ func (p *page) asked(a *attempt, sign int64) {
 }
 
 func (p *page) answered(hit bool) {
+	p.answers++
 	p.hit += (share(hit) - p.hit) / 8
 	if hit {
 		p.lies *= 0.98

@@ -6,9 +6,8 @@ import "container/list"
 const quantum = usualBlock
 
 // queue holds the flights of one priority that wait to start. Groups take turns, by bytes, so that a large one
-// does not stand before a small one; within a group flights keep their order. How large a block is shows only
-// when it has come, so a turn may overdraw its credit and is passed over until that is made good (surplus
-// round robin).
+// does not stand before a small one; within a group flights keep their order. A turn may overdraw its
+// credit, and is passed over until that is made good (surplus round robin).
 type queue struct {
 	ring  list.List // of *turn, the next one first
 	turns map[*Group]*turn
@@ -66,13 +65,6 @@ func (q *queue) next() *turn {
 
 // pass lets the others go first.
 func (q *queue) pass(t *turn) { q.ring.MoveToBack(t.e) }
-
-// charge counts bytes against a group's credit. One that has nothing queued owes nothing.
-func (q *queue) charge(g *Group, n int64) {
-	if t := q.turns[g]; t != nil {
-		t.credit -= n
-	}
-}
 
 func (p *place) remove() {
 	p.t.flights.Remove(p.e).(*flight).place = nil

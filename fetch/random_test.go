@@ -239,7 +239,7 @@ const maxWait = 8 * time.Second
 func (r *random) get(g *fetch.Group, d blocks.Digest) {
 	start := time.Now()
 	if _, err := g.GetBlock(r.t.Context(), d); err != nil || time.Since(start) > maxWait {
-		r.t.Errorf("a reader: %v after %v", err, time.Since(start))
+		r.t.Errorf("a reader: %v after %v; asked for it were%s", err, time.Since(start), r.trail(d))
 	}
 }
 

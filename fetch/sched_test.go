@@ -206,29 +206,37 @@ func TestANewWayIsMeasuredAnew(t *testing.T) {
 	})
 }
 
-// Rates fall as they rise, within seconds.
+// Rates fall as they rise, within seconds, and what was asked of a device that became slow is asked of another one
+// when that has time.
 func TestASlowerWayIsNoticed(t *testing.T) {
-	ways := []way{lan(time.Millisecond, 40*mib), lan(2*time.Millisecond, 8*mib)}
+	const size = 32 * kib
+	ways := []way{lan(time.Millisecond, 40*mib), lan(2*time.Millisecond, 6*mib)}
 	simulate(t, 1, ways, fetch.Limits{}, func(t *testing.T, n *network) {
-		ds := n.big(1200, 64*kib)
+		ds := n.big(2400, size) // 75 MiB
 		g := n.fetcher.Group(n.peers[0].id, n.peers[1].id)
 		var wg sync.WaitGroup
 		wg.Go(func() { n.fetchAll(t, g, fetch.Pin, ds) })
 		time.Sleep(600 * time.Millisecond)
-		n.set(0, func(w *way) { w.rate = mib / 2 })
-		time.Sleep(3500 * time.Millisecond)
+		n.set(0, func(w *way) { w.rate = mib / 4 })
 		at := n.now()
-		time.Sleep(time.Second)
-		// In this second the slow one carries 8 blocks, the other 128.
-		if slow, other := n.count(at, 0), n.count(at, 1); slow > 16 || other < 64 {
-			t.Errorf("%d blocks asked of the slow device, %d of the other", slow, other)
+		left := time.Duration(len(ds)-len(n.asked())) * size * time.Second / (6 * mib) // at the other's rate
+		time.Sleep(3 * time.Second)
+		later := n.now()
+		wg.Wait()
+		if more := n.count(later, 0); more > 2 {
+			t.Errorf("%d more blocks asked of a device that has too many to bring already", more)
+		}
+		if took := n.now() - at; took > left+3*time.Second {
+			t.Errorf("took %v, and the other device %v", took, left)
 		}
 		n.set(0, func(w *way) { w.rate = 40 * mib })
-		time.Sleep(2 * time.Second)
+		more := n.blocks(0, 8)
+		n.fetchAll(t, g, fetch.Pin, more)
+		ds = n.big(640, size+1)
 		at = n.now()
-		wg.Wait()
+		n.fetchAll(t, g, fetch.Pin, ds)
 		if fast, other := n.count(at, 0), n.count(at, 1); fast < 2*other {
-			t.Errorf("%d blocks asked of the fast device, %d of the other", fast, other)
+			t.Errorf("%d blocks asked of the device that is fast again, %d of the other", fast, other)
 		}
 	})
 }

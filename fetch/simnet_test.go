@@ -3,6 +3,7 @@ package fetch_test
 import (
 	"container/heap"
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -176,6 +177,16 @@ func (n *network) asked() []ask {
 		out[i] = *a
 	}
 	return out
+}
+
+// trail tells who was asked for a block, when, and what came of it.
+func (n *network) trail(d blocks.Digest) (s string) {
+	for _, a := range n.asked() {
+		if a.block == d {
+			s += fmt.Sprintf("\n\t%v: device %d over %v, %v, until %v: %v", a.at, a.dev, a.path, a.prio, a.answered, a.err)
+		}
+	}
+	return s
 }
 
 // count is how often devices were asked from a time on.

@@ -256,6 +256,20 @@ func (d *fakeDaemon) Devices(ctx context.Context) ([]controlapi.Device, error) {
 	return list, nil
 }
 
+func (d *fakeDaemon) RankedPeers(ctx context.Context) ([]controlapi.RankedPeer, error) {
+	st, _ := d.Status(ctx)
+	list := []controlapi.RankedPeer{}
+	for _, p := range st.Peers {
+		r := controlapi.RankedPeer{Peer: p}
+		if p.Connected {
+			r = controlapi.RankedPeer{Peer: p, Rate: new(int64(25 << 20)), P95: new(12.5), Hits: new(0.97), Failures: 0.04, Requests: 3, InFlight: 3 << 18}
+			r.Silent = fakeWants("silent")
+		}
+		list = append(list, r)
+	}
+	return list, nil
+}
+
 func (d *fakeDaemon) Why(_ context.Context, p string) (controlapi.Why, error) {
 	e, err := fakeEntry(p)
 	w := controlapi.Why{Path: p, Here: e.Complete, Missing: e.Size - e.LocalBytes}

@@ -34,6 +34,8 @@ type Reporter interface {
 	// anything else. It stops with emit's error.
 	List(ctx context.Context, path string, emit func(controlapi.Entry) error) error
 	Devices(ctx context.Context) ([]controlapi.Device, error)
+	// RankedPeers are the other devices in the order in which they are asked for blocks.
+	RankedPeers(ctx context.Context) ([]controlapi.RankedPeer, error)
 	Why(ctx context.Context, path string) (controlapi.Why, error)
 }
 

@@ -55,6 +55,7 @@ func Handler(d Daemon, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", get(h, func(r *http.Request) (any, error) { return d.Status(r.Context()) }))
 	mux.HandleFunc("GET /v1/devices", get(h, func(r *http.Request) (any, error) { return d.Devices(r.Context()) }))
+	mux.HandleFunc("GET /v1/peers", get(h, func(r *http.Request) (any, error) { return d.RankedPeers(r.Context()) }))
 	mux.HandleFunc("GET /v1/recovery", get(h, func(r *http.Request) (any, error) { return d.Recovery(r.Context()) }))
 	mux.HandleFunc("GET /v1/path", get(h, func(r *http.Request) (any, error) {
 		return withPath(r, d.PathStatus)

@@ -16,8 +16,9 @@ import (
 	"github.com/shelffs/shelf/internal/wire"
 )
 
-// lonely is a network without anybody, which can be told to fail.
+// lonely is a network without anybody, which can be told to fail, or to name devices that nobody can talk to.
 type lonely struct {
+	peers  []p2p.PeerState
 	refuse error  // of Open
 	closed func() // called when the network is closed
 }
@@ -51,7 +52,7 @@ func (h lonelyHost) Close() error {
 func (lonelyHost) Handle(string, func(ident.DeviceID, wire.Stream))          {}
 func (lonelyHost) HandleGuest(string, func(ident.TransportKey, wire.Stream)) {}
 func (lonelyHost) GuestsOpen(bool)                                           {}
-func (lonelyHost) Peers() []p2p.PeerState                                    { return nil }
+func (h lonelyHost) Peers() []p2p.PeerState                                  { return h.peers }
 func (lonelyHost) Refresh()                                                  {}
 func (lonelyHost) Addrs() []string                                           { return nil }
 func (lonelyHost) AddAddrs(ident.DeviceID, []string)                         {}

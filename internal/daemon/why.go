@@ -53,6 +53,7 @@ func (p *parts) whyNode(ctx context.Context, id namespace.NodeID) string {
 // explain says why a file is not (all) here, who has it, and what a person can do.
 func (p *parts) explain(ctx context.Context, f localFile) (reason string, holders []controlapi.Copy, hints []string) {
 	holders = p.copies(ctx, f)
+	p.nearestFirst(holders)
 	var near, away []string
 	for _, c := range holders {
 		switch {
@@ -77,7 +78,7 @@ func (p *parts) explain(ctx context.Context, f localFile) (reason string, holder
 	}
 	switch {
 	case len(near) > 0:
-		return "it " + some + "; it comes from " + list(near) + " when it is opened" + waits, holders, []string{"to keep it here: shelf pin"}
+		return "it " + some + "; it comes from " + strings.Join(near, ", else from ") + " when it is opened" + waits, holders, []string{"to keep it here: shelf pin"}
 	case len(away) > 0:
 		return "it " + some + "; " + list(away) + " has it, and is not connected", holders, []string{"switch on " + list(away) + ", or bring it to the same network"}
 	}

@@ -38,6 +38,11 @@ func (c *Client) Devices(ctx context.Context) ([]controlapi.Device, error) {
 	return call[[]controlapi.Device](ctx, c, get, "/devices", nil, nil)
 }
 
+// RankedPeers asks how the other devices rank as sources of blocks.
+func (c *Client) RankedPeers(ctx context.Context) ([]controlapi.RankedPeer, error) {
+	return call[[]controlapi.RankedPeer](ctx, c, get, "/peers", nil, nil)
+}
+
 // Brake asks what is held back because a device changed so much at once.
 func (c *Client) Brake(ctx context.Context) (controlapi.Brake, error) {
 	return call[controlapi.Brake](ctx, c, get, "/brake", nil, nil)
