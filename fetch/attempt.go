@@ -44,6 +44,9 @@ func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 	now := time.Now()
 	a := &attempt{dev: c.Source.Device(), prio: fl.prio, urgent: fl.prio.Urgent(), cancel: cancel, begun: now, moved: now,
 		raise: make(chan Priority, priorities), held: f.book.largest()}
+	if len(fl.attempts) == 0 && len(fl.tried) == 0 {
+		fl.moved = now // its turn has come
+	}
 	f.load.add(a.urgent, a.held)
 	f.book.began(a, fl.group, c, f.lim.PerSource)
 	fl.attempts = append(fl.attempts, a)
@@ -108,7 +111,6 @@ func (f *Fetcher) landed(fl *flight, a *attempt, b blocks.Sealed, err error) (fi
 		if !over {
 			fl.block, first = b, true
 			close(fl.done)
-			f.hedges.correct(fl.spent, len(b.Bytes))
 			f.hedges.earn(len(b.Bytes))
 			f.overtookLocked(fl, now)
 			if fl.place != nil {

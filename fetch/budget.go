@@ -22,13 +22,6 @@ func (b *bucket) spend(n float64) bool {
 	return true
 }
 
-// correct is for a block that turned out to have n bytes.
-func (b *bucket) correct(spent []float64, n int) {
-	for _, s := range spent {
-		b.tokens += s - float64(n)
-	}
-}
-
 // load is the memory that requests take: for what was asked as much as a block may be, for what came what it is,
 // until it is in the cache. Urgent requests have one of their own: nothing else may stand before them, and
 // however many there are, they must not fill the memory.

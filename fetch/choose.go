@@ -19,34 +19,36 @@ type tier int
 
 const (
 	near   tier = iota // on this network, and nothing speaks against its having the block
-	far                // over the internet, or known to lack some of the group
+	far                // over the internet
+	spared             // through a relay, or known to lack some of the group, while nobody waits
 	silent             // it has stopped answering
 	none
 )
 
 func (f *Fetcher) tierLocked(fl *flight, c Candidate, now time.Time) tier {
-	switch dev := c.Source.Device(); {
+	dev := c.Source.Device()
+	switch may := fl.group.mayHave(dev); {
 	case f.book.page(dev).shy(now):
 		return silent
-	case c.Path <= LAN && fl.group.mayHave(dev):
+	case c.Path <= LAN && may:
 		return near
+	case c.Path < Relay && may, fl.prio.Urgent():
+		return far
 	}
-	return far
+	return spared
 }
 
 // chooseLocked picks the device that is likely to bring the block soonest. One that is merely busy is waited for
-// rather than to ask one of a higher tier; a relay does not stand in for a way without one either.
+// rather than to ask one of a higher tier.
 func (f *Fetcher) chooseLocked(fl *flight, now time.Time) (best Candidate, v verdict) {
-	bestTier, bestCost, busyTier, busyPath := none, 0.0, none, Unknown
+	bestTier, bestCost, busyTier := none, 0.0, none
 	for _, c := range f.devices {
 		if !c.Connected || !f.eligibleLocked(fl, c.Source.Device(), now) {
 			continue
 		}
 		t := f.tierLocked(fl, c, now)
 		if !f.hasRoomLocked(fl.prio, c) {
-			if busyTier = min(busyTier, t); t < silent {
-				busyPath = min(busyPath, c.Path)
-			}
+			busyTier = min(busyTier, t)
 			continue
 		}
 		if t > bestTier {
@@ -59,7 +61,7 @@ func (f *Fetcher) chooseLocked(fl *flight, now time.Time) (best Candidate, v ver
 	switch {
 	case bestTier == none && busyTier == none:
 		return Candidate{}, nobody
-	case busyTier < bestTier, best.Path >= Relay && busyPath < Relay:
+	case busyTier < bestTier:
 		return Candidate{}, wait
 	}
 	return best, start

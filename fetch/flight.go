@@ -28,7 +28,6 @@ type flight struct {
 
 	place    *place // in a queue
 	attempts []*attempt
-	spent    []float64 // bytes, on hedges, before it was known how large the block is
 	tried    map[ident.DeviceID]*trial
 	timer    *time.Timer // hedge, deadline, end of grace
 	moved    time.Time   // when an attempt was last seen to bring something

@@ -69,12 +69,8 @@ func (f *Fetcher) hedgeLocked(fl *flight, c Candidate, now time.Time) bool {
 	if a.path <= LAN && c.Path > LAN && f.book.page(a.dev).quiet.heard.After(a.begun) && now.Sub(a.moved) < minPatience {
 		return false
 	}
-	size := f.book.likely(fl.group)
-	if now.Sub(a.begun).Seconds() < f.book.cost(c, fl.group, fl.prio) || f.fullLocked(fl.prio, true) || !f.hedges.spend(size) {
-		return false
-	}
-	fl.spent = append(fl.spent, size)
-	return true
+	return now.Sub(a.begun).Seconds() >= f.book.cost(c, fl.group, fl.prio) &&
+		!f.fullLocked(fl.prio, true) && f.hedges.spend(f.book.likely(fl.group))
 }
 
 // lostLocked reports whether an attempt is not worth waiting for any more: nothing has come of it for very long,

@@ -10,11 +10,11 @@ const (
 	shortest    = 100 * time.Microsecond
 	perOctave   = 4
 	buckets     = 21 * perOctave // up to 3.5 minutes
-	spreadDecay = 1 - 1.0/64     // what an older sample counts with each new one
+	spreadDecay = 1 - 1.0/32     // what an older sample counts with each new one
 	fewSamples  = 6              // with less weight than these there is no telling
 )
 
-// spread is a histogram of durations that forgets: roughly the last hundred samples count.
+// spread is a histogram of durations that forgets: roughly the last fifty samples count.
 type spread struct {
 	weight [buckets]float32
 	total  float32

@@ -55,7 +55,7 @@ func (n *network) get(t *testing.T, g *fetch.Group, d blocks.Digest) time.Durati
 	t.Helper()
 	start := time.Now()
 	if _, err := g.GetBlock(t.Context(), d); err != nil {
-		t.Error(err)
+		t.Errorf("%v; asked were%s", err, n.trail(d))
 	}
 	return time.Since(start)
 }
