@@ -257,8 +257,9 @@ func (r *random) read(g *fetch.Group, f int) {
 func (r *random) readSome(f int, rnd *rand.Rand) {
 	var wg sync.WaitGroup
 	for _, i := range rnd.Perm(fileLen)[:fileLen/2] {
+		prio := fetch.Priority(rnd.IntN(2))
 		wg.Go(func() {
-			_, err := r.fetcher.Get(r.t.Context(), r.files[f][i], fetch.Priority(rnd.IntN(2)))
+			_, err := r.fetcher.Get(r.t.Context(), r.files[f][i], prio)
 			if err != nil && !errs.Is(err, errs.Offline) {
 				r.t.Error(err)
 			}
