@@ -14,30 +14,97 @@ import (
 // What the scheduler learns, and what it makes of it.
 
 // A device that answers slowly is left for a quicker one though the way to it is shorter, also when the quicker one
-// has to step in each time so that its answers are never seen.
+// has to step in each time so that its answers are never seen, and also when it brings other things meanwhile.
 func TestASlowAnswererIsLeft(t *testing.T) {
+	for _, busy := range []bool{false, true} {
+		simulate(t, 1, []way{lan(time.Millisecond, 0), lan(6*time.Millisecond, 0)}, fetch.Limits{}, func(t *testing.T, n *network) {
+			ds, pins := n.blocks(0, 300), n.blocks(300, 4000)
+			n.peers[1].has = func(d blocks.Digest) bool { return slices.Contains(ds, d) }
+			g := n.fetcher.Group(n.peers[0].id, n.peers[1].id)
+			for _, d := range ds[:100] {
+				n.get(t, g, d)
+			}
+			if n.count(0, 1) > 5 {
+				t.Fatal("the nearer one was not asked first")
+			}
+			n.peers[0].mu.Lock()
+			n.peers[0].way.rtt = 400 * time.Millisecond // and nobody measured it
+			n.peers[0].mu.Unlock()
+			if busy {
+				defer n.fetcher.Group(n.peers[0].id).Want(fetch.Pin, pins...).Cancel()
+				time.Sleep(time.Second)
+			}
+			readers := func(ds []blocks.Digest) (slow int) {
+				before := len(n.asked())
+				for _, d := range ds {
+					n.get(t, g, d)
+				}
+				for _, a := range n.asked()[before:] {
+					if a.dev == 0 && a.prio == fetch.OnDemand {
+						slow++
+					}
+				}
+				return slow
+			}
+			readers(ds[100:140])
+			if slow := readers(ds[140:]); slow > 16 {
+				t.Errorf("busy %v: the slow one was asked for %d of 160 blocks", busy, slow)
+			}
+		})
+	}
+}
+
+// What counts is how long answers take, not only the way: a device whose disk is slow is left for one that is farther.
+func TestAnswersCountMoreThanRoundTrips(t *testing.T) {
 	simulate(t, 1, []way{lan(time.Millisecond, 0), lan(6*time.Millisecond, 0)}, fetch.Limits{}, func(t *testing.T, n *network) {
-		ds := n.blocks(0, 300)
-		g := n.fetcher.Group(n.peers[0].id, n.peers[1].id)
-		for _, d := range ds[:100] {
-			n.get(t, g, d)
-		}
-		if n.count(0, 1) > 5 {
-			t.Fatal("the nearer one was not asked first")
-		}
 		n.peers[0].mu.Lock()
-		n.peers[0].way.rtt = 400 * time.Millisecond // and nobody measured it
+		n.peers[0].way.rtt = 60 * time.Millisecond // too short to be hedged
 		n.peers[0].mu.Unlock()
-		for _, d := range ds[100:140] {
+		g := n.fetcher.Group(n.peers[0].id, n.peers[1].id)
+		for _, d := range n.blocks(0, 60) {
 			n.get(t, g, d)
 		}
-		at := n.now()
-		time.Sleep(time.Millisecond)
-		for _, d := range ds[140:] {
+		if slow := n.count(0, 0); slow > 12 || len(n.asked()) != 60 {
+			t.Errorf("the slow one was asked for %d of %d", slow, len(n.asked()))
+		}
+	})
+}
+
+// Answers that were overtaken count as late: a device whose every third answer is late is known for it, though none
+// of those was ever waited for to the end.
+func TestOvertakenAnswersAreKnownToBeLate(t *testing.T) {
+	ways := []way{{path: fetch.LAN, rtt: time.Millisecond, tail: 0.3, tailBy: 500 * time.Millisecond}, lan(8*time.Millisecond, 0)}
+	simulate(t, 1, ways, fetch.Limits{}, func(t *testing.T, n *network) {
+		g := n.fetcher.Group(n.peers[0].id, n.peers[1].id)
+		for _, d := range n.blocks(0, 60) {
 			n.get(t, g, d)
 		}
-		if slow := n.count(at, 0); slow > 8 {
-			t.Errorf("the slow one was asked for %d of 160 blocks", slow)
+		for _, r := range n.fetcher.Ranking() {
+			if r.Device == n.peers[0].id && r.P95 < 50*time.Millisecond {
+				t.Errorf("95 %% within %v", r.P95)
+			}
+		}
+	})
+}
+
+// A reader whose block was not where it was looked for first goes before those that came later.
+func TestWhoLookedInVainGoesFirst(t *testing.T) {
+	simulate(t, 1, []way{lan(time.Millisecond, 0), lan(9*time.Millisecond, 0)}, fetch.Limits{UrgentBytes: 3 * mib}, func(t *testing.T, n *network) {
+		ds := n.blocks(0, 300)
+		n.peers[0].has = func(d blocks.Digest) bool { return d != ds[1] }
+		var wg sync.WaitGroup
+		for _, d := range ds {
+			wg.Go(func() {
+				if _, err := n.fetcher.GetBlock(t.Context(), d); err != nil {
+					t.Error(err)
+				}
+			})
+			time.Sleep(time.Microsecond)
+		}
+		wg.Wait()
+		at := slices.IndexFunc(n.asked(), func(a ask) bool { return a.dev == 1 && a.block == ds[1] })
+		if at < 0 || at > 30 {
+			t.Errorf("asked of the second device after %d others", at)
 		}
 	})
 }

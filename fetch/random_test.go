@@ -78,7 +78,7 @@ func playRandom(t *testing.T, seed uint64) {
 	if seed%50 == 0 {
 		devices = 100 + rnd.IntN(150)
 	}
-	limits := fetch.Limits{InFlightBytes: mib, UrgentBytes: 4 * mib, OnDemand: 20 * time.Second}
+	limits := fetch.Limits{InFlightBytes: mib, UrgentBytes: 8 * mib, OnDemand: 20 * time.Second}
 	r := &random{rnd: rnd, fileOf: map[blocks.Digest]int{}, asked: map[asking]bool{}, lied: map[asking]bool{}}
 	var ways []way
 	for i := range devices {
@@ -234,7 +234,7 @@ func (r *random) wishes() {
 }
 
 // maxWait is more than any reader waits while one device is steady.
-const maxWait = 8 * time.Second
+const maxWait = 10 * time.Second
 
 func (r *random) get(g *fetch.Group, d blocks.Digest) {
 	start := time.Now()
