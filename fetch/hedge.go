@@ -14,7 +14,7 @@ const (
 	usualHedge    = 100 * time.Millisecond // at least, of a device that is not known yet
 	maxHedge      = 2 * time.Second
 	minPatience   = 2 * time.Second
-	maxPatience   = 8 * time.Second
+	maxPatience   = 4 * time.Second
 	maxBeside     = 4 // devices that are asked at the same time
 )
 
@@ -59,14 +59,14 @@ func (f *Fetcher) secondLocked(fl *flight, now time.Time) {
 }
 
 // hedgeLocked reports whether one more device may be asked beside the last: not before that has taken as long as
-// this one is likely to take, not soon over the internet while that is near and brings other blocks,
+// this one is likely to take, not over the internet while that is near and brings other blocks,
 // and only while all that stays cheap.
 func (f *Fetcher) hedgeLocked(fl *flight, c Candidate, now time.Time) bool {
 	if !fl.prio.Urgent() || len(fl.attempts) >= maxBeside {
 		return false
 	}
 	a := fl.attempts[len(fl.attempts)-1]
-	if a.path <= LAN && c.Path > LAN && f.book.page(a.dev).quiet.heard.After(a.begun) && now.Sub(a.moved) < minPatience {
+	if a.path <= LAN && c.Path > LAN && f.book.page(a.dev).quiet.heard.After(a.begun) {
 		return false
 	}
 	return now.Sub(a.begun).Seconds() >= f.book.cost(c, fl.group, fl.prio) &&

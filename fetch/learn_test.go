@@ -27,9 +27,7 @@ func TestASlowAnswererIsLeft(t *testing.T) {
 			if n.count(0, 1) > 5 {
 				t.Fatal("the nearer one was not asked first")
 			}
-			n.peers[0].mu.Lock()
-			n.peers[0].way.rtt = 400 * time.Millisecond // and nobody measured it
-			n.peers[0].mu.Unlock()
+			n.set(0, func(w *way) { w.tail, w.tailBy = 1, 400*time.Millisecond })
 			if busy {
 				defer n.fetcher.Group(n.peers[0].id).Want(fetch.Pin, pins...).Cancel()
 				time.Sleep(time.Second)
@@ -57,15 +55,22 @@ func TestASlowAnswererIsLeft(t *testing.T) {
 // What counts is how long answers take, not only the way: a device whose disk is slow is left for one that is farther.
 func TestAnswersCountMoreThanRoundTrips(t *testing.T) {
 	simulate(t, 1, []way{lan(time.Millisecond, 0), lan(6*time.Millisecond, 0)}, fetch.Limits{}, func(t *testing.T, n *network) {
-		n.peers[0].mu.Lock()
-		n.peers[0].way.rtt = 60 * time.Millisecond // too short to be hedged
-		n.peers[0].mu.Unlock()
 		g := n.fetcher.Group(n.peers[0].id, n.peers[1].id)
 		for _, d := range n.blocks(0, 60) {
 			n.get(t, g, d)
 		}
-		if slow := n.count(0, 0); slow > 12 || len(n.asked()) != 60 {
-			t.Errorf("the slow one was asked for %d of %d", slow, len(n.asked()))
+		n.set(0, func(w *way) { w.tail, w.tailBy = 1, 60*time.Millisecond })
+		n.connect(1, false) // so that it shows
+		for _, d := range n.blocks(60, 120) {
+			n.get(t, g, d)
+		}
+		n.connect(1, true)
+		before := n.count(0, 0)
+		for _, d := range n.blocks(120, 180) {
+			n.get(t, g, d)
+		}
+		if slow := n.count(0, 0) - before; before != 120 || slow > 6 {
+			t.Errorf("the slow one was asked %d times, and then for %d of 60", before, slow)
 		}
 	})
 }
@@ -196,6 +201,25 @@ func TestALongQueueOfReadersIsServed(t *testing.T) {
 	})
 }
 
+// Readers learn of a neighbour that sleeps after a few blocks, not with every block.
+func TestASleeperIsLeft(t *testing.T) {
+	simulate(t, 1, []way{lan(time.Millisecond, 0), direct(20*time.Millisecond, 0)}, fetch.Limits{}, func(t *testing.T, n *network) {
+		g := n.fetcher.Group(n.peers[0].id, n.peers[1].id)
+		ds := n.blocks(0, 80)
+		for _, d := range ds[:20] {
+			n.get(t, g, d)
+		}
+		n.set(0, func(w *way) { w.asleep = true })
+		before := n.count(0, 0)
+		for _, d := range ds[20:] {
+			n.get(t, g, d)
+		}
+		if asked := n.count(0, 0) - before; asked < 1 || asked > 4 {
+			t.Errorf("asked %d times in %v", asked, n.now())
+		}
+	})
+}
+
 // A block of which it shows later what it belongs to is asked of those who are known to have that.
 func TestAHintThatComesLater(t *testing.T) {
 	simulate(t, 1, []way{lan(time.Millisecond, 0), lan(2*time.Millisecond, 0)}, fetch.Limits{}, func(t *testing.T, n *network) {
@@ -211,13 +235,27 @@ func TestAHintThatComesLater(t *testing.T) {
 		synctest.Wait()
 		n.fetcher.Group(n.peers[1].id).Want(fetch.Pin, ds...)
 		synctest.Wait()
-		n.connect(0, true)
-		n.connect(1, true)
+		n.mu.Lock()
+		n.up[0], n.up[1] = true, true
+		n.mu.Unlock()
+		n.tell()
 		wg.Wait()
+		if asks := n.asked(); len(asks) != 1 || asks[0].dev != 1 {
+			t.Errorf("asked %+v", asks)
+		}
+	})
+}
+
+// A reader does not wait for ever for a neighbour that brings everything but this block.
+func TestANeighbourWithoutAWordOnOneBlock(t *testing.T) {
+	simulate(t, 1, []way{lan(time.Millisecond, mib), direct(20*time.Millisecond, 0)}, fetch.Limits{}, func(t *testing.T, n *network) {
+		ds := n.big(200, 64*kib)
+		n.peers[0].mum = ds[0]
+		defer n.fetcher.Group(n.peers[0].id, n.peers[1].id).Want(fetch.Pin, ds[1:]...).Cancel()
 		time.Sleep(time.Second)
-		n.get(t, n.fetcher.Group(), ds[0])
-		for _, a := range n.asked()[1:] {
-			t.Errorf("asked again: %+v", a)
+		took := n.get(t, n.fetcher.Group(n.peers[0].id, n.peers[1].id), ds[0])
+		if took < 2*time.Second || took > 4*time.Second || n.count(0, 1) != 1 {
+			t.Errorf("after %v, with %d questions over the internet", took, n.count(0, 1))
 		}
 	})
 }

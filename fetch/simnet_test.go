@@ -41,6 +41,7 @@ type peer struct {
 	net *network
 	id  ident.DeviceID
 	has func(blocks.Digest) bool
+	mum blocks.Digest // it never answers for this one
 
 	mu      sync.Mutex
 	way     way
@@ -268,7 +269,7 @@ func (p *peer) answer(ctx context.Context, w way, r fetch.Request, rnd *rand.Ran
 	if !pause(ctx, think) {
 		return nil, ctx.Err()
 	}
-	if w.asleep {
+	if w.asleep || r.Digest == p.mum {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
