@@ -12,8 +12,15 @@ const maxLook = 16
 
 // dispatchLocked starts what may start, the most urgent first.
 func (f *Fetcher) dispatchLocked() {
-	f.lookAroundLocked()
+	looked := false
 	for p := range f.queues {
+		if f.queues[p].ring.Len() == 0 {
+			continue
+		}
+		if !looked {
+			f.lookAroundLocked()
+			looked = true
+		}
 		if !f.serveLocked(Priority(p)) {
 			return
 		}
@@ -56,7 +63,9 @@ func (f *Fetcher) startLocked(t *turn) bool {
 			f.attemptLocked(fl, c)
 			return true
 		case wait:
-			looked++
+			if looked++; len(fl.tried) == 0 && len(f.book.banned) == 0 {
+				return false // as the rest of the group, of which nobody was asked either
+			}
 		case nobody:
 			fl.place.remove()
 			f.parkLocked(fl)

@@ -28,6 +28,7 @@ type flight struct {
 
 	place    *place // in a queue
 	attempts []*attempt
+	drops    int // attempts that were given up because nothing came
 	tried    map[ident.DeviceID]*trial
 	timer    *time.Timer // hedge, deadline, end of grace
 	moved    time.Time   // when an attempt was last seen to bring something

@@ -75,11 +75,12 @@ func (f *Fetcher) hedgeLocked(fl *flight, c Candidate, now time.Time) bool {
 
 // lostLocked reports whether an attempt is not worth waiting for any more: nothing has come of it for very long,
 // and either its device is silent altogether, or another one has time for the block; but a near device that brings
-// others is not given up for one over the internet where nobody waits.
+// others is not given up for one over the internet where nobody waits. The more devices were silent already, the
+// shorter the wait for one more that is not known.
 func (f *Fetcher) lostLocked(fl *flight, a *attempt, c Candidate, v verdict, now time.Time) bool {
-	p, patience := f.book.page(a.dev), minPatience
+	p, patience := f.book.page(a.dev), minPatience>>min(fl.drops, 3)
 	if d, ok := p.waits.quantile(hedgeQuantile); ok {
-		patience = min(max(2*d, minPatience), maxPatience)
+		patience = min(max(2*d, patience), maxPatience)
 	}
 	silent := !p.quiet.heard.After(a.moved)
 	return now.Sub(a.moved) >= patience && (silent || v == start && (fl.prio.Urgent() || a.path > LAN || c.Path <= LAN))
@@ -88,6 +89,7 @@ func (f *Fetcher) lostLocked(fl *flight, a *attempt, c Candidate, v verdict, now
 // dropLocked gives an attempt up.
 func (f *Fetcher) dropLocked(fl *flight, a *attempt, now time.Time) {
 	a.dropped = true
+	fl.drops++
 	a.cancel()
 	f.forgetLocked(fl, a)
 	f.settleLocked(a)

@@ -58,7 +58,8 @@ type ask struct {
 	block    blocks.Digest
 	prio     fetch.Priority
 	path     fetch.Path
-	beside   int // requests for the same block under way, not counting those that were silent for very long
+	beside   int // requests for the same block under way and not given up
+	ctx      context.Context
 	answered time.Duration
 	err      error
 	lie      bool
@@ -221,21 +222,18 @@ func (p *peer) Fetch(ctx context.Context, r fetch.Request) ([]byte, error) {
 	w, nth := p.way, p.asks[r.Digest]
 	p.asks[r.Digest]++
 	p.mu.Unlock()
-	a := p.net.begin(p, w, r)
+	a := p.net.begin(ctx, p, w, r)
 	b, err := p.answer(ctx, w, r, p.chance(r.Digest, nth))
 	p.net.end(a, b, err)
 	return b, err
 }
 
-// silentLong is when a request counts as given up for the log.
-const silentLong = 2 * time.Second
-
-func (n *network) begin(p *peer, w way, r fetch.Request) *ask {
+func (n *network) begin(ctx context.Context, p *peer, w way, r fetch.Request) *ask {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	a := &ask{at: n.now(), dev: p.index(), block: r.Digest, prio: r.Priority, path: w.path}
+	a := &ask{at: n.now(), dev: p.index(), block: r.Digest, prio: r.Priority, path: w.path, ctx: ctx}
 	for i := len(n.log) - 1; i >= 0; i-- {
-		if o := n.log[i]; o.block == a.block && !o.over && a.at-o.at < silentLong {
+		if o := n.log[i]; o.block == a.block && !o.over && o.ctx.Err() == nil {
 			a.beside++
 		}
 	}
