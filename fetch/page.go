@@ -4,13 +4,12 @@ import "time"
 
 // page is what is known of one device. Guarded by Fetcher.mu.
 type page struct {
-	path      Path      // on which the following was measured
-	requests  int       // under way
-	working   time.Time // when there last were none
-	flying    int64     // bytes asked for, estimated
-	urgent    int64     // of those, what somebody waited for when it was asked
-	delivered int64     // bytes, ever
-	rate      peak      // bytes/s
+	path      Path  // on which the following was measured
+	requests  int   // under way
+	flying    int64 // bytes asked for, estimated
+	urgent    int64 // of those, what somebody waited for when it was asked
+	delivered int64 // bytes, ever
+	rate      peak  // bytes/s
 	waits     spread
 	answers   int     // how often it said that it has a block, or has not
 	hit       float64 // smoothed share of those that brought the block, 0..1
@@ -20,9 +19,6 @@ type page struct {
 }
 
 func (p *page) asked(a *attempt, sign int64) {
-	if p.requests == 0 {
-		p.working = a.begun
-	}
 	p.requests += int(sign)
 	p.flying += sign * a.est
 	if a.urgent {
@@ -60,7 +56,6 @@ const (
 	minQuiet = 2 * time.Second
 	maxQuiet = time.Minute
 	maxLate  = 3
-	maxStill = 3 * time.Second // of all that a device was asked for; longer than between two looks at a request
 )
 
 func (q *quiet) hears(now time.Time) { *q = quiet{heard: now} }
@@ -76,11 +71,7 @@ func (q *quiet) missed(begun, now time.Time, sure bool) {
 	}
 }
 
-// shy reports whether others are to be asked instead, and that is not to be waited for: the device was left in
-// peace lately, or will be soon.
+// shy reports whether others are to be asked instead.
 func (p *page) shy(now time.Time) bool {
-	if p.requests > 0 && now.Sub(p.working) > maxStill && now.Sub(p.quiet.heard) > maxStill {
-		return true
-	}
 	return p.quiet.times > 0 && (now.Before(p.quiet.until) || p.requests > 0)
 }
