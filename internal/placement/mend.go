@@ -89,7 +89,7 @@ func (e *Engine) mendWritten(ctx context.Context, ds map[blocks.Digest]bool) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute) // nobody may have them, and others wait for us
 	defer cancel()
-	err := e.cfg.Fetch(ctx, ForSafety, maps.Keys(wanted), func(d blocks.Digest, err error) {
+	err := e.cfg.Fetch(ctx, ForSafety, nil, maps.Keys(wanted), func(d blocks.Digest, err error) {
 		if err == nil {
 			delete(ds, d)
 		}
