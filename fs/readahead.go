@@ -1,6 +1,7 @@
 package fs
 
 import (
+	"context"
 	"sync"
 
 	"github.com/shelffs/shelf/blocks"
@@ -26,8 +27,8 @@ const (
 	raWarm  = 1 << 20 // how far ahead blocks are opened, not only fetched
 )
 
-// note tells of a read of [off, end) of t.
-func (r *readAhead) note(fs *FS, t *content.Tree, off, end int64) {
+// note tells of a read of [off, end) of t, which is n's.
+func (r *readAhead) note(ctx context.Context, fs *FS, n *inode, t *content.Tree, off, end int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if off < r.next-raSlack || off > r.next+raSlack {
@@ -45,15 +46,15 @@ func (r *readAhead) note(fs *FS, t *content.Tree, off, end int64) {
 		return
 	}
 	r.asked, r.working = to, true
-	go r.ask(fs, t, from, to)
+	go r.ask(fs.onBehalf(ctx), fs, n, t, from, to)
 }
 
 // ask wishes for the blocks of [from, to) and opens the first of them.
-func (r *readAhead) ask(fs *FS, t *content.Tree, from, to int64) {
+func (r *readAhead) ask(ctx context.Context, fs *FS, n *inode, t *content.Tree, from, to int64) {
 	var ds []blocks.Digest
 	var warm []blocks.Ref
-	pieces, err := collect(fs.ctx, t, from, to-from)
-	for _, p := range pieces {
+	pieces, err := collect(ctx, t, from, to-from)
+	for _, p := range fs.aheadOf(ctx, n.id, pieces) {
 		if p.IsHole() || fs.plain.holds(p.Digest) {
 			continue
 		}
