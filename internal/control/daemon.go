@@ -21,11 +21,12 @@ type Daemon interface {
 	Quarantiner
 	Resolver
 	Historian
+	Accountant
 	Stopper
 }
 
-// Reporter answers questions from local state; it never waits for the network, except Why
-// and PathStatus, which may ask connected devices what they hold within a second.
+// Reporter answers questions from local state; it never waits for the network, except Why,
+// PathStatus and Usage, which may ask connected devices what they hold within a second.
 type Reporter interface {
 	Status(ctx context.Context) (controlapi.Status, error)
 	PathStatus(ctx context.Context, path string) (controlapi.PathStatus, error)
@@ -34,6 +35,8 @@ type Reporter interface {
 	List(ctx context.Context, path string, emit func(controlapi.Entry) error) error
 	Devices(ctx context.Context) ([]controlapi.Device, error)
 	Why(ctx context.Context, path string) (controlapi.Why, error)
+	// Usage asks other devices only with fetch, a second for some thousand blocks.
+	Usage(ctx context.Context, path string, fetch bool) (controlapi.Usage, error)
 }
 
 // Placer changes what lies on this device. One path that fails is told in its item and
@@ -111,6 +114,13 @@ type Historian interface {
 	Restore(ctx context.Context, req controlapi.RestoreRequest, progress func(controlapi.RestoredItem)) (controlapi.Restored, error)
 	// Undo is NotExist when this device has changed nothing that was there before.
 	Undo(ctx context.Context, req controlapi.UndoRequest, progress func(controlapi.RestoredItem)) (controlapi.Restored, error)
+}
+
+// Accountant knows which programs brought what to this device.
+type Accountant interface {
+	Ledger(ctx context.Context, req controlapi.LedgerRequest) (controlapi.Ledger, error)
+	// UndoRun frees what a run brought. NotExist when there is no such run.
+	UndoRun(ctx context.Context, req controlapi.UndoRunRequest) (controlapi.RunUndone, error)
 }
 
 // Stopper flushes, unmounts and lets the daemon end. It returns when the mount is gone (or
