@@ -57,7 +57,10 @@ func like(pattern, name string) bool {
 	if ok, err := path.Match(pattern, name); ok && err == nil {
 		return true
 	}
-	return len(name) == nameLen && len(pattern) > nameLen && !strings.ContainsAny(pattern, `*?[\`) && pattern[:nameLen] == name
+	if i := strings.IndexAny(pattern, `*?[\`); i >= 0 {
+		pattern = pattern[:i]
+	}
+	return len(name) == nameLen && len(pattern) > nameLen && pattern[:nameLen] == name
 }
 
 // recursive reports whether arguments as grep has them say that it goes through folders.
