@@ -46,7 +46,7 @@ PATH is inside the mount, or begins with / at the root of the share.`,
 }
 
 func (a *app) ledgerUndoCmd() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "undo RUN",
 		Short: "Free what a run brought",
 		Long: `Free the local bytes of the files that a run of a program brought (its number is in shelf ledger).
@@ -69,6 +69,8 @@ They stay visible and come back when they are opened. What is pinned or only her
 			})
 		}),
 	}
+	cmd.ValidArgsFunction = a.completeRun
+	return cmd
 }
 
 func (a *app) showLedger(l controlapi.Ledger, long bool) {
