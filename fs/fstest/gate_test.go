@@ -19,13 +19,14 @@ import (
 type porter struct {
 	store *localBlocks
 
-	mu    sync.Mutex
-	asks  []fs.Ask
-	who   map[uint32]bool
-	wait  time.Duration
-	deny  func(fs.Ask) error
-	ended []error
-	ahead int // blocks that were wished for in advance and were not here
+	mu     sync.Mutex
+	asks   []fs.Ask
+	who    map[uint32]bool
+	wait   time.Duration
+	deny   func(fs.Ask) error
+	ended  []error
+	coming bool // whatever is not here is on its way
+	ahead  int  // blocks that were wished for in advance and were not here
 }
 
 // aheadOf are the blocks of a device with a porter, which sees what is wished for in advance.
@@ -47,7 +48,7 @@ func (a aheadOf) Ahead(ds ...blocks.Digest) func() {
 
 func (p *porter) Find(d blocks.Digest) (here, coming bool) {
 	_, err := p.store.store.GetBlock(bg, d)
-	return err == nil, false
+	return err == nil, err != nil && p.coming
 }
 
 func (p *porter) Admit(_ context.Context, r fs.Reader, a fs.Ask) (fs.Leave, error) {
@@ -179,6 +180,25 @@ func TestTheGateIsAskedOnlyForWhatIsAway(t *testing.T) {
 	}
 }
 
+// What is on its way already is not counted once more, but nobody gets it who may not.
+func TestWhatIsOnItsWayCountsOnce(t *testing.T) {
+	d, p, data := guarded(t, 5<<20)
+	p.coming = true
+	got, err := readAll(someone, d.handle(t, fs.OpenFlags{Read: true}), len(data))
+	if err != nil || !bytes.Equal(got, data) {
+		t.Fatalf("%d bytes: %v", len(got), err)
+	}
+	asks := p.take()
+	for _, a := range asks {
+		if a.Bytes != 0 {
+			t.Errorf("counted: %+v", a)
+		}
+	}
+	if len(asks) == 0 {
+		t.Error("the gate was not asked")
+	}
+}
+
 // Who is refused brings nothing, not even a list of blocks.
 func TestWhoIsRefusedBringsNothing(t *testing.T) {
 	for name, size := range map[string]int{"one block": 1000, "with a manifest": 5 << 20} {
@@ -242,13 +262,17 @@ func TestNoReaderEndsTheWaitOfAnother(t *testing.T) {
 			b, err := readAll(someone, h, len(data))
 			patient <- result{b, err}
 		}()
-		for p.take() == nil { // it is let in without a bound
-			time.Sleep(time.Millisecond)
+		for end := time.Now().Add(20 * time.Second); p.take() == nil; time.Sleep(time.Millisecond) { // it is let in without a bound
+			if time.Now().After(end) {
+				t.Fatalf("%s: the gate is not asked", name)
+			}
 		}
 		p.mu.Lock()
 		p.wait = time.Millisecond
 		p.mu.Unlock()
-		if _, err := h.Read(someone, 0, make([]byte, 100)); !errs.Is(err, errs.Timeout) {
+		ctx, cancel := context.WithCancel(someone)
+		defer time.AfterFunc(20*time.Second, cancel).Stop() // an interrupt, should there be no other end
+		if _, err := h.Read(ctx, 0, make([]byte, 100)); !errs.Is(err, errs.Timeout) {
 			t.Errorf("%s: %v", name, err)
 		}
 		p.mu.Lock()

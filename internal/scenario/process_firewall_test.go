@@ -298,7 +298,9 @@ func TestUndoingARun(t *testing.T) {
 // The ledger outlives the daemon.
 func TestTheLedgerStays(t *testing.T) {
 	_, b := elsewhere(t, 1<<20, nil)
-	b.read("file")
+	if _, _, err := reads("cat", b.path("file")); err != nil {
+		t.Fatal(err)
+	}
 	before := b.ledger()
 	b.must("down")
 	b.up()
