@@ -28,9 +28,26 @@ func TestParseStat(t *testing.T) {
 
 // The kernel names a reader by its thread.
 func TestLookFindsTheProcessOfAThread(t *testing.T) {
-	runtime.LockOSThread()
+	type seen struct {
+		p  Process
+		ok bool
+	}
+	look := func(found chan<- seen) {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		p, ok := System().Look(uint32(unix.Gettid()))
+		found <- seen{p, ok && unix.Gettid() != os.Getpid()}
+	}
+	runtime.LockOSThread() // the other one has another thread
 	defer runtime.UnlockOSThread()
-	p, ok := System().Look(uint32(unix.Gettid()))
+	found := make(chan seen, 2)
+	go look(found)
+	s := <-found
+	if !s.ok { // that was the first one
+		look(found)
+		s = <-found
+	}
+	p, ok := s.p, s.ok
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
