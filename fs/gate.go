@@ -129,7 +129,7 @@ func (fs *FS) aheadOf(ctx context.Context, id namespace.NodeID, pieces []content
 	a := Ask{Node: id, Ahead: true}
 	var here []content.Piece
 	for _, pc := range pieces {
-		if pc.IsHole() {
+		if pc.IsHole() || fs.plain.holds(pc.Digest) {
 			continue
 		}
 		switch is, coming := fs.cfg.Gate.Find(pc.Digest); {

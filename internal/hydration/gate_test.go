@@ -325,6 +325,9 @@ func TestAWaitInVain(t *testing.T) {
 	if err := s.ask(pid, 2, 1); err != nil {
 		t.Errorf("another file: %v", err)
 	}
+	if err := s.ask(s.who.add(8, 1, "hasty", "hasty"), 1, 1); err != nil {
+		t.Errorf("another process: %v", err)
+	}
 	if r := s.Refused(node(1)); r == nil || !r.Late || r.Program != "hasty" {
 		t.Errorf("%+v", r)
 	}

@@ -99,7 +99,7 @@ func (g *Gate) Admit(_ context.Context, r fs.Reader, a fs.Ask) (fs.Leave, error)
 	if verdict != Refuse && run.rule < 0 && run.PID != 0 {
 		swept = run.sweep.note(a.Node, a.Bytes, now)
 	}
-	if err := run.vain.at(a.Node, now); err != nil {
+	if err := run.vain.at(p.PID, a.Node, now); err != nil {
 		g.mu.Unlock()
 		return fs.Leave{}, err
 	}
@@ -122,7 +122,7 @@ func (g *Gate) Admit(_ context.Context, r fs.Reader, a fs.Ask) (fs.Leave, error)
 	case verdict == Exact && a.Ahead:
 		return fs.Leave{}, errs.E("hydration.Admit", errs.Withheld, "", errors.New("no reading ahead for "+p.shown()))
 	}
-	return fs.Leave{Wait: wait, Done: func(err error) { g.done(run, entry, a, err) }}, nil
+	return fs.Leave{Wait: wait, Done: func(err error) { g.done(run, p.PID, entry, a, err) }}, nil
 }
 
 // judge is what the rule about a run says of an ask. What a budget allows is spent with it. g.mu is held.
@@ -161,7 +161,7 @@ func (g *Gate) wait(run *run) time.Duration {
 }
 
 // done hears how an admitted ask ended.
-func (g *Gate) done(run *run, e Entry, a fs.Ask, err error) {
+func (g *Gate) done(run *run, pid uint32, e Entry, a fs.Ask, err error) {
 	if err == nil {
 		if a.Bytes > 0 {
 			g.ledger.brought(e, a)
@@ -172,8 +172,8 @@ func (g *Gate) done(run *run, e Entry, a fs.Ask, err error) {
 	defer g.mu.Unlock()
 	if errs.Is(err, errs.Timeout) {
 		now := g.cfg.Clock()
-		run.vain = vain{node: a.Node, until: now.Add(vainTime), err: err}
-		g.refused.note(a.Node, Refusal{When: now, Program: run.Program, PID: run.PID, Reason: "it did not come in the time that " + run.Program + " waits", Late: true})
+		run.vain = vain{pid: pid, node: a.Node, until: now.Add(vainTime), err: err}
+		g.refused.note(a.Node, Refusal{When: now, Program: run.Program, PID: pid, Reason: "it did not come in the time that " + run.Program + " waits", Late: true})
 	}
 	if b := g.budgets[run.rule]; b != nil {
 		b.spent = max(b.spent-a.Bytes, 0) // it did not come

@@ -59,13 +59,14 @@ func (r *run) entry() Entry {
 const vainTime = 2 * time.Second
 
 type vain struct {
+	pid   uint32
 	node  namespace.NodeID
 	until time.Time
 	err   error
 }
 
-func (v vain) at(id namespace.NodeID, now time.Time) error {
-	if v.err != nil && v.node == id && now.Before(v.until) {
+func (v vain) at(pid uint32, id namespace.NodeID, now time.Time) error {
+	if v.err != nil && v.pid == pid && v.node == id && now.Before(v.until) {
 		return v.err
 	}
 	return nil

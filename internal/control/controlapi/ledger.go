@@ -15,7 +15,7 @@ type Ledger struct {
 }
 
 // LedgerRun is what one program brought, or several of its name that one parent started, without
-// resting for five minutes. The bytes are of the files, those that were not here before; they do not overlap.
+// resting for five minutes. The bytes are of the files, those that were not here before.
 type LedgerRun struct {
 	Run     uint64       `json:"run"`
 	Program string       `json:"program"` // "(unknown)" where the system does not tell
