@@ -50,6 +50,7 @@ type Gate struct {
 
 	mu      sync.Mutex // guards what follows, and all runs; never held across a look at a process or the disk
 	runs    map[runKey]*run
+	forgot  time.Time          // when runs that rest were dropped last
 	budgets map[int]*allowance // by index of the rule
 	refused refusals
 }

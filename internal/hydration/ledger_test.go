@@ -80,6 +80,20 @@ func TestRunsEndByResting(t *testing.T) {
 	}
 }
 
+// Runs that rest are not kept in memory, but for what is to be told.
+func TestRunsAreForgotten(t *testing.T) {
+	s := newScene(t, Config{})
+	nosy := s.who.add(7, 1, "nosy", "nosy")
+	s.sweepThrough(func(int) uint32 { return nosy }, sweepFiles, sweepBytes, time.Millisecond)
+	for i := range uint32(3000) {
+		s.now = s.now.Add(time.Second)
+		_ = s.ask(s.who.add(1000+i, 100_000+i, "cc1", "cc1"), int(i), 1)
+	}
+	if n := len(s.runs); n > 2*int(restTime/time.Second)+10 || len(s.Sweeps()) != 1 {
+		t.Errorf("%d runs, %v", n, s.Sweeps())
+	}
+}
+
 // The ledger holds so many entries, for so long, also across restarts; numbers are not used again.
 func TestTheLedgerIsBounded(t *testing.T) {
 	s := newScene(t, Config{})

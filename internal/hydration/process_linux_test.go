@@ -59,7 +59,7 @@ func TestLookFindsTheProcessOfAThread(t *testing.T) {
 
 func TestLookAtAScript(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "updatedb")
-	if err := os.WriteFile(script, []byte("#!/bin/sh\nread x\n"), 0o755); err != nil {
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho\nread x\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(script, "-r", "a b")
@@ -67,8 +67,15 @@ func TestLookAtAScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil { // it is not what it is called before it runs
+		t.Error(err)
 	}
 	pid := uint32(cmd.Process.Pid)
 	p, ok := System().Look(pid)

@@ -34,11 +34,7 @@ func (g *Gate) runOf(k known, now time.Time) *run {
 	key := runKey{k.shown(), k.Parent}
 	r := g.runs[key]
 	if r == nil || now.Sub(r.last) > restTime || r.rule != k.rule {
-		for at, old := range g.runs {
-			if now.Sub(old.last) > max(restTime, sweepTold) {
-				delete(g.runs, at)
-			}
-		}
+		g.forget(now)
 		r = &run{id: g.ledger.next(), Program: k.shown(), PID: k.PID, parent: k.parent, rule: k.rule, action: Allow}
 		if k.rule >= 0 {
 			r.action = g.rules[k.rule].Action
@@ -47,6 +43,20 @@ func (g *Gate) runOf(k known, now time.Time) *run {
 	}
 	r.last = now
 	return r
+}
+
+// forget drops the runs that rest, but for those that are still to be told of. A build starts thousands
+// of programs, so it looks at all only once a while. g.mu is held.
+func (g *Gate) forget(now time.Time) {
+	if now.Sub(g.forgot) < restTime {
+		return
+	}
+	g.forgot = now
+	for at, r := range g.runs {
+		if now.Sub(r.last) > restTime && !(r.sweep.found && now.Sub(r.sweep.when) < sweepTold) {
+			delete(g.runs, at)
+		}
+	}
 }
 
 // entry is how the ledger names the run. g.mu is held.
