@@ -227,6 +227,21 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// What a wait in vain answers for spends nothing.
+func TestAWaitInVainSpendsNothing(t *testing.T) {
+	s := newScene(t, Config{Rules: []Rule{{Program: "scan", Action: Budget, Bytes: 1000}}})
+	pid := s.who.add(7, 1, "scan", "scan")
+	_ = s.asks(pid, 1, 900, false, errs.E("fs", errs.Timeout, "", nil))
+	for range 5 {
+		if err := s.ask(pid, 1, 900); !errs.Is(err, errs.Timeout) {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := s.ask(pid, 2, 900); err != nil {
+		t.Error(err)
+	}
+}
+
 // sweepThrough has a process bring n files of so many bytes, one each d.
 func (s *scene) sweepThrough(pid func(i int) uint32, n int, bytes int64, d time.Duration) (refused int) {
 	s.t.Helper()

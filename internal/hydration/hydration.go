@@ -95,14 +95,14 @@ func (g *Gate) Admit(_ context.Context, r fs.Reader, a fs.Ask) (fs.Leave, error)
 	p := g.who.is(r.PID, now)
 	g.mu.Lock()
 	run := g.runOf(p, now)
+	if err := run.vain.at(p.PID, a.Node, now); err != nil {
+		g.mu.Unlock()
+		return fs.Leave{}, err
+	}
 	verdict, reason := g.judge(run, a, now)
 	swept := false
 	if verdict != Refuse && run.rule < 0 && run.PID != 0 {
 		swept = run.sweep.note(a.Node, a.Bytes, now)
-	}
-	if err := run.vain.at(p.PID, a.Node, now); err != nil {
-		g.mu.Unlock()
-		return fs.Leave{}, err
 	}
 	if verdict == Refuse && !a.Ahead {
 		g.refused.note(a.Node, Refusal{When: now, Program: p.shown(), PID: p.PID, Reason: reason})
