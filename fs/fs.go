@@ -85,6 +85,7 @@ type FS struct {
 	own     ownChanges
 	lanes   lanes
 	lately  lately
+	sweeps  sweeps
 	holes   knownHoles
 
 	foreign atomic.Uint64 // counts batches of changes that the kernel did not ask for
@@ -123,6 +124,7 @@ func New(ctx context.Context, cfg Config) (*FS, error) {
 	fs.ctx, fs.stop = context.WithCancel(context.Background())
 	fs.table.init(namespace.Root)
 	fs.plain = newPlainCache(fs.ctx, &cfg)
+	fs.sweeps = sweeps{fs: fs, dirs: map[namespace.NodeID]*sweep{}}
 	fs.saver = newSaver(fs)
 	fs.recallHoles()
 	if err := fs.recover(ctx); err != nil {

@@ -119,35 +119,57 @@ func (fs *FS) admitted(ctx context.Context, r Reader, a Ask) (_ context.Context,
 	}, nil
 }
 
-// aheadOf leaves of pieces those that may be read ahead: only what is here, for a reader that the
-// gate does not let.
-func (fs *FS) aheadOf(ctx context.Context, id namespace.NodeID, pieces []content.Piece) []content.Piece {
+// aheadOf leaves of blocks of a file those that may be read ahead: only what is here, for a reader that
+// the gate does not let.
+func (fs *FS) aheadOf(ctx context.Context, id namespace.NodeID, refs []blocks.Ref) []blocks.Ref {
 	r, ok := readerOf(ctx)
 	if fs.cfg.Gate == nil || !ok {
-		return pieces
+		return refs
 	}
 	a := Ask{Node: id, Ahead: true}
-	var here []content.Piece
-	for _, pc := range pieces {
-		if pc.IsHole() || fs.plain.holds(pc.Digest) {
-			continue
-		}
-		switch is, coming := fs.cfg.Gate.Find(pc.Digest); {
+	var here []blocks.Ref
+	for _, ref := range refs {
+		switch is, coming := fs.cfg.Gate.Find(ref.Digest); {
 		case is:
-			here = append(here, pc)
+			here = append(here, ref)
 		case !coming:
-			a.Blocks, a.Bytes = a.Blocks+1, a.Bytes+int64(pc.Length)
+			a.Blocks, a.Bytes = a.Blocks+1, a.Bytes+int64(ref.Length)
 		}
 	}
 	if a.Blocks == 0 {
-		return pieces
+		return refs
 	}
 	_, done, err := fs.admitted(ctx, r, a)
 	if err != nil {
 		return here
 	}
 	done(nil)
-	return pieces
+	return refs
+}
+
+// rootsOf lists the roots of files that may be read ahead: none for a reader that the gate does not let.
+// None of them is here.
+func (fs *FS) rootsOf(ctx context.Context, files []upcoming) []blocks.Digest {
+	r, asked := readerOf(ctx)
+	var ds []blocks.Digest
+	for _, f := range files {
+		if asked && fs.cfg.Gate != nil {
+			a := Ask{Node: f.id, Blocks: 1, Ahead: true}
+			if f.Depth == 0 { // else it is a manifest
+				a.Bytes = int64(f.Size)
+			}
+			if _, coming := fs.cfg.Gate.Find(f.Root); coming {
+				a.Blocks, a.Bytes = 0, 0
+			}
+			_, done, err := fs.admitted(ctx, r, a)
+			if err != nil {
+				return nil
+			}
+			done(nil)
+		}
+		ds = append(ds, f.Root)
+	}
+	return ds
 }
 
 // gated is Blocks for the manifests of one file: what they bring for a reader, the gate is asked about.

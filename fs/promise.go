@@ -63,7 +63,10 @@ type promises struct {
 	making chan struct{} // not nil while one is made; closed then
 }
 
+// extent is a part of a file, [off, end).
 type extent struct{ off, end int64 }
+
+func (e extent) len() int64 { return e.end - e.off }
 
 // note says that a range was written. It stays sorted and apart.
 func (p *promises) note(off, end int64) {

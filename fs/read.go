@@ -75,6 +75,9 @@ func (fs *FS) readAt(ctx context.Context, n *inode, off, count int64, ra *readAh
 	if off < 0 {
 		return Bytes{}, errs.E("fs.Read", errs.Invalid, "", nil)
 	}
+	if off == 0 && ra != nil {
+		fs.sweeps.note(ctx, n)
+	}
 	for {
 		t, err := fs.load(ctx, n)
 		if err != nil {

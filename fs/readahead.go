@@ -6,83 +6,112 @@ import (
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/content"
+	"github.com/shelffs/shelf/internal/namespace"
 )
 
-// readAhead notices that a handle reads in order and asks in time for what comes next:
-// first a little, then more with every step, so that a file that is only looked at costs
-// little and a film never waits.
+// readAhead asks in time for what a handle will read next, as its pattern says: first a little, then
+// more with every step, so that a file that is only looked at costs little and a film never waits.
+// After a seek what is not on its way yet is withdrawn.
 type readAhead struct {
 	mu      sync.Mutex
-	next    int64 // where the reader will go on
-	run     int64 // bytes read in order so far
-	asked   int64 // everything before was asked for
-	working bool  // a goroutine walks the tree
-	cancel  func()
+	pattern pattern
+	todo    []task
+	working bool     // a goroutine does that
+	asked   []func() // withdraw what was asked for, newest last
 	closed  bool
 }
 
-const (
-	raSlack = 2 << 20 // a kernel's own read-ahead arrives out of order within this
-	raFirst = 1 << 20 // the first window
-	raWarm  = 1 << 20 // how far ahead blocks are opened, not only fetched
-)
+// task is an advice, and on whose behalf it is followed.
+type task struct {
+	advice
+	ctx context.Context
+}
+
+// maxAsked is how many askings can be withdrawn: what older ones asked for has been read.
+const maxAsked = 16
 
 // note tells of a read of [off, end) of t, which is n's.
 func (r *readAhead) note(ctx context.Context, fs *FS, n *inode, t *content.Tree, off, end int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if off < r.next-raSlack || off > r.next+raSlack {
-		r.next, r.run, r.asked = end, 0, 0 // a jump
+	if r.closed {
 		return
 	}
-	r.run += end - off
-	r.next = max(r.next, end)
-	if r.run < 2*(end-off) { // one read proves nothing
+	a := r.pattern.note(extent{off, end}, int64(t.Size()), fs.cfg.Limits.ReadAhead)
+	if a.seek {
+		r.withdrawLocked()
+	}
+	if len(a.want) == 0 && a.open.len() == 0 {
 		return
 	}
-	window := min(max(2*r.run, raFirst), fs.cfg.Limits.ReadAhead)
-	from, to := max(r.asked, r.next), min(r.next+window, int64(t.Size()))
-	if r.working || r.closed || to-from < window/4 && to < int64(t.Size()) || to <= from {
-		return
+	if r.todo = append(r.todo, task{a, fs.onBehalf(ctx)}); !r.working {
+		r.working = true
+		go r.work(fs, n.id, t)
 	}
-	r.asked, r.working = to, true
-	go r.ask(fs.onBehalf(ctx), fs, n, t, from, to)
 }
 
-// ask wishes for the blocks of [from, to) and opens the first of them.
-func (r *readAhead) ask(ctx context.Context, fs *FS, n *inode, t *content.Tree, from, to int64) {
-	var ds []blocks.Digest
-	var warm []blocks.Ref
-	pieces, err := collect(ctx, t, from, to-from)
-	for _, p := range fs.aheadOf(ctx, n.id, pieces) {
-		if p.IsHole() || fs.plain.holds(p.Digest) {
-			continue
+// work does what the advice says, beside the reader: it may have to fetch manifests.
+func (r *readAhead) work(fs *FS, id namespace.NodeID, t *content.Tree) {
+	for {
+		r.mu.Lock()
+		if len(r.todo) == 0 || r.closed {
+			r.working = false
+			r.mu.Unlock()
+			return
 		}
-		ds = append(ds, p.Digest)
-		if int64(p.Off) < from+raWarm {
-			warm = append(warm, p.Ref)
+		a := r.todo[0]
+		r.todo = r.todo[1:]
+		r.mu.Unlock()
+		if ds := digests(fs.aheadOf(a.ctx, id, unopened(a.ctx, fs, t, a.want...))); len(ds) > 0 {
+			r.keep(fs.cfg.Blocks.Ahead(ds...))
+		}
+		for _, ref := range unopened(a.ctx, fs, t, a.open) {
+			if fs.cfg.Blocks.Here(ref.Digest) { // nobody waits for it yet
+				fs.plain.release(fs.plain.acquire(ref))
+			}
 		}
 	}
-	cancel := func() {}
-	if err == nil && len(ds) > 0 {
-		cancel = fs.cfg.Blocks.Ahead(ds...)
-	}
-	for _, ref := range warm {
-		p := fs.plain.acquire(ref)
-		<-p.ready
-		fs.plain.release(p)
-	}
+}
+
+// keep remembers how to withdraw what was asked for.
+func (r *readAhead) keep(cancel func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.working = false
-	if err != nil {
-		r.asked = 0
+	if r.asked = append(r.asked, cancel); len(r.asked) > maxAsked {
+		r.asked = r.asked[1:]
 	}
 	if r.closed {
-		cancel()
-	} else {
-		r.cancel = cancel // of the newest window: the ones before are read by now
+		r.withdrawLocked()
 	}
+}
+
+// unopened lists the blocks of parts of a file that are not open. Those of which a manifest cannot be had
+// are left out: who reads there hears of it.
+func unopened(ctx context.Context, fs *FS, t *content.Tree, parts ...extent) (refs []blocks.Ref) {
+	for _, e := range parts {
+		pieces, _ := collect(ctx, t, e.off, e.len())
+		for _, p := range pieces {
+			if !p.IsHole() && !fs.plain.holds(p.Digest) {
+				refs = append(refs, p.Ref)
+			}
+		}
+	}
+	return refs
+}
+
+func digests(refs []blocks.Ref) []blocks.Digest {
+	ds := make([]blocks.Digest, len(refs))
+	for i, r := range refs {
+		ds[i] = r.Digest
+	}
+	return ds
+}
+
+func (r *readAhead) withdrawLocked() {
+	for _, cancel := range r.asked {
+		cancel()
+	}
+	r.asked, r.todo = nil, nil
 }
 
 // stop withdraws what is not fetched yet.
@@ -90,7 +119,5 @@ func (r *readAhead) stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.closed = true
-	if r.cancel != nil {
-		r.cancel()
-	}
+	r.withdrawLocked()
 }

@@ -24,7 +24,6 @@ func BenchmarkOpen(b *testing.B) {
 	for name, open := range map[string]func() error{
 		"hot":    func() error { _, err := s.Open(Data, sealed, benchLen, dst); return err },
 		"strict": func() error { _, err := s.OpenStrict(Data, sealed, benchLen, dst); return err },
-		"check":  func() error { return s.Check(sealed) },
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(benchLen)

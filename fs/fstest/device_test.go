@@ -191,6 +191,11 @@ func (b *localBlocks) Ahead(ds ...blocks.Digest) func() {
 	return func() {}
 }
 
+func (b *localBlocks) Here(d blocks.Digest) bool {
+	_, err := b.store.GetBlock(context.Background(), d)
+	return err == nil
+}
+
 // pull brings a up to date with b, metadata only.
 func (a *device) pull(b *device) error {
 	ctx := context.Background()

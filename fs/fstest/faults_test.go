@@ -459,6 +459,52 @@ func TestDemandLoad(t *testing.T) {
 	eventually(t, "read ahead", func() bool { d.blocks.mu.Lock(); defer d.blocks.mu.Unlock(); return d.blocks.ahead > 20 })
 }
 
+// Who goes through a directory, by name or as it is listed, need not ask for each file; who knows all
+// of them asks for none in advance, nor who looks at two.
+func TestSweepIsSeen(t *testing.T) {
+	for _, by := range []string{"name", "listing"} {
+		t.Run(by, func(t *testing.T) {
+			tt, d := one(t, setup{})
+			other := newDevice(t, setup{n: 2})
+			join(d, other)
+			o := &T{T: t, Sys: Core(other.fs, self(), "")}
+			o.mkdir("/d")
+			for i := range 200 {
+				o.write(fmt.Sprintf("/d/%03d", i), string(random(int64(i)+1, 5000)))
+			}
+			tt.ok(other.fs.Sync(context.Background()))
+			tt.ok(d.pull(other))
+			names, err := tt.ReadDir("/d")
+			tt.ok(err)
+			if by == "name" {
+				slices.Sort(names)
+			}
+			ahead := func() int { d.blocks.mu.Lock(); defer d.blocks.mu.Unlock(); return d.blocks.ahead }
+			read := func(names []string) {
+				for _, name := range names {
+					if got := tt.read("/d/" + name); len(got) != 5000 {
+						t.Fatalf("%s: %d bytes", name, len(got))
+					}
+				}
+			}
+			read(names[:2])
+			if n := ahead(); n != 0 {
+				t.Errorf("two files read, %d asked for", n)
+			}
+			for i := 2; i < len(names) && ahead() < 150; i++ { // the listing comes beside the reader
+				read(names[i : i+1])
+			}
+			eventually(t, "the following files are asked for", func() bool { return ahead() >= 150 })
+			read(names)
+			before := ahead()
+			read(names)
+			if n := ahead(); n > before {
+				t.Errorf("%d files that are here were asked for", n-before)
+			}
+		})
+	}
+}
+
 func TestErrnoOfKinds(t *testing.T) {
 	for k, want := range map[errs.Kind]syscall.Errno{
 		errs.Offline: syscall.EHOSTDOWN, errs.Timeout: syscall.ETIMEDOUT, errs.Corrupt: syscall.EIO, errs.NoSpace: syscall.ENOSPC,

@@ -3,6 +3,7 @@ package fstest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"github.com/shelffs/shelf/fs"
 	"github.com/shelffs/shelf/fs/paths"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
 )
 
 // porter is a gate that notes what it is asked.
@@ -88,7 +90,9 @@ func notAhead(a fs.Ask) error {
 	return nil
 }
 
-// guarded is a device with a porter before files of another one: "file", of some blocks.
+const dirFiles = 60
+
+// guarded is a device with a porter before files of another one: "file", of some blocks, and small ones in "dir".
 func guarded(t *testing.T, size int) (d *device, p *porter, data []byte) {
 	t.Helper()
 	a := newDevice(t, setup{n: 1})
@@ -104,15 +108,24 @@ func guarded(t *testing.T, size int) (d *device, p *porter, data []byte) {
 		data[i] = byte(r.Uint32())
 	}
 	sys := Core(a.fs, fs.Caller{}, "")
-	f, err := sys.Open("file", os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
+	put := func(name string, data []byte) {
+		f, err := sys.Open(name, os.O_CREATE|os.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Pwrite(data, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("file", data)
+	if err := sys.Mkdir("dir", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Pwrite(data, 0); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
+	for i := range dirFiles {
+		put(fmt.Sprintf("dir/%03d", i), data[i:1000])
 	}
 	if err := a.fs.Sync(bg); err != nil {
 		t.Fatal(err)
@@ -126,8 +139,13 @@ func guarded(t *testing.T, size int) (d *device, p *porter, data []byte) {
 // handle opens "file" of a device.
 func (d *device) handle(t *testing.T, fl fs.OpenFlags) *fs.Handle {
 	t.Helper()
+	return d.handleOf(t, "file", fl)
+}
+
+func (d *device) handleOf(t *testing.T, name string, fl fs.OpenFlags) *fs.Handle {
+	t.Helper()
 	var h *fs.Handle
-	err := paths.Walk(bg, d.fs, "file", func(i fs.Ino, _ fs.Attr) (err error) {
+	err := paths.Walk(bg, d.fs, name, func(i fs.Ino, _ fs.Attr) (err error) {
 		h, err = d.fs.Open(bg, i, fl)
 		return err
 	})
@@ -226,6 +244,36 @@ func TestNothingIsReadAheadForWhoMayNot(t *testing.T) {
 	got, err := readAll(someone, d.handle(t, fs.OpenFlags{Read: true}), len(data))
 	if err != nil || !bytes.Equal(got, data) || p.ahead != 0 {
 		t.Errorf("%d bytes: %v; %d blocks ahead", len(got), err, p.ahead)
+	}
+}
+
+// Who goes through a directory has the next files asked for in advance, each in its own name; who may
+// not, does not.
+func TestFilesOfADirectoryAreReadAheadForWhoMay(t *testing.T) {
+	for name, deny := range map[string]func(fs.Ask) error{"may": nil, "may not": notAhead, "refused": withheld} {
+		d, p, data := guarded(t, 1000)
+		p.deny = deny
+		for i := range dirFiles {
+			h := d.handleOf(t, fmt.Sprintf("dir/%03d", i), fs.OpenFlags{Read: true})
+			got, err := readAll(someone, h, 1000)
+			if name != "refused" && (err != nil || !bytes.Equal(got, data[i:1000])) {
+				t.Fatalf("%s: %d bytes: %v", name, len(got), err)
+			}
+			time.Sleep(time.Millisecond) // the directory is listed beside
+		}
+		nodes, ahead := map[namespace.NodeID]bool{}, 0
+		for _, a := range p.take() {
+			if a.Ahead {
+				ahead++
+				nodes[a.Node] = true
+			}
+		}
+		if (p.ahead > 0) != (name == "may") || ahead == 0 || name == "may" && len(nodes) < dirFiles/2 {
+			t.Errorf("%s: %d blocks ahead of %d files, asked %d times", name, p.ahead, len(nodes), ahead)
+		}
+		if name == "refused" && d.blocks.asked > 0 {
+			t.Errorf("%d blocks asked for", d.blocks.asked)
+		}
 	}
 }
 

@@ -219,7 +219,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 	p.locator = newLocator(host, p.exchange)
 	p.fetcher = fetch.New(fetch.Config{
 		Cache: p.cache, Locator: p.locator, Log: p.log, Report: p.corrupt.lied,
-		Verify: p.sealer.Check, Name: p.account.Name,
+		Name: p.account.Name,
 		Present: p.here,
 	})
 	p.onClose(func(context.Context) error { return p.fetcher.Close() })
