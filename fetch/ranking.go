@@ -15,6 +15,7 @@ type Rank struct {
 	Path      Path
 	RTT       time.Duration // 0: not measured
 	Rate      float64       // bytes/s that it brings; 0: not measured
+	Likely    float64       // the same, or what such a path usually brings
 	P95       time.Duration // within which 95 % of what somebody waited for came; 0: not measured
 	Answers   int           // how often it brought a block, or said that it does not have it
 	Hits      float64       // smoothed share of those that brought the block, 0..1
@@ -42,7 +43,7 @@ func (f *Fetcher) Ranking(holders ...ident.DeviceID) []Rank {
 		p := f.book.page(dev)
 		p95, _ := p.waits.quantile(hedgeQuantile)
 		r := ranked{tier: none, Rank: Rank{
-			Device: dev, Connected: c.Connected, Path: c.Path, RTT: c.RTT, Rate: p.rate.value(), P95: p95,
+			Device: dev, Connected: c.Connected, Path: c.Path, RTT: c.RTT, Rate: p.rate.value(), Likely: f.book.rate(c), P95: p95,
 			Answers: p.answers, Hits: p.hit, Failures: p.fails, Requests: p.requests, Bytes: p.flying, Silent: p.shy(now),
 		}}
 		if c.Connected {

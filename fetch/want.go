@@ -34,14 +34,6 @@ func (f *Fetcher) want(g *Group, p Priority, ds []blocks.Digest) *Wanted {
 // Ahead is Want at ReadAhead, in a form that needs no type of this package.
 func (f *Fetcher) Ahead(ds ...blocks.Digest) (cancel func()) { return f.Want(ReadAhead, ds...).Cancel }
 
-// Here reports whether a block can be had without asking anybody.
-func (f *Fetcher) Here(d blocks.Digest) bool {
-	f.mu.Lock()
-	has := f.ahead.has(d)
-	f.mu.Unlock()
-	return has || f.present(d)
-}
-
 // Cancel says that nobody needs them any more. Repeated calls are harmless.
 func (w *Wanted) Cancel() {
 	w.f.mu.Lock()

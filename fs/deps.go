@@ -44,8 +44,9 @@ type Blocks interface {
 	// Ahead says that a sequential reader will soon need ds. It never blocks. cancel
 	// withdraws the wish as far as it is not fulfilled; calling it is optional.
 	Ahead(ds ...blocks.Digest) (cancel func())
-	// Here reports whether a block is on this device. It never waits.
-	Here(d blocks.Digest) bool
+	// Find tells whether a block is on this device, or else on its way because somebody wants it. It
+	// never waits.
+	Find(d blocks.Digest) (here, coming bool)
 }
 
 // Store keeps the blocks of files that are being written; *cache.Store does.

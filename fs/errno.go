@@ -17,7 +17,9 @@ func Errno(err error) syscall.Errno {
 		return syscall.ENOENT
 	case errs.Exist:
 		return syscall.EEXIST
-	case errs.Permission:
+	case errs.Permission, errs.Withheld:
+		// Withheld: read(2) has no other EACCES, as modes are looked at when a file is opened, and every
+		// program that goes through many files tells it and takes the next one.
 		return syscall.EACCES
 	case errs.Forbidden, errs.Refused:
 		return syscall.EPERM

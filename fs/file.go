@@ -160,7 +160,7 @@ func (fs *FS) load(ctx context.Context, n *inode) (*content.Tree, error) {
 		if t != nil {
 			return t, nil
 		}
-		t, err := content.Load(ctx, fs.cfg.Blocks, fs.cfg.Sealer, c)
+		t, err := content.Load(ctx, fs.getter(n.id), fs.cfg.Sealer, c)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package fs
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"log/slog"
 	"sync"
@@ -25,6 +26,7 @@ type Config struct {
 	Past    Past    // nil: the root has no .shelf/history
 	Changes Changes // begun before New; FS reads it, the caller closes it after Close
 	Blocks  Blocks
+	Gate    Gate // nil: whoever may read a file may bring it here
 	Store   Store
 	Journal Journal // nil: whatever fsync promises is saved
 	Holes   Holes   // nil: what is known of them ends with FS
@@ -220,6 +222,9 @@ func (fs *FS) wait(ctx context.Context, done <-chan struct{}) error {
 	case <-fs.ctx.Done():
 		return errs.E("fs", errs.Closed, "", nil)
 	case <-ctx.Done():
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) { // that is grace enough
+		return errs.E("fs", errs.Timeout, "", ctx.Err())
 	}
 	t := time.NewTimer(fs.cfg.Limits.Grace)
 	defer t.Stop()

@@ -8,6 +8,7 @@ import (
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/content"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
 )
 
 // job is one file on its way through the saver.
@@ -186,7 +187,7 @@ var _ io.ReaderAt = (*editReader)(nil)
 func (fs *FS) readTree(ctx context.Context, t *content.Tree, p []byte, off int64) error {
 	b := Bytes{cache: fs.plain}
 	defer b.Done()
-	if err := fs.fill(ctx, t, gap{off: off, n: int64(len(p))}, &b); err != nil {
+	if err := fs.fill(ctx, namespace.NodeID{}, t, gap{off: off, n: int64(len(p))}, &b); err != nil {
 		return err
 	}
 	for _, s := range b.Slices {

@@ -135,6 +135,14 @@ func (c *plainCache) buffer(n uint64) []byte {
 	return make([]byte, 0, smallestPlain<<k)
 }
 
+// find tells whether the block is opened, or else on its way.
+func (c *plainCache) find(d blocks.Digest) (opened, coming bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.byKey[d]
+	return p != nil && p.elem != nil, p != nil && p.elem == nil
+}
+
 // holds reports whether the block is here or on its way.
 func (c *plainCache) holds(d blocks.Digest) bool {
 	c.mu.Lock()

@@ -5,6 +5,7 @@ import (
 
 	"github.com/shelffs/shelf/blocks/content"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
 )
 
 // Bytes is the result of a read: slices that follow one another in the file, valid until
@@ -75,7 +76,7 @@ func (fs *FS) readAt(ctx context.Context, n *inode, off, count int64, ra *readAh
 		return Bytes{}, errs.E("fs.Read", errs.Invalid, "", nil)
 	}
 	if off == 0 && ra != nil {
-		fs.sweeps.note(n)
+		fs.sweeps.note(ctx, n)
 	}
 	for {
 		t, err := fs.load(ctx, n)
@@ -97,14 +98,14 @@ func (fs *FS) readAt(ctx context.Context, n *inode, off, count int64, ra *readAh
 		gaps := f.plan(&parts, off, min(count, f.size-off))
 		n.mu.Unlock()
 		if len(gaps) > 0 && ra != nil {
-			ra.note(fs, t, gaps[0].off, gaps[len(gaps)-1].off+gaps[len(gaps)-1].n)
+			ra.note(ctx, fs, n, t, gaps[0].off, gaps[len(gaps)-1].off+gaps[len(gaps)-1].n)
 		}
 		next := 0
 		for _, g := range gaps {
 			for ; next < g.at; next++ {
 				b.add(parts.Slices[next])
 			}
-			if err := fs.fill(ctx, t, g, &b); err != nil {
+			if err := fs.fill(ctx, n.id, t, g, &b); err != nil {
 				b.Done()
 				return Bytes{}, err
 			}
@@ -150,12 +151,17 @@ func (f *file) plan(b *Bytes, off, n int64) []gap {
 	return gaps
 }
 
-// fill appends the tree's bytes of g.
-func (fs *FS) fill(ctx context.Context, t *content.Tree, g gap, b *Bytes) error {
+// fill appends the tree's bytes of g, of the file id.
+func (fs *FS) fill(ctx context.Context, id namespace.NodeID, t *content.Tree, g gap, b *Bytes) (err error) {
 	pieces, err := fs.pieces(ctx, t, g.off, g.n)
 	if err != nil {
 		return err
 	}
+	ctx, done, err := fs.pass(ctx, id, pieces)
+	if err != nil {
+		return err
+	}
+	defer func() { done(err) }()
 	held := make([]*plain, len(pieces))
 	for i, pc := range pieces { // all are on their way before the first is waited for
 		if !pc.IsHole() {
@@ -193,9 +199,10 @@ func (fs *FS) pieces(ctx context.Context, t *content.Tree, off, n int64) ([]cont
 	var out []content.Piece
 	var err error
 	done := make(chan struct{})
+	bg := fs.onBehalf(ctx)
 	go func() {
 		defer close(done)
-		out, err = collect(fs.ctx, t, off, n)
+		out, err = collect(bg, t, off, n)
 	}()
 	if werr := fs.wait(ctx, done); werr != nil {
 		return nil, werr

@@ -1,10 +1,12 @@
 package fs
 
 import (
+	"context"
 	"sync"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/content"
+	"github.com/shelffs/shelf/internal/namespace"
 )
 
 // readAhead asks in time for what a handle will read next, as its pattern says: first a little, then
@@ -13,17 +15,23 @@ import (
 type readAhead struct {
 	mu      sync.Mutex
 	pattern pattern
-	todo    []advice
+	todo    []task
 	working bool     // a goroutine does that
 	asked   []func() // withdraw what was asked for, newest last
 	closed  bool
 }
 
+// task is an advice, and on whose behalf it is followed.
+type task struct {
+	advice
+	ctx context.Context
+}
+
 // maxAsked is how many askings can be withdrawn: what older ones asked for has been read.
 const maxAsked = 16
 
-// note tells of a read of [off, end) of t.
-func (r *readAhead) note(fs *FS, t *content.Tree, off, end int64) {
+// note tells of a read of [off, end) of t, which is n's.
+func (r *readAhead) note(ctx context.Context, fs *FS, n *inode, t *content.Tree, off, end int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -36,14 +44,14 @@ func (r *readAhead) note(fs *FS, t *content.Tree, off, end int64) {
 	if len(a.want) == 0 && a.open.len() == 0 {
 		return
 	}
-	if r.todo = append(r.todo, a); !r.working {
+	if r.todo = append(r.todo, task{a, fs.onBehalf(ctx)}); !r.working {
 		r.working = true
-		go r.work(fs, t)
+		go r.work(fs, n.id, t)
 	}
 }
 
 // work does what the advice says, beside the reader: it may have to fetch manifests.
-func (r *readAhead) work(fs *FS, t *content.Tree) {
+func (r *readAhead) work(fs *FS, id namespace.NodeID, t *content.Tree) {
 	for {
 		r.mu.Lock()
 		if len(r.todo) == 0 || r.closed {
@@ -54,11 +62,11 @@ func (r *readAhead) work(fs *FS, t *content.Tree) {
 		a := r.todo[0]
 		r.todo = r.todo[1:]
 		r.mu.Unlock()
-		if ds := digests(unopened(fs, t, a.want...)); len(ds) > 0 {
+		if ds := digests(fs.aheadOf(a.ctx, id, unopened(a.ctx, fs, t, a.want...))); len(ds) > 0 {
 			r.keep(fs.cfg.Blocks.Ahead(ds...))
 		}
-		for _, ref := range unopened(fs, t, a.open) {
-			if fs.cfg.Blocks.Here(ref.Digest) { // nobody waits for it yet
+		for _, ref := range unopened(a.ctx, fs, t, a.open) {
+			if here, _ := fs.cfg.Blocks.Find(ref.Digest); here { // nobody waits for it yet
 				fs.plain.release(fs.plain.acquire(ref))
 			}
 		}
@@ -79,9 +87,9 @@ func (r *readAhead) keep(cancel func()) {
 
 // unopened lists the blocks of parts of a file that are not open. Those of which a manifest cannot be had
 // are left out: who reads there hears of it.
-func unopened(fs *FS, t *content.Tree, parts ...extent) (refs []blocks.Ref) {
+func unopened(ctx context.Context, fs *FS, t *content.Tree, parts ...extent) (refs []blocks.Ref) {
 	for _, e := range parts {
-		pieces, _ := collect(fs.ctx, t, e.off, e.len())
+		pieces, _ := collect(ctx, t, e.off, e.len())
 		for _, p := range pieces {
 			if !p.IsHole() && !fs.plain.holds(p.Digest) {
 				refs = append(refs, p.Ref)

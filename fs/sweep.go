@@ -2,6 +2,7 @@ package fs
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -40,15 +41,21 @@ type sweep struct {
 
 // order is one way to go through a directory.
 type order struct {
-	files []blocks.Content
+	files []upcoming
 	at    map[namespace.NodeID]int
 	last  int // index of the file read last
 	run   int // so many came in order
 	asked int // all before were asked for
 }
 
+// upcoming is a file that is about to be read.
+type upcoming struct {
+	id namespace.NodeID
+	blocks.Content
+}
+
 // note tells that the beginning of a file is read.
-func (s *sweeps) note(n *inode) {
+func (s *sweeps) note(ctx context.Context, n *inode) {
 	n.mu.Lock()
 	if n.file == nil {
 		n.mu.Unlock()
@@ -56,14 +63,15 @@ func (s *sweeps) note(n *inode) {
 	}
 	e := n.file.entry
 	n.mu.Unlock()
-	here := e.Content.Root.IsZero() || s.fs.cfg.Blocks.Here(e.Content.Root)
-	if ds := slices.DeleteFunc(s.follow(&e, here, s.fs.now()), s.fs.cfg.Blocks.Here); len(ds) > 0 {
+	here := func(d blocks.Digest) bool { is, _ := s.fs.cfg.Blocks.Find(d); return is || d.IsZero() }
+	next := slices.DeleteFunc(s.follow(&e, here(e.Content.Root), s.fs.now()), func(f upcoming) bool { return here(f.Root) })
+	if ds := s.fs.rootsOf(ctx, next); len(ds) > 0 {
 		s.fs.cfg.Blocks.Ahead(ds...)
 	}
 }
 
-// follow returns the blocks to be asked for.
-func (s *sweeps) follow(e *namespace.Entry, here bool, now int64) (ds []blocks.Digest) {
+// follow returns the files to be asked for.
+func (s *sweeps) follow(e *namespace.Entry, here bool, now int64) (next []upcoming) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.dirs[e.Parent]
@@ -86,9 +94,9 @@ func (s *sweeps) follow(e *namespace.Entry, here bool, now int64) (ds []blocks.D
 		go s.load(e.Parent, w)
 	}
 	for i := range w.orders {
-		ds = append(ds, w.orders[i].next(e.ID)...)
+		next = append(next, w.orders[i].next(e.ID)...)
 	}
-	return ds
+	return next
 }
 
 // beginLocked watches one more directory, in place of the one that was longest left alone.
@@ -130,16 +138,16 @@ func (s *sweeps) load(dir namespace.NodeID, w *sweep) {
 }
 
 func newOrder(all []namespace.DirEntry) order {
-	o := order{files: make([]blocks.Content, len(all)), at: make(map[namespace.NodeID]int, len(all)), last: -1}
+	o := order{files: make([]upcoming, len(all)), at: make(map[namespace.NodeID]int, len(all)), last: -1}
 	for i := range all {
-		o.files[i], o.at[all[i].ID] = all[i].Content, i
+		o.files[i], o.at[all[i].ID] = upcoming{all[i].ID, all[i].Content}, i
 	}
 	return o
 }
 
-// next takes in that a file is read, and returns the blocks with which the following ones begin, if it
-// is time to ask for them: all of a small file, the manifest of a larger one.
-func (o *order) next(id namespace.NodeID) (ds []blocks.Digest) {
+// next takes in that a file is read, and returns the following ones if it is time to ask for the blocks
+// with which they begin: all of a small file, the manifest of a larger one.
+func (o *order) next(id namespace.NodeID) (next []upcoming) {
 	at, ok := o.at[id]
 	if !ok {
 		return nil
@@ -158,11 +166,11 @@ func (o *order) next(id namespace.NodeID) (ds []blocks.Digest) {
 	bytes := int64(0)
 	for ; o.asked < min(at+1+batch, len(o.files)) && bytes < sweepBytes; o.asked++ {
 		if c := o.files[o.asked]; !c.Root.IsZero() {
-			ds = append(ds, c.Root)
+			next = append(next, c)
 			bytes += int64(min(c.Size, sweepFirstBlock))
 		}
 	}
-	return ds
+	return next
 }
 
 // sweepFirstBlock is about what the first block of a large file takes.

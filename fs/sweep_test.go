@@ -38,7 +38,7 @@ func TestSweepInOrder(t *testing.T) {
 				t.Fatalf("%d files of %d bytes at once", len(ds), size)
 			}
 			for _, d := range ds {
-				asked[d]++
+				asked[d.Root]++
 			}
 		}
 		if late > 4 {
@@ -78,7 +78,7 @@ func TestSweepWithGaps(t *testing.T) {
 			late++
 		}
 		for _, d := range o.next(ids[i]) {
-			asked[d] = true
+			asked[d.Root] = true
 		}
 	}
 	if late > 4 {

@@ -35,6 +35,7 @@ func NewHandler(core *fs.FS, who fs.Caller, log *slog.Logger) http.Handler {
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{method: r.Method, path: r.URL.Path}
 	ctx := context.WithValue(r.Context(), requestKey{}, q)
+	ctx = fs.WithReader(ctx, fs.Reader{}) // whose program is at the other end, nobody tells
 	r = r.WithContext(ctx)
 	if !h.holds(r) {
 		http.Error(w, "the file is another one by now", http.StatusPreconditionFailed)

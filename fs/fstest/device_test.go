@@ -191,9 +191,9 @@ func (b *localBlocks) Ahead(ds ...blocks.Digest) func() {
 	return func() {}
 }
 
-func (b *localBlocks) Here(d blocks.Digest) bool {
+func (b *localBlocks) Find(d blocks.Digest) (here, coming bool) {
 	_, err := b.store.GetBlock(context.Background(), d)
-	return err == nil
+	return err == nil, false
 }
 
 // pull brings a up to date with b, metadata only.

@@ -96,7 +96,7 @@ func (r *raw) Read(cancel <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.Re
 	if !ok {
 		return nil, status(badHandle())
 	}
-	b, err := h.ReadAt(request{cancel}, int64(in.Offset), int(in.Size))
+	b, err := h.ReadAt(reading{request{cancel}, in.Pid}, int64(in.Offset), int(in.Size))
 	if err != nil {
 		return nil, status(err)
 	}

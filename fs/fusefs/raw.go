@@ -53,6 +53,19 @@ func (r request) Err() error {
 	}
 }
 
+// reading is a request that may bring bytes here, and so is known by who makes it.
+type reading struct {
+	request
+	pid uint32
+}
+
+func (r reading) Value(key any) any {
+	if fs.IsReaderKey(key) {
+		return fs.Reader{PID: r.pid}
+	}
+	return nil
+}
+
 func status(err error) fuse.Status { return fuse.Status(fs.Errno(err)) }
 
 func caller(h *fuse.InHeader) fs.Caller { return fs.Caller{UID: h.Uid, GID: h.Gid} }

@@ -149,7 +149,7 @@ func (v *Volume) Read(fh uint64, p []byte, off int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return h.Read(ctx, off, p)
+	return h.Read(fs.WithReader(ctx, fs.Reader{}), off, p)
 }
 
 // Write writes all of p.

@@ -66,6 +66,7 @@ var rules = map[string]rule{
 	"internal/control/controlapi":        {"the local API's types", "internal/errs"},
 	"internal/control/client":            {"the local API, asking side", "internal/control/controlapi internal/errs"},
 	"internal/cli":                       {"one file per command", "internal/control/controlapi internal/control/client internal/config mounthelper mounthelper/probe internal/errs fs/herald"},
+	"internal/hydration":                 {"which programs may bring bytes here, and what they brought", "fs blocks internal/namespace internal/kv internal/wire internal/errs"},
 	"internal/simnet":                    {"an in-memory network", "internal/ident internal/wire internal/errs"},
 	"internal/scenario":                  {"scripts with many devices", "*"},
 	"internal/bench":                     {"the table of figures, measured over real processes", "*"},
@@ -160,10 +161,10 @@ func TestNoInit(t *testing.T) {
 	}
 }
 
-// Four packages keep rows in one store, the home's: no two may use the same table.
+// Five packages keep rows in one store, the home's: no two may use the same table.
 func TestTablesOfTheStoreAreDisjoint(t *testing.T) {
 	users := map[string]string{}
-	for _, dir := range []string{"namespace", "share", "placement", "daemon"} {
+	for _, dir := range []string{"namespace", "share", "placement", "daemon", "hydration"} {
 		files, err := filepath.Glob("../" + dir + "/*.go")
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,6 +82,33 @@ func (a *app) completeVersion(cmd *cobra.Command, args []string, word string) ([
 		}
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+// completeRun completes the number of a run, the newest first.
+func (a *app) completeRun(cmd *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	const nothing = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
+	defer cancel()
+	var err error
+	if a.home, err = config.FindHome(a.homeFlag); err != nil || len(args) > 0 { // flags are read late when completing
+		return nil, nothing
+	}
+	c, _, err := a.connect(ctx)
+	if err != nil {
+		return nil, nothing
+	}
+	defer c.Close()
+	l, err := c.Ledger(ctx, controlapi.LedgerRequest{})
+	if err != nil {
+		return nil, nothing
+	}
+	var out []cobra.Completion
+	for _, r := range l.Runs {
+		if n := strconv.FormatUint(r.Run, 10); r.Files > 0 && strings.HasPrefix(n, word) {
+			out = append(out, cobra.CompletionWithDesc(n, programOf(r)+", "+files(r.Files)+", "+size(r.Read+r.Ahead+r.Pinned)))
+		}
+	}
+	return out, nothing
 }
 
 func (a *app) versionsOf(ctx context.Context, arg string) (v controlapi.Versions, err error) {

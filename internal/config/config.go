@@ -38,6 +38,8 @@ type Config struct {
 	History    time.Duration // history = "30d": how long old states of files are kept; < 0: not at all
 	AllowOther bool          // allow_other = true: other users of this system are let into the mount
 	NoBrake    bool          // brake = false: however much another device removes at once, follow it
+	Sweep      string        // sweep = "refuse": a program that brings very many files; see CheckSweep
+	Policies   []Policy      // [[policy]]: what programs may bring here; before those of package hydration
 	Listen     []string      // listen = ["/ip4/0.0.0.0/tcp/4001", ":4001"]: where it waits for its peers
 }
 
@@ -72,14 +74,20 @@ func Parse(text string) (Config, error) {
 		Via        string   `toml:"via"`
 		OnConflict string   `toml:"on_conflict"`
 		History    string   `toml:"history"`
+		Sweep      string   `toml:"sweep"`
 		Listen     []string `toml:"listen"`
+
+		Policy []policyTable `toml:"policy"`
 	}
 	md, err := toml.Decode(text, &f)
 	if err != nil {
 		return Config{}, errs.E(op, errs.Invalid, "", err) // names the line
 	}
 	if odd := md.Undecoded(); len(odd) > 0 {
-		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are allow_other, brake, cache_size, history, listen, mountpoint, name, names, on_conflict, pin_quota, via", odd[0].String()))
+		if odd[0][0] == "policy" {
+			return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("a policy has no %q; it has program, action, bytes, wait", odd[0][len(odd[0])-1]))
+		}
+		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are allow_other, brake, cache_size, history, listen, mountpoint, name, names, on_conflict, pin_quota, policy, sweep, via", odd[0].String()))
 	}
 	c := Config{Listen: f.Listen, OnConflict: f.OnConflict, AllowOther: f.AllowOther}
 	check := func(key string, set func() error) {
@@ -97,6 +105,17 @@ func Parse(text string) (Config, error) {
 	check("via", func() error { c.Via = f.Via; return CheckVia(f.Via) })
 	check("brake", func() error { c.NoBrake = !f.Brake; return nil })
 	check("history", func() (err error) { c.History, err = ParseHistory(f.History); return err })
+	check("sweep", func() error { c.Sweep = f.Sweep; return CheckSweep(f.Sweep) })
+	check("policy", func() error {
+		for _, t := range f.Policy {
+			p, err := t.policy()
+			if err != nil {
+				return err
+			}
+			c.Policies = append(c.Policies, p)
+		}
+		return nil
+	})
 	check("listen", func() error {
 		for _, a := range f.Listen {
 			if err := CheckListen(a); err != nil {

@@ -37,6 +37,11 @@ type Start struct {
 	OnConflict string `json:"on_conflict"`
 	// History is how long old states of files are kept; 0: 30 days, < 0: they are not.
 	History time.Duration `json:"history_ns"`
+	// Policies say what programs may bring here, before those of package hydration.
+	Policies []Policy `json:"policies"`
+	// Sweep is allow, exact or refuse: what becomes of a program without a policy that brings very
+	// many files; "" as allow.
+	Sweep string `json:"sweep"`
 	// Listen are multiaddrs; empty lets the daemon choose once and keep its choice.
 	Listen []string `json:"listen"`
 }

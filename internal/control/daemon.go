@@ -22,11 +22,12 @@ type Daemon interface {
 	Resolver
 	Historian
 	Readier
+	Accountant
 	Stopper
 }
 
-// Reporter answers questions from local state; it never waits for the network, except Why
-// and PathStatus, which may ask connected devices what they hold within a second.
+// Reporter answers questions from local state; it never waits for the network, except Why,
+// PathStatus and Usage, which may ask connected devices what they hold within a second.
 type Reporter interface {
 	Status(ctx context.Context) (controlapi.Status, error)
 	PathStatus(ctx context.Context, path string) (controlapi.PathStatus, error)
@@ -37,6 +38,8 @@ type Reporter interface {
 	// RankedPeers are the other devices in the order in which they are asked for blocks.
 	RankedPeers(ctx context.Context) ([]controlapi.RankedPeer, error)
 	Why(ctx context.Context, path string) (controlapi.Why, error)
+	// Usage asks other devices only with fetch, a second for some thousand blocks.
+	Usage(ctx context.Context, path string, fetch bool) (controlapi.Usage, error)
 }
 
 // Placer changes what lies on this device. One path that fails is told in its item and
@@ -120,6 +123,13 @@ type Historian interface {
 type Readier interface {
 	// Offline stops with ctx; what was fetched stays.
 	Offline(ctx context.Context, req controlapi.OfflineRequest, progress func(controlapi.OfflineProgress)) (controlapi.OfflineResult, error)
+}
+
+// Accountant knows which programs brought what to this device.
+type Accountant interface {
+	Ledger(ctx context.Context, req controlapi.LedgerRequest) (controlapi.Ledger, error)
+	// UndoRun frees what a run brought. NotExist when there is no such run.
+	UndoRun(ctx context.Context, req controlapi.UndoRunRequest) (controlapi.RunUndone, error)
 }
 
 // Stopper flushes, unmounts and lets the daemon end. It returns when the mount is gone (or

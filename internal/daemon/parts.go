@@ -18,6 +18,7 @@ import (
 	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/hydration"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/keystore"
 	"github.com/shelffs/shelf/internal/kv"
@@ -45,6 +46,7 @@ type parts struct {
 	fetcher    *fetch.Fetcher
 	replicator *replicate.Replicator
 	placement  *placement.Engine
+	gate       *hydration.Gate
 	fs         *fs.FS
 	locator    *locator
 	corrupt    corruptLog
@@ -254,10 +256,13 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 
 // openFS opens the filesystem over all of it.
 func (p *parts) openFS(ctx context.Context, s config.Start) error {
+	if err := p.openGate(s); err != nil {
+		return err
+	}
 	changes := p.names.Watch()
 	var err error
 	p.fs, err = fs.New(ctx, fs.Config{
-		Names: p.names, Rules: rules(s), Past: p.names, Changes: changes, Blocks: p.fetcher, Store: p.cache, Journal: journal.Open(p.meta), Holes: holes.Open(p.meta), Interrupted: p.cache.Owners(cache.Writing), Damaged: p.cache.Damaged, Sealer: p.sealer,
+		Names: p.names, Rules: rules(s), Past: p.names, Changes: changes, Blocks: p.fetcher, Gate: p.gate, Store: p.cache, Journal: journal.Open(p.meta), Holes: holes.Open(p.meta), Interrupted: p.cache.Owners(cache.Writing), Damaged: p.cache.Damaged, Sealer: p.sealer,
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Why: p.whyNode, StatFS: p.usage, Log: p.log,
 	})
 	if err != nil {

@@ -83,6 +83,11 @@ func (d *daemon) Pin(ctx context.Context, req controlapi.PlaceRequest, progress 
 		if err := d.saved(ctx); err != nil {
 			return err
 		}
+		defer func() {
+			if item.MovedBytes > 0 {
+				d.gate.Ledger().Pinned(e.ID, item.MovedBytes)
+			}
+		}()
 		return d.placement.Pin(ctx, e.ID, req.Wait, func(p placement.Progress) {
 			item.MovedBlocks, item.MovedBytes = p.Blocks, p.Bytes
 			progress(controlapi.Progress{Path: item.Path, Blocks: p.Blocks, TotalBlocks: p.TotalBlocks, Bytes: p.Bytes})

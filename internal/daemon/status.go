@@ -166,6 +166,7 @@ func (d *daemon) warningsNow() []string {
 		out = append(out, "The disk is full: what programs write is not saved until there is room.")
 	}
 	out = append(out, d.quarantineWarnings()...)
+	out = append(out, d.sweepWarnings()...)
 	out = append(out, d.brakeWarnings()...)
 	for _, dev := range d.living() {
 		if skew, ok := d.names.Skew(dev.ID); ok && skew.Abs() >= time.Minute {

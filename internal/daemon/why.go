@@ -68,6 +68,8 @@ func (p *parts) explain(ctx context.Context, f localFile) (reason string, holder
 	if f.plain > 0 {
 		some = "is only partly on this device"
 	}
+	refused, help := p.withheld(f.entry.ID)
+	defer func() { reason, hints = reason+refused, append(hints, help...) }()
 	waits := ""
 	for _, d := range f.blocks {
 		// What is only read ahead goes on for a while after its reader was refused: nobody waits for it.

@@ -43,6 +43,7 @@ const (
 	Refused     Kind = 25 // the peer is not a member, or the token is not valid
 	Exhausted   Kind = 26 // a limit on work in progress was reached; try again
 	TooManyLink Kind = 27 // link count at its limit
+	Withheld    Kind = 28 // this device's owner does not let the program bring it here
 )
 
 var kindNames = [...]string{
@@ -50,7 +51,7 @@ var kindNames = [...]string{
 	"not a directory", "is a directory", "directory not empty", "name too long", "no space left",
 	"too large", "read-only", "busy", "closed", "interrupted", "timed out", "no device that has it can be reached",
 	"corrupt", "not supported", "no such attribute", "out of range", "would contain itself", "stale",
-	"protocol error", "refused", "limit reached", "too many links",
+	"protocol error", "refused", "limit reached", "too many links", "withheld from this program",
 }
 
 func (k Kind) String() string {

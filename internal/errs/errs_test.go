@@ -30,7 +30,7 @@ func TestKindOf(t *testing.T) {
 
 func TestEveryKindHasAName(t *testing.T) {
 	seen := map[string]bool{}
-	for k := Other; k <= TooManyLink; k++ {
+	for k := Other; k <= Withheld; k++ {
 		if s := k.String(); s == "unknown kind" || seen[s] {
 			t.Errorf("kind %d: name %q missing or repeated", k, s)
 		} else {

@@ -22,6 +22,9 @@ var (
 const workDirs = "shelf-scenario-"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(readerEnv) != "" {
+		os.Exit(readAndHold(os.Args[1:]))
+	}
 	os.Exit(func() int {
 		sweep()
 		var err error

@@ -29,6 +29,7 @@ var slugs = [...]Kind{
 	errs.Timeout: "timeout", errs.Offline: "offline", errs.Corrupt: "corrupt", errs.Unsupported: "unsupported",
 	errs.NoAttr: "no_attr", errs.Range: "range", errs.Loop: "loop", errs.Stale: "stale", errs.Protocol: "protocol",
 	errs.Refused: "refused", errs.Exhausted: "exhausted", errs.TooManyLink: "too_many_links",
+	errs.Withheld: "withheld",
 }
 
 // SlugOf is the word for a kind of package errs.

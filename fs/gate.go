@@ -1,0 +1,198 @@
+package fs
+
+import (
+	"context"
+	"time"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/blocks/content"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// Gate decides which programs may bring bytes to this device; *hydration.Gate is one. It is asked only
+// by a read that needs blocks that are not here, so that reads of what is here cost nothing more, and
+// not for what this filesystem needs itself: to save a file of which a part was written.
+type Gate interface {
+	// Admit is asked before anything is fetched. Withheld: this reader may not have it; then
+	// nothing is. An error about an Ask with Ahead is nobody's: the reader hears nothing of it.
+	Admit(ctx context.Context, r Reader, a Ask) (Leave, error)
+}
+
+// Reader is who reads: a process of this machine as far as the adapter knows it.
+type Reader struct {
+	PID uint32 // of the process or of one of its threads; 0: not known
+}
+
+// Ask is what a Gate is asked about.
+type Ask struct {
+	Node   namespace.NodeID
+	Blocks int   // that are neither here nor on their way
+	Bytes  int64 // of the file, in these
+	Ahead  bool  // nobody has asked for it yet: it is read ahead
+}
+
+// Leave is what a Gate grants.
+type Leave struct {
+	Wait time.Duration // how long the reader waits at most; 0: as long as Blocks do
+	// Done is told the outcome; nil where nobody wants to know.
+	Done func(err error)
+}
+
+type readerKey struct{}
+
+// WithReader returns ctx with who reads.
+func WithReader(ctx context.Context, r Reader) context.Context {
+	return context.WithValue(ctx, readerKey{}, r)
+}
+
+// IsReaderKey reports whether key is that under which a context of an adapter's own has its Reader.
+func IsReaderKey(key any) bool { return key == readerKey{} }
+
+// readerOf is who reads, if ctx says so.
+func readerOf(ctx context.Context) (Reader, bool) {
+	r, ok := ctx.Value(readerKey{}).(Reader)
+	return r, ok
+}
+
+// onBehalf is the context of what outlives its caller, and whose Reader is that of ctx.
+func (fs *FS) onBehalf(ctx context.Context) context.Context {
+	if fs.cfg.Gate != nil {
+		if r, ok := readerOf(ctx); ok {
+			return WithReader(fs.ctx, r)
+		}
+	}
+	return fs.ctx
+}
+
+// nobody is told the outcome.
+func nobody(error) {}
+
+// pass asks the gate for what a read of pieces needs and is not here. The context that it returns
+// ends when the reader has waited long enough; done must be called.
+func (fs *FS) pass(ctx context.Context, id namespace.NodeID, pieces []content.Piece) (_ context.Context, done func(error), err error) {
+	r, ok := readerOf(ctx)
+	if fs.cfg.Gate == nil || !ok {
+		return ctx, nobody, nil
+	}
+	a := Ask{Node: id}
+	away := false
+	for _, pc := range pieces {
+		if pc.IsHole() {
+			continue
+		}
+		opened, coming := fs.plain.find(pc.Digest)
+		if opened {
+			continue
+		}
+		here, flying := fs.cfg.Blocks.Find(pc.Digest)
+		if here {
+			continue
+		}
+		away = true
+		if !coming && !flying {
+			a.Blocks, a.Bytes = a.Blocks+1, a.Bytes+int64(pc.Length)
+		}
+	}
+	if !away {
+		return ctx, nobody, nil
+	}
+	return fs.admitted(ctx, r, a)
+}
+
+func (fs *FS) admitted(ctx context.Context, r Reader, a Ask) (_ context.Context, done func(error), err error) {
+	l, err := fs.cfg.Gate.Admit(ctx, r, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := func() {}
+	if l.Wait > 0 {
+		ctx, stop = context.WithTimeout(ctx, l.Wait)
+	}
+	return ctx, func(err error) {
+		stop()
+		if l.Done != nil {
+			l.Done(err)
+		}
+	}, nil
+}
+
+// aheadOf leaves of blocks of a file those that may be read ahead: only what is here, for a reader that
+// the gate does not let.
+func (fs *FS) aheadOf(ctx context.Context, id namespace.NodeID, refs []blocks.Ref) []blocks.Ref {
+	r, ok := readerOf(ctx)
+	if fs.cfg.Gate == nil || !ok {
+		return refs
+	}
+	a := Ask{Node: id, Ahead: true}
+	var here []blocks.Ref
+	for _, ref := range refs {
+		switch is, coming := fs.cfg.Blocks.Find(ref.Digest); {
+		case is:
+			here = append(here, ref)
+		case !coming:
+			a.Blocks, a.Bytes = a.Blocks+1, a.Bytes+int64(ref.Length)
+		}
+	}
+	if a.Blocks == 0 {
+		return refs
+	}
+	_, done, err := fs.admitted(ctx, r, a)
+	if err != nil {
+		return here
+	}
+	done(nil)
+	return refs
+}
+
+// rootsOf lists the roots of files that may be read ahead: none for a reader that the gate does not let.
+// None of them is here.
+func (fs *FS) rootsOf(ctx context.Context, files []upcoming) []blocks.Digest {
+	r, asked := readerOf(ctx)
+	var ds []blocks.Digest
+	for _, f := range files {
+		if asked && fs.cfg.Gate != nil {
+			a := Ask{Node: f.id, Blocks: 1, Ahead: true}
+			if f.Depth == 0 { // else it is a manifest
+				a.Bytes = int64(f.Size)
+			}
+			if _, coming := fs.cfg.Blocks.Find(f.Root); coming {
+				a.Blocks, a.Bytes = 0, 0
+			}
+			_, done, err := fs.admitted(ctx, r, a)
+			if err != nil {
+				return nil
+			}
+			done(nil)
+		}
+		ds = append(ds, f.Root)
+	}
+	return ds
+}
+
+// gated is Blocks for the manifests of one file: what they bring for a reader, the gate is asked about.
+type gated struct {
+	fs   *FS
+	node namespace.NodeID
+}
+
+// getter brings the manifests of the file id.
+func (fs *FS) getter(id namespace.NodeID) blocks.Getter {
+	if fs.cfg.Gate == nil {
+		return fs.cfg.Blocks
+	}
+	return gated{fs, id}
+}
+
+// GetBlock implements blocks.Getter. A manifest counts as no bytes of the file.
+func (g gated) GetBlock(ctx context.Context, d blocks.Digest) (b blocks.Sealed, err error) {
+	if r, ok := readerOf(ctx); ok {
+		if here, _ := g.fs.cfg.Blocks.Find(d); !here {
+			var done func(error)
+			if ctx, done, err = g.fs.admitted(ctx, r, Ask{Node: g.node, Blocks: 1}); err != nil {
+				return blocks.Sealed{}, err
+			}
+			defer func() { done(err) }()
+		}
+	}
+	return g.fs.cfg.Blocks.GetBlock(ctx, d)
+}
