@@ -18,6 +18,7 @@ import (
 // stage is two devices of one account, a and b, and a plain folder on the same disk.
 type stage struct {
 	sizes
+	ends  *ends
 	bin   string
 	cache string // size of each device's cache: room for everything
 	a, b  home
@@ -35,8 +36,11 @@ type sizes struct {
 
 type home struct{ bin, home, mnt string }
 
-func newStage(dir string, n sizes) (*stage, error) {
-	s := &stage{sizes: n, bin: filepath.Join(dir, "shelf"), plain: filepath.Join(dir, "plain"), cache: fmt.Sprintf("%dMiB", 16*n.mib+4096)}
+// loopback is where the daemons wait for each other: nothing of a run is to be seen on a network.
+const loopback = "/ip4/127.0.0.1/tcp/0"
+
+func newStage(e *ends, dir string, n sizes) (*stage, error) {
+	s := &stage{sizes: n, ends: e, bin: filepath.Join(dir, "shelf"), plain: filepath.Join(dir, "plain"), cache: fmt.Sprintf("%dMiB", 16*n.mib+4096)}
 	if out, err := exec.Command("go", "build", "-o", s.bin, "github.com/shelffs/shelf/cmd/shelf").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build: %w\n%s", err, out)
 	}
@@ -47,14 +51,18 @@ func newStage(dir string, n sizes) (*stage, error) {
 	rand.Read(s.data)
 	s.a = home{s.bin, filepath.Join(dir, "a"), filepath.Join(dir, "mnt-a")}
 	s.b = home{s.bin, filepath.Join(dir, "b"), filepath.Join(dir, "mnt-b")}
-	if _, err := s.a.shelf("up", s.a.mnt, "--name", "a", "--cache-size", s.cache); err != nil {
-		return nil, err
-	}
-	if err := s.join(s.b, "b"); err != nil {
-		s.close()
-		return nil, err
-	}
-	return s, nil
+	return s, e.begin(func() error {
+		if err := s.up(s.a, "--name", "a"); err != nil {
+			return err
+		}
+		return s.join(s.b, "b")
+	}, s.close)
+}
+
+// up starts a home's daemon and mounts it.
+func (s *stage) up(h home, args ...string) error {
+	_, err := h.shelf(append([]string{"up", h.mnt, "--cache-size", s.cache, "--listen", loopback}, args...)...)
+	return err
 }
 
 // join admits a home to a's account and mounts it.
@@ -71,14 +79,13 @@ func (s *stage) join(h home, name string) error {
 	if err := json.NewDecoder(out).Decode(&token); err != nil {
 		return err
 	}
-	if _, err := h.shelf("join", token.Token, "--name", name); err != nil {
+	if _, err := h.shelf("join", token.Token, "--name", name, "--listen", loopback); err != nil {
 		return err
 	}
 	if err := invite.Wait(); err != nil {
 		return err
 	}
-	_, err = h.shelf("up", h.mnt, "--cache-size", s.cache)
-	return err
+	return s.up(h)
 }
 
 // restart ends a home's daemon and starts it again, and returns when it has found the other device.
@@ -86,7 +93,7 @@ func (s *stage) restart(h home) error {
 	if _, err := h.shelf("down"); err != nil {
 		return err
 	}
-	if _, err := h.shelf("up", h.mnt, "--cache-size", s.cache); err != nil {
+	if err := s.ends.begin(func() error { return s.up(h) }, nil); err != nil {
 		return err
 	}
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {

@@ -1,0 +1,222 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+)
+
+// The columns of the table of peers. The limit is bare TLS 1.3 over loopback.
+const (
+	bareTLS = iota
+	viaSSHFS
+	viaRclone
+	viaDavfs2
+	viaSyncthing
+	viaShelf
+	peerColumns
+)
+
+var peerNames = [peerColumns]string{"limit", "sshfs", "rclone", "davfs2", "Syncthing", "Shelf"}
+
+// A peer shows in a folder what lies with another process of this machine.
+type peer struct {
+	dir    string
+	forget func() error                   // afterwards nothing of it is here, and the kernel has no cache of it
+	cpu    func() (reads, serves float64) // CPU seconds that the two ends have used
+	whole  bool                           // it brings a file whole when that is opened
+}
+
+// A peering is everything that takes part.
+type peering struct {
+	*stage
+	source    string // the folder that all have, but Shelf, to which it was copied
+	mounts    [peerColumns]*peer
+	syncthing *syncthing
+	small     []smallFile
+	checked   map[string]bool // what has been compared with the source
+}
+
+// peers reads what is only on the other end: through sshfs, rclone and davfs2 (of the same WebDAV server),
+// and through Shelf, and brings a tree here with Syncthing and with a pin, in turn, and prints one table.
+// Only what Shelf carries is encrypted by it and by sshfs and Syncthing; WebDAV is plain HTTP here.
+func peers(s *stage, only string) error {
+	which, err := regexp.Compile(only)
+	if err != nil {
+		return err
+	}
+	p := &peering{stage: s, source: filepath.Join(filepath.Dir(s.plain), "source"), checked: map[string]bool{}}
+	fmt.Fprintln(os.Stderr, "setting up sshfs, rclone, davfs2, Syncthing and Shelf …")
+	if err := p.setUp(); err != nil {
+		return err
+	}
+	var lines []against
+	for _, w := range peerWorks {
+		if !which.MatchString(w.name) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "%s …\n", w.name)
+		sec, err := seconds(func() error {
+			medians, err := inTurn(s.rounds, peerColumns, len(w.rows), func(column, round int) ([]float64, error) {
+				v, err := w.take(p, column, round)
+				if err != nil {
+					return nil, fmt.Errorf("%s: %w", peerNames[column], err)
+				}
+				return v, nil
+			})
+			if err != nil {
+				return err
+			}
+			for i, r := range w.rows {
+				l := against{work: r.work, unit: r.unit, values: medians[i], want: r.want}
+				if r.want != "" {
+					l.met = r.met(medians)
+				}
+				lines = append(lines, l)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+		fmt.Fprintf(os.Stderr, "  %.1f s\n", sec)
+	}
+	fmt.Printf("\n%d rounds in turn, medians; file and tree %d MiB each, %d small files; the limit is bare TLS 1.3\n\n", s.rounds, s.mib, s.files)
+	printAgainst(peerNames[:], lines)
+	return nil
+}
+
+const (
+	bigName   = "big"
+	smallName = "r0" // as makeFiles calls it
+	treeName  = "tree"
+)
+
+// setUp makes the source, and has every peer show it.
+func (p *peering) setUp() error {
+	if err := p.fillSource(); err != nil {
+		return err
+	}
+	base := filepath.Dir(p.source)
+	var err error
+	if p.mounts[viaSSHFS], err = sshfs(p.ends, filepath.Join(base, "sshfs"), p.source); err != nil {
+		return err
+	}
+	if p.mounts[viaRclone], p.mounts[viaDavfs2], err = webdav(p.ends, filepath.Join(base, "webdav"), p.source); err != nil {
+		return err
+	}
+	if p.syncthing, err = newSyncthing(p.ends, filepath.Join(base, "syncthing"), filepath.Join(p.source, treeName)); err != nil {
+		return err
+	}
+	if err := os.CopyFS(p.a.mnt, os.DirFS(p.source)); err != nil {
+		return err
+	}
+	if err := command("sync", "-f", p.a.mnt); err != nil {
+		return err
+	}
+	p.mounts[viaShelf] = &peer{dir: p.b.mnt, forget: p.forget, cpu: func() (float64, float64) {
+		reads, _ := p.b.usage()
+		serves, _ := p.a.usage()
+		return reads, serves
+	}}
+	return p.walk("", func(rel string, size int64) error { return sees(filepath.Join(p.b.mnt, rel), size) })
+}
+
+// forget has Shelf's reading device hold names and attributes alone, its daemon just started.
+func (p *peering) forget() error {
+	if _, err := p.b.shelf("unpin", filepath.Join(p.b.mnt, treeName)); err != nil {
+		return err
+	}
+	for _, name := range []string{bigName, smallName, treeName} {
+		if _, err := p.b.shelf("free", filepath.Join(p.b.mnt, name)); err != nil {
+			return err
+		}
+	}
+	if err := p.restart(p.b); err != nil {
+		return err
+	}
+	for _, name := range []string{bigName, smallName, treeName} {
+		here, err := p.b.localBytes(filepath.Join(p.b.mnt, name))
+		if err != nil {
+			return err
+		}
+		if here > 0 {
+			return fmt.Errorf("%d bytes of %s are still on the reading device", here, name)
+		}
+	}
+	dropCaches()
+	return nil
+}
+
+// walk calls f for the files of a folder of the source, "" for all.
+func (p *peering) walk(under string, f func(rel string, size int64) error) error {
+	return filepath.WalkDir(filepath.Join(p.source, under), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		fi, err := d.Info()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(p.source, path)
+		if err != nil {
+			return err
+		}
+		return f(rel, fi.Size())
+	})
+}
+
+// check compares a file or folder of the source with what dir has of it, once for each dir: the first
+// time that this is asked for, after before, which empties all caches, if it is not nil.
+func (p *peering) check(dir, under string, before func() error) error {
+	key := filepath.Join(dir, under)
+	if p.checked[key] {
+		return nil
+	}
+	p.checked[key] = true
+	if before != nil {
+		if err := before(); err != nil {
+			return err
+		}
+	}
+	return p.walk(under, func(rel string, _ int64) error {
+		return sameFile(filepath.Join(p.source, rel), filepath.Join(dir, rel))
+	})
+}
+
+func sameFile(want, got string) error {
+	a, err := os.Open(want)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	b, err := os.Open(got)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	bufA, bufB := make([]byte, 1<<20), make([]byte, 1<<20)
+	for off := int64(0); ; {
+		n, errA := io.ReadFull(a, bufA)
+		m, errB := io.ReadFull(b, bufB)
+		if errB != nil && errB != io.EOF && errB != io.ErrUnexpectedEOF {
+			return errB
+		}
+		if !bytes.Equal(bufA[:n], bufB[:m]) {
+			return fmt.Errorf("%s: not the bytes of the source after %d", got, off)
+		}
+		off += int64(n)
+		if errA != nil {
+			if errA == io.EOF || errA == io.ErrUnexpectedEOF {
+				return nil
+			}
+			return errA
+		}
+	}
+}
