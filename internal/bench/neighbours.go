@@ -107,8 +107,8 @@ func mountNeighbours(s *stage) ([]neighbour, error) {
 		return nil, err
 	}
 	all = append(all, neighbour{"rclone", mnt})
-	alone := home{s.bin, filepath.Join(base, "alone"), filepath.Join(base, "mnt-alone")}
-	if err := s.ends.begin(func() error { return s.up(alone, "--name", "alone") }, func() { _, _ = alone.shelf("down") }); err != nil {
+	alone := home{bin: s.bin, home: filepath.Join(base, "alone"), mnt: filepath.Join(base, "mnt-alone")}
+	if err := s.ends.begin(func() error { return s.up(alone, "--name", "alone") }, func() { down(alone) }); err != nil {
 		return nil, err
 	}
 	return append(all, neighbour{"Shelf", alone.mnt}, neighbour{"followed", s.a.mnt}), nil

@@ -39,6 +39,7 @@ type peering struct {
 	source    string // the folder that all have, but Shelf, to which it was copied
 	mounts    [peerColumns]*peer
 	syncthing *syncthing
+	far       *far
 	small     []smallFile
 	checked   map[string]bool // what has been compared with the source
 }
@@ -57,11 +58,22 @@ func peers(s *stage, only string) error {
 		return err
 	}
 	var lines []against
+	var leftOut []string
 	for _, w := range peerWorks {
 		if !which.MatchString(w.name) {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "%s …\n", w.name)
+		if w.needs != nil {
+			lacks, err := w.needs(p)
+			if err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+			if lacks != "" {
+				leftOut = append(leftOut, fmt.Sprintf("left out: %s: %s", w.name, lacks))
+				continue
+			}
+		}
 		sec, err := seconds(func() error {
 			medians, err := inTurn(s.rounds, peerColumns, len(w.rows), func(column, round int) ([]float64, error) {
 				v, err := w.take(p, column, round)
@@ -89,6 +101,9 @@ func peers(s *stage, only string) error {
 	}
 	fmt.Printf("\n%d rounds in turn, medians; file and tree %d MiB each, %d small files; the limit is bare TLS 1.3\n\n", s.rounds, s.mib, s.files)
 	printAgainst(peerNames[:], lines)
+	for _, l := range leftOut {
+		fmt.Println(l)
+	}
 	return nil
 }
 
@@ -128,21 +143,26 @@ func (p *peering) setUp() error {
 	return p.walk("", func(rel string, size int64) error { return sees(filepath.Join(p.b.mnt, rel), size) })
 }
 
-// forget has Shelf's reading device hold names and attributes alone, its daemon just started.
+// forget has Shelf's reading device hold names and attributes alone.
 func (p *peering) forget() error {
 	if _, err := p.b.shelf("unpin", filepath.Join(p.b.mnt, treeName)); err != nil {
 		return err
 	}
-	for _, name := range []string{bigName, smallName, treeName} {
-		if _, err := p.b.shelf("free", filepath.Join(p.b.mnt, name)); err != nil {
+	return p.forgetOn(p.b, bigName, smallName, treeName)
+}
+
+// forgetOn leaves nothing of these files on a device, whose daemon has just been started when it returns.
+func (p *peering) forgetOn(h home, names ...string) error {
+	for _, name := range names {
+		if _, err := h.shelf("free", filepath.Join(h.mnt, name)); err != nil {
 			return err
 		}
 	}
-	if err := p.restart(p.b); err != nil {
+	if err := p.restart(h); err != nil {
 		return err
 	}
-	for _, name := range []string{bigName, smallName, treeName} {
-		here, err := p.b.localBytes(filepath.Join(p.b.mnt, name))
+	for _, name := range names {
+		here, err := h.localBytes(filepath.Join(h.mnt, name))
 		if err != nil {
 			return err
 		}
