@@ -54,11 +54,11 @@ func printAgainst(names []string, lines []against) {
 	for _, n := range names {
 		fmt.Printf(" %9s |", n)
 	}
-	fmt.Printf(" %-48s |\n|%s|%s|", "Shelf is to reach", dash(46), dash(8))
+	fmt.Printf(" %-58s |\n|%s|%s|", "Shelf is to reach", dash(46), dash(8))
 	for range names {
 		fmt.Printf("%s|", dash(11))
 	}
-	fmt.Printf("%s|\n", dash(50))
+	fmt.Printf("%s|\n", dash(60))
 	for _, l := range lines {
 		fmt.Printf("| %-44s | %-6s |", l.work, l.unit)
 		for _, v := range l.values {
@@ -76,6 +76,6 @@ func printAgainst(names []string, lines []against) {
 		default:
 			verdict = "NOT met: " + l.want
 		}
-		fmt.Printf(" %-48s |\n", verdict)
+		fmt.Printf(" %-58s |\n", verdict)
 	}
 }

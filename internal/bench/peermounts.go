@@ -13,18 +13,18 @@ import (
 	"strings"
 )
 
-// a remount is a mount that is made anew before it is read cold.
+// A remount is a mount that is made anew before it is read cold.
 type remount struct {
 	ends  *ends
 	dir   string
 	cache string   // what it keeps of what was read; "" for nothing
-	args  []string // of the program, that stays in the foreground, or goes into the background by itself
-	back  bool     // it does so
+	args  []string // the program, with its arguments
+	back  bool     // it goes into the background by itself when it has mounted
 
 	process *process
 }
 
-// peer mounts, and says which processes read and serve: those whose arguments name reads, or serves.
+// peer mounts it, and says which processes read and serve: those whose arguments name reads, or serves.
 func (m *remount) peer(dir, reads, serves string) (*peer, error) {
 	if err := m.ends.begin(func() error { return os.MkdirAll(m.dir, 0o755) }, m.down); err != nil {
 		return nil, err

@@ -115,10 +115,10 @@ func coldFirstByte(p *peering, column, round int) ([]float64, error) {
 		_, err := p.b.shelf("pin", filepath.Join(peer.dir, treeName))
 		done <- err
 	}()
-	for { // until something of it has come
+	for len(done) == 0 { // until something of it has come
 		here, err := p.b.localBytes(filepath.Join(peer.dir, treeName))
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, <-done)
 		}
 		if here > 0 {
 			break
