@@ -133,6 +133,8 @@ func carry(from, to *os.File, rate float64, delay, queue time.Duration) {
 		}
 	}()
 	const header = 10 // struct virtio_net_hdr
+	// What the line could have sent while this process was not let run may be sent after: as with tbf.
+	const burst = 5 * time.Millisecond
 	buf := make([]byte, header+1<<16)
 	var free time.Time // when the line has sent all that waits
 	for {
@@ -141,18 +143,25 @@ func carry(from, to *os.File, rate float64, delay, queue time.Duration) {
 			return
 		}
 		now := time.Now()
-		if free.Before(now) {
-			free = now
+		if free.Before(now.Add(-burst)) {
+			free = now.Add(-burst)
 		}
 		if free.Sub(now) > queue {
 			continue // lost
 		}
 		free = free.Add(time.Duration(float64(n-header) / rate * 1e9))
 		select {
-		case line <- packet{append([]byte(nil), buf[:n]...), free.Add(delay)}:
+		case line <- packet{append([]byte(nil), buf[:n]...), later(free, now).Add(delay)}:
 		default:
 		}
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // over is the carrier from the one end, which waits there, to the other.
