@@ -46,7 +46,7 @@ type peering struct {
 
 // peers reads what is only on the other end: through sshfs, rclone and davfs2 (of the same WebDAV server),
 // and through Shelf, and brings a tree here with Syncthing and with a pin, in turn, and prints one table.
-// Only what Shelf carries is encrypted by it and by sshfs and Syncthing; WebDAV is plain HTTP here.
+// Shelf, sshfs and Syncthing encrypt what they carry; WebDAV is plain HTTP here, as in most local networks.
 func peers(s *stage, only string) error {
 	which, err := regexp.Compile(only)
 	if err != nil {

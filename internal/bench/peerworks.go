@@ -31,7 +31,7 @@ type peerRow struct {
 
 // readLimit is how long many small files are read at most: who has not come to the end by then is taken
 // at the speed until there.
-const readLimit = 10 * time.Second
+const readLimit = 6 * time.Second
 
 // firstBytes is how many places of the large file are read, each after an open of its own.
 const firstBytes = 200
@@ -197,7 +197,11 @@ func coldSmall(p *peering, column, _ int) ([]float64, error) {
 		}
 		read++
 	}
-	return []float64{float64(read) / time.Since(began).Seconds()}, nil
+	perSecond := float64(read) / time.Since(began).Seconds()
+	if read < len(p.small) {
+		fmt.Fprintf(os.Stderr, "  %s: %d of %d files in %s\n", peerNames[column], read, len(p.small), readLimit)
+	}
+	return []float64{perSecond}, nil
 }
 
 // wholeTree is Shelf's pin beside Syncthing's folder. Both know each other's names before: Syncthing, whose
