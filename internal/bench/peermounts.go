@@ -50,10 +50,17 @@ func (m *remount) anew() error {
 		}
 	}
 	dropCaches()
+	if err := m.up(); err != nil {
+		return err
+	}
+	_, err := os.Stat(m.dir) // it answers: what is measured is no longer its start
+	return err
+}
+
+func (m *remount) up() (err error) {
 	if m.back {
 		return m.ends.begin(func() error { return command(m.args[0], m.args[1:]...) }, nil)
 	}
-	var err error
 	if m.process, err = m.ends.start(m.args[0], m.args[1:]...); err != nil {
 		return err
 	}
