@@ -3,10 +3,7 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -172,71 +169,4 @@ func (p *peering) forgetOn(h home, names ...string) error {
 	}
 	dropCaches()
 	return nil
-}
-
-// walk calls f for the files of a folder of the source, "" for all.
-func (p *peering) walk(under string, f func(rel string, size int64) error) error {
-	return filepath.WalkDir(filepath.Join(p.source, under), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		fi, err := d.Info()
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(p.source, path)
-		if err != nil {
-			return err
-		}
-		return f(rel, fi.Size())
-	})
-}
-
-// check compares a file or folder of the source with what dir has of it, once for each dir: the first
-// time that this is asked for, after before, which empties all caches, if it is not nil.
-func (p *peering) check(dir, under string, before func() error) error {
-	key := filepath.Join(dir, under)
-	if p.checked[key] {
-		return nil
-	}
-	p.checked[key] = true
-	if before != nil {
-		if err := before(); err != nil {
-			return err
-		}
-	}
-	return p.walk(under, func(rel string, _ int64) error {
-		return sameFile(filepath.Join(p.source, rel), filepath.Join(dir, rel))
-	})
-}
-
-func sameFile(want, got string) error {
-	a, err := os.Open(want)
-	if err != nil {
-		return err
-	}
-	defer a.Close()
-	b, err := os.Open(got)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	bufA, bufB := make([]byte, 1<<20), make([]byte, 1<<20)
-	for off := int64(0); ; {
-		n, errA := io.ReadFull(a, bufA)
-		m, errB := io.ReadFull(b, bufB)
-		if errB != nil && errB != io.EOF && errB != io.ErrUnexpectedEOF {
-			return errB
-		}
-		if !bytes.Equal(bufA[:n], bufB[:m]) {
-			return fmt.Errorf("%s: not the bytes of the source after %d", got, off)
-		}
-		off += int64(n)
-		if errA != nil {
-			if errA == io.EOF || errA == io.ErrUnexpectedEOF {
-				return nil
-			}
-			return errA
-		}
-	}
 }
