@@ -17,7 +17,7 @@ RACE ?= ./cache ./fetch/... ./fs ./internal/control/... ./internal/kv ./internal
 export CGO_ENABLED = 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo build install test conformance programs soak unit lint fmt vet staticcheck race fuzz sim sim-mutants hitratios bench bench-neighbours cross clean prepare prepare-tests
+.PHONY: help run demo build install test conformance programs soak unit lint fmt vet staticcheck race fuzz sim sim-mutants hitratios bench bench-neighbours cross clean prepare prepare-tests bench-peers
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -83,6 +83,10 @@ hitratios: ## the cache's hit ratios on golden traces, beside LRU, ARC and S3-FI
 bench-neighbours: build ## the mount beside the local disk, gocryptfs and rclone, in one table
 	@.ci/prepare neighbours
 	$(GO) run ./internal/bench -neighbours -rounds 3 -entries 100000 $(ARGS)
+
+bench-peers: build ## what only another device has: Shelf beside sshfs, rclone, davfs2 and Syncthing
+	@.ci/prepare peers
+	$(GO) run ./internal/bench -peers -mib 1024 -files 10000 -rounds 3 $(ARGS)
 
 bench: prepare-tests build ## print the table of figures, with the limits beside them
 	$(GO) run ./internal/bench

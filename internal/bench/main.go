@@ -13,9 +13,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -35,32 +37,52 @@ func main() {
 	entries := flag.Int("entries", 10_000, "number of entries of the large folder")
 	rounds := flag.Int("rounds", 5, "how often each pair is taken")
 	dir := flag.String("dir", "", "folder for everything (default: a temporary one on the disk of $TMPDIR)")
-	only := flag.String("only", "", "measure only the rows whose name contains this; with -neighbours an expression")
+	only := flag.String("only", "", "measure only the rows whose name contains this; with -neighbours and -peers an expression")
 	beside := flag.Bool("neighbours", false, "instead: the mount beside the local disk, gocryptfs and rclone")
+	peering := flag.Bool("peers", false, "instead: what is only on another device, beside sshfs, rclone, davfs2 and Syncthing")
 	flag.Parse()
-	if err := run(*dir, sizes{mib: *size, files: *files, entries: *entries, rounds: *rounds}, *only, *beside); err != nil {
+	table := table
+	switch {
+	case *beside:
+		table = neighbours
+	case *peering:
+		table = peers
+	}
+	var e ends
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		fmt.Fprintln(os.Stderr, "bench: interrupted; ending what was begun …")
+		e.all()
+		os.Exit(130)
+	}()
+	err := run(&e, *dir, sizes{mib: *size, files: *files, entries: *entries, rounds: *rounds}, *only, table)
+	e.all()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string, n sizes, only string, beside bool) error {
+func run(e *ends, dir string, n sizes, only string, table func(s *stage, only string) error) error {
 	if dir == "" {
 		d, err := os.MkdirTemp("", "shelf-bench-")
 		if err != nil {
 			return err
 		}
-		defer os.RemoveAll(d)
+		_ = e.begin(func() error { return nil }, func() { os.RemoveAll(d) })
 		dir = d
 	}
-	s, err := newStage(dir, n)
+	s, err := newStage(e, dir, n)
 	if err != nil {
 		return err
 	}
-	defer s.close()
-	if beside {
-		return neighbours(s, only)
-	}
+	return table(s, only)
+}
+
+// table measures Shelf alone, with the limits beside it.
+func table(s *stage, only string) error {
 	var rows []row
 	for _, m := range measurements {
 		if only != "" && !strings.Contains(m.name, only) {

@@ -4,7 +4,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,7 +17,6 @@ import (
 type neighbour struct {
 	name string
 	dir  string
-	end  func() error
 }
 
 // The columns of the table of neighbours.
@@ -31,27 +29,11 @@ const (
 	columns
 )
 
-// against is one line of the table of neighbours: medians, and what Shelf is to reach.
-type against struct {
-	work   string
-	unit   string
-	values [columns]float64
-	want   string
-	met    bool
-}
-
 // neighbours does what programs do on the local disk, on gocryptfs (encrypted, on the same disk), on a
 // mount by rclone (of a local folder) and on Shelf, in turn, and prints one table. What Shelf is to reach
 // counts for a device alone: the others have nobody either who does everything again beside them.
 func neighbours(s *stage, only string) error {
 	all, err := mountNeighbours(s)
-	defer func() {
-		for _, n := range all {
-			if n.end != nil {
-				_ = n.end()
-			}
-		}
-	}()
 	if err != nil {
 		return err
 	}
@@ -65,48 +47,30 @@ func neighbours(s *stage, only string) error {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "%s …\n", w.name)
-		values, err := inTurn(s, all, w)
+		medians, err := inTurn(s.rounds, columns, 1, func(column, round int) ([]float64, error) {
+			return all[column].take(s, w, round)
+		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
-		l := against{work: w.name, unit: w.unit, values: values, want: w.want}
-		l.met = w.met(values)
-		lines = append(lines, l)
+		lines = append(lines, against{work: w.name, unit: w.unit, values: medians[0], want: w.want, met: w.met(medians[0])})
 	}
 	fmt.Printf("\n%d rounds in turn, medians; large file %d MiB\n\n", s.rounds, s.mib)
-	fmt.Printf("| %-44s | %-5s | %9s | %9s | %9s | %9s | %9s | %-42s |\n", "work", "unit", "disk", "gocryptfs", "rclone", "Shelf", "followed", "Shelf is to reach")
-	fmt.Printf("|%s|%s|%s|%s|%s|%s|%s|%s|\n", dash(46), dash(7), dash(11), dash(11), dash(11), dash(11), dash(11), dash(44))
-	for _, l := range lines {
-		verdict := "met: "
-		if !l.met {
-			verdict = "NOT met: "
-		}
-		fmt.Printf("| %-44s | %-5s | %9s | %9s | %9s | %9s | %9s | %-42s |\n", l.work, l.unit, number(l.values[disk]), number(l.values[gocryptfs]),
-			number(l.values[rclone]), number(l.values[shelf]), number(l.values[followed]), verdict+l.want)
-	}
+	printAgainst([]string{"disk", "gocryptfs", "rclone", "Shelf", "followed"}, lines)
 	return nil
 }
 
-// inTurn takes a work on every neighbour, s.rounds times.
-func inTurn(s *stage, all []neighbour, w work) (medians [columns]float64, err error) {
-	var taken [columns][]float64
-	for round := range s.rounds {
-		for i, n := range all {
-			dir := filepath.Join(n.dir, strings.Map(letters, w.name))
-			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return medians, err
-			}
-			v, err := w.take(s, dir, round)
-			if err != nil {
-				return medians, fmt.Errorf("%s: %w", n.name, err)
-			}
-			taken[i] = append(taken[i], v)
-		}
+// take has one neighbour do a work, in a folder of its own.
+func (n neighbour) take(s *stage, w work, round int) ([]float64, error) {
+	dir := filepath.Join(n.dir, strings.Map(letters, w.name))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
 	}
-	for i := range taken {
-		medians[i] = median(taken[i])
+	v, err := w.take(s, dir, round)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", n.name, err)
 	}
-	return medians, nil
+	return []float64{v}, nil
 }
 
 func letters(r rune) rune {
@@ -118,33 +82,36 @@ func letters(r rune) rune {
 
 func mountNeighbours(s *stage) ([]neighbour, error) {
 	base := filepath.Dir(s.plain)
-	all := []neighbour{{name: "disk", dir: s.plain}}
+	all := []neighbour{{"disk", s.plain}}
 	const password = "echo a password for a benchmark"
 	cipher, plain := filepath.Join(base, "gocryptfs"), filepath.Join(base, "mnt-gocryptfs")
 	source, mnt := filepath.Join(base, "rclone"), filepath.Join(base, "mnt-rclone")
 	for _, d := range []string{cipher, plain, source, mnt} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
-			return all, err
+			return nil, err
 		}
 	}
 	if err := command("gocryptfs", "-q", "-init", "-scryptn", "10", "-extpass", password, cipher); err != nil {
-		return all, err
+		return nil, err
 	}
-	if err := command("gocryptfs", "-q", "-extpass", password, cipher, plain); err != nil {
-		return all, err
+	if err := s.ends.begin(func() error {
+		return command("gocryptfs", "-q", "-extpass", password, cipher, plain)
+	}, unmount(plain)); err != nil {
+		return nil, err
 	}
-	all = append(all, neighbour{"gocryptfs", plain, unmount(plain)})
-	if err := command("rclone", "mount", "--daemon", "--config", "/dev/null", "--cache-dir", filepath.Join(base, "rclone-cache"),
-		"--vfs-cache-mode", "full", "--dir-cache-time", "1h", "--attr-timeout", "1h", ":local:"+source, mnt); err != nil {
-		return all, err
+	all = append(all, neighbour{"gocryptfs", plain})
+	if err := s.ends.begin(func() error {
+		return command("rclone", "mount", "--daemon", "--config", "/dev/null", "--cache-dir", filepath.Join(base, "rclone-cache"),
+			"--vfs-cache-mode", "full", "--dir-cache-time", "1h", "--attr-timeout", "1h", ":local:"+source, mnt)
+	}, unmount(mnt)); err != nil {
+		return nil, err
 	}
-	all = append(all, neighbour{"rclone", mnt, unmount(mnt)})
-	alone := home{s.bin, filepath.Join(base, "alone"), filepath.Join(base, "mnt-alone")}
-	if _, err := alone.shelf("up", alone.mnt, "--name", "alone", "--cache-size", s.cache); err != nil {
-		return all, err
+	all = append(all, neighbour{"rclone", mnt})
+	alone := home{bin: s.bin, home: filepath.Join(base, "alone"), mnt: filepath.Join(base, "mnt-alone")}
+	if err := s.ends.begin(func() error { return s.up(alone, "--name", "alone") }, func() { down(alone) }); err != nil {
+		return nil, err
 	}
-	all = append(all, neighbour{"Shelf", alone.mnt, func() error { _, err := alone.shelf("down"); return err }})
-	return append(all, neighbour{name: "followed", dir: s.a.mnt}), nil
+	return append(all, neighbour{"Shelf", alone.mnt}, neighbour{"followed", s.a.mnt}), nil
 }
 
 func command(name string, args ...string) error {
@@ -154,15 +121,23 @@ func command(name string, args ...string) error {
 	return nil
 }
 
-func unmount(dir string) func() error {
-	return func() error {
-		var err error
+// unmount unmounts, also what is still in use.
+func unmount(dir string) func() {
+	return func() {
 		for range 20 { // what wrote there may not have ended
-			if err = command("fusermount3", "-u", dir); err == nil {
-				return nil
+			if !mounted(dir) || command("umount", dir) == nil || command("fusermount3", "-u", dir) == nil {
+				return
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		return errors.Join(err, command("fusermount3", "-uz", dir))
+		if command("umount", "-l", dir) != nil {
+			_ = command("fusermount3", "-uz", dir)
+		}
 	}
+}
+
+// mounted asks the kernel's table: what is mounted there may be dead, and is not to be asked.
+func mounted(dir string) bool {
+	table, _ := os.ReadFile("/proc/self/mounts")
+	return bytes.Contains(table, []byte(" "+dir+" fuse"))
 }

@@ -18,6 +18,7 @@ import (
 // stage is two devices of one account, a and b, and a plain folder on the same disk.
 type stage struct {
 	sizes
+	ends  *ends
 	bin   string
 	cache string // size of each device's cache: room for everything
 	a, b  home
@@ -33,10 +34,22 @@ type sizes struct {
 	rounds  int // of each pair
 }
 
-type home struct{ bin, home, mnt string }
+type home struct {
+	bin, home, mnt string
+	net            string // the network namespace that its daemon is in, as nsenter takes it; "" for this one
+}
 
-func newStage(dir string, n sizes) (*stage, error) {
-	s := &stage{sizes: n, bin: filepath.Join(dir, "shelf"), plain: filepath.Join(dir, "plain"), cache: fmt.Sprintf("%dMiB", 16*n.mib+4096)}
+// listen has the daemon wait on loopback: nothing of a run is to be seen on a network. In a namespace there is
+// nothing but what the run has made.
+func (h home) listen() []string {
+	if h.net != "" {
+		return nil
+	}
+	return []string{"--listen", "/ip4/127.0.0.1/tcp/0"}
+}
+
+func newStage(e *ends, dir string, n sizes) (*stage, error) {
+	s := &stage{sizes: n, ends: e, bin: filepath.Join(dir, "shelf"), plain: filepath.Join(dir, "plain"), cache: fmt.Sprintf("%dMiB", 16*n.mib+4096)}
 	if out, err := exec.Command("go", "build", "-o", s.bin, "github.com/shelffs/shelf/cmd/shelf").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build: %w\n%s", err, out)
 	}
@@ -45,21 +58,29 @@ func newStage(dir string, n sizes) (*stage, error) {
 	}
 	s.data = make([]byte, n.mib<<20)
 	rand.Read(s.data)
-	s.a = home{s.bin, filepath.Join(dir, "a"), filepath.Join(dir, "mnt-a")}
-	s.b = home{s.bin, filepath.Join(dir, "b"), filepath.Join(dir, "mnt-b")}
-	if _, err := s.a.shelf("up", s.a.mnt, "--name", "a", "--cache-size", s.cache); err != nil {
-		return nil, err
-	}
-	if err := s.join(s.b, "b"); err != nil {
-		s.close()
-		return nil, err
-	}
-	return s, nil
+	s.a = home{bin: s.bin, home: filepath.Join(dir, "a"), mnt: filepath.Join(dir, "mnt-a")}
+	s.b = home{bin: s.bin, home: filepath.Join(dir, "b"), mnt: filepath.Join(dir, "mnt-b")}
+	return s, e.begin(func() error { return s.pair(s.a, s.b) }, func() { down(s.a, s.b) })
 }
 
-// join admits a home to a's account and mounts it.
-func (s *stage) join(h home, name string) error {
-	invite := s.a.command(context.Background(), "invite", "--yes", "--json")
+// pair makes an account with two devices, called a and b, and mounts both.
+func (s *stage) pair(a, b home) error {
+	if err := s.up(a, "--name", "a"); err != nil {
+		return err
+	}
+	return s.join(a, b, "b")
+}
+
+// up starts a home's daemon and mounts it.
+func (s *stage) up(h home, args ...string) error {
+	args = append([]string{"up", h.mnt, "--cache-size", s.cache}, args...)
+	_, err := h.shelf(append(args, h.listen()...)...)
+	return err
+}
+
+// join admits h to the account of another home, and mounts it.
+func (s *stage) join(to, h home, name string) error {
+	invite := to.command(context.Background(), "invite", "--yes", "--json")
 	out, err := invite.StdoutPipe()
 	if err != nil {
 		return err
@@ -71,14 +92,13 @@ func (s *stage) join(h home, name string) error {
 	if err := json.NewDecoder(out).Decode(&token); err != nil {
 		return err
 	}
-	if _, err := h.shelf("join", token.Token, "--name", name); err != nil {
+	if _, err := h.shelf(append([]string{"join", token.Token, "--name", name}, h.listen()...)...); err != nil {
 		return err
 	}
 	if err := invite.Wait(); err != nil {
 		return err
 	}
-	_, err = h.shelf("up", h.mnt, "--cache-size", s.cache)
-	return err
+	return s.up(h)
 }
 
 // restart ends a home's daemon and starts it again, and returns when it has found the other device.
@@ -86,7 +106,7 @@ func (s *stage) restart(h home) error {
 	if _, err := h.shelf("down"); err != nil {
 		return err
 	}
-	if _, err := h.shelf("up", h.mnt, "--cache-size", s.cache); err != nil {
+	if err := s.ends.begin(func() error { return s.up(h) }, nil); err != nil {
 		return err
 	}
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -97,14 +117,18 @@ func (s *stage) restart(h home) error {
 	return fmt.Errorf("the devices did not find each other again")
 }
 
-func (s *stage) close() {
-	for _, h := range []home{s.a, s.b} {
+func down(homes ...home) {
+	for _, h := range homes {
 		_, _ = h.shelf("down")
 	}
 }
 
 func (h home) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, h.bin, append([]string{"--home", h.home}, args...)...)
+	args = append([]string{h.bin, "--home", h.home}, args...)
+	if h.net != "" {
+		args = append([]string{"nsenter", "--net=" + h.net}, args...)
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), "SHELF_KEYRING=off")
 	return cmd
 }
