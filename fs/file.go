@@ -160,9 +160,12 @@ func (fs *FS) load(ctx context.Context, n *inode) (*content.Tree, error) {
 		if t != nil {
 			return t, nil
 		}
-		t, err := content.Load(ctx, fs.getter(n.id), fs.cfg.Sealer, c)
-		if err != nil {
-			return nil, err
+		if t = fs.trees.find(n.id, c); t == nil {
+			var err error
+			if t, err = content.Load(ctx, fs.getter(n.id), fs.cfg.Sealer, c); err != nil {
+				return nil, err
+			}
+			fs.trees.keep(n.id, c, t)
 		}
 		n.mu.Lock()
 		if f.tree == nil && f.entry.Content == c {

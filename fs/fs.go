@@ -86,6 +86,7 @@ type FS struct {
 	lanes   lanes
 	lately  lately
 	sweeps  sweeps
+	trees   trees
 	holes   knownHoles
 
 	foreign atomic.Uint64 // counts batches of changes that the kernel did not ask for
