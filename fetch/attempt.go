@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,9 @@ func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 	delete(f.parked, fl)
 	f.armLocked(fl)
 	r := Request{Digest: fl.digest, Priority: fl.prio, Progress: &a.progress, Raise: a.raise}
+	if a.urgent { // others are checked beside each other, which is quicker for many
+		r.Sum = blocks.NewSummer()
+	}
 	f.wg.Go(func() { f.run(ctx, fl, a, c.Source, r) })
 }
 
@@ -70,17 +74,16 @@ func (f *Fetcher) settleLocked(a *attempt) {
 func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r Request) {
 	defer a.cancel()
 	body, err := src.Fetch(ctx, r)
+	defer f.work(ctx, fl, r.Priority)()
 	b := blocks.Sealed{Digest: fl.digest, Bytes: body}
 	if err == nil {
-		err = b.Verify()
-	}
-	if err == nil && f.cfg.Verify != nil {
-		if verr := f.cfg.Verify(b); verr != nil {
-			err = errs.E("fetch.Verify", errs.Corrupt, fl.digest.Short(), verr)
-		}
+		err = r.Sum.Verify(b)
 	}
 	first := f.landed(fl, a, b, err)
 	if first {
+		if a.urgent {
+			runtime.Gosched() // to who waits: what is done for the cache takes a while
+		}
 		err = f.cfg.Cache.PutBlock(f.ctx, b)
 		if err != nil && !errs.Is(err, errs.NoSpace) && f.ctx.Err() == nil {
 			f.log.Warn("fetch: a block could not be kept", "block", fl.digest.Short(), "err", err)
@@ -96,6 +99,21 @@ func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r
 		f.endLocked(fl, err)
 	}
 	f.dispatchLocked()
+}
+
+// work waits until a block may be checked and kept: those that nobody waits for take at most half of the
+// processors, or each step of something urgent would wait for its turn behind them. Call done at the end.
+func (f *Fetcher) work(ctx context.Context, fl *flight, p Priority) (done func()) {
+	if p <= ReadAhead {
+		return func() {}
+	}
+	select {
+	case f.workers <- struct{}{}:
+		return func() { <-f.workers }
+	case <-fl.hurry:
+	case <-ctx.Done():
+	}
+	return func() {}
 }
 
 // landed takes an attempt's outcome into account. It reports true to the one attempt that brought

@@ -19,6 +19,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -68,7 +69,6 @@ type Config struct {
 	Locator Locator
 	Limits  Limits
 	Present func(blocks.Digest) bool    // optional, cheap: the block is in the cache; spares reading it to see
-	Verify  func(blocks.Sealed) error   // optional, after the digest has been checked: for instance its seal
 	Report  func(Report)                // optional; called without locks, from many goroutines; must not block
 	Name    func(ident.DeviceID) string // optional: a device's name for people
 	Log     *slog.Logger                // optional
@@ -83,6 +83,8 @@ type Fetcher struct {
 	stop  context.CancelFunc
 	wg    sync.WaitGroup
 	start time.Time
+
+	workers chan struct{} // filled by those who check and keep what nobody waits for
 
 	// mu guards everything below and all flights. It is never held across a wait or a call
 	// of anything foreign but Locator.Devices and Source.Device, which answer from memory.
@@ -107,7 +109,7 @@ func New(cfg Config) *Fetcher {
 	f := &Fetcher{
 		cfg: cfg, lim: cfg.Limits.orDefault(), log: cfg.Log, start: time.Now(),
 		flights: map[blocks.Digest]*flight{}, parked: map[*flight]struct{}{}, book: newBook(), lapses: lapses{},
-		hedges: bucket{hedgeBurst},
+		hedges: bucket{hedgeBurst}, workers: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 	}
 	f.loose = f.Group()
 	f.loose.loose = true

@@ -2,7 +2,6 @@ package fetch_test
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -338,15 +337,6 @@ func TestALiarIsReportedAndNotAskedAgain(t *testing.T) {
 		}
 		if s.cache.has(s.blocks[1]) {
 			t.Error("a lie is in the cache")
-		}
-	})
-}
-
-func TestVerifyHook(t *testing.T) {
-	tune := func(c *fetch.Config) { c.Verify = func(blocks.Sealed) error { return errors.New("seal") } }
-	play(t, 1, 1, 10, tune, func(t *testing.T, s *scene) {
-		if _, err := s.GetBlock(t.Context(), s.blocks[0]); !errs.Is(err, errs.Corrupt) {
-			t.Error(err)
 		}
 	})
 }

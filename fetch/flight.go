@@ -22,6 +22,8 @@ type flight struct {
 	waiting [priorities]int // waiters of each priority
 	prio    Priority        // the most urgent of them
 	urgent  time.Time       // when it became OnDemand
+	hurry   chan struct{}   // closed once it is, or was, more urgent than Pin
+	hurried bool
 	asked   bool            // a Get waited for it: not to be held as read ahead
 	notify  []chan<- stored // told once, when the block is in the cache or never will be
 	wanted  []*Wanted       // to be told to forget it
@@ -92,7 +94,7 @@ func (f *Fetcher) joinLocked(d blocks.Digest, w waiter) (*flight, error) {
 		now := time.Now()
 		fl = &flight{
 			digest: d, group: w.group, prio: p, begun: now, moved: now, urgent: now,
-			tried: map[ident.DeviceID]*trial{}, done: make(chan struct{}),
+			tried: map[ident.DeviceID]*trial{}, done: make(chan struct{}), hurry: make(chan struct{}),
 		}
 		fl.ctx, fl.cancel = context.WithCancel(f.ctx)
 		f.flights[d] = fl
@@ -137,6 +139,10 @@ func (f *Fetcher) regroupLocked(fl *flight, g *Group) {
 func (f *Fetcher) raiseLocked(fl *flight, p Priority) {
 	if p.Urgent() {
 		fl.urgent = time.Now()
+	}
+	if p <= ReadAhead && fl.prio > ReadAhead && !fl.hurried {
+		fl.hurried = true
+		close(fl.hurry)
 	}
 	fl.prio = p
 	if fl.over() {

@@ -14,6 +14,7 @@ type Request struct {
 	Digest   blocks.Digest
 	Priority Priority
 	Progress *atomic.Uint64  // may be nil; grows by the bytes that arrive
+	Sum      *blocks.Summer  // may be nil; the source may let it take in the bytes as they arrive
 	Raise    <-chan Priority // may be nil; tells that the request has become more urgent
 }
 

@@ -39,8 +39,23 @@ type lane struct {
 type call struct {
 	result    chan result // capacity 1
 	since     time.Time
-	progress  *atomic.Uint64
+	arriving  arriving
 	abandoned bool // guarded by lane.mu
+}
+
+// arriving are those that hear of bytes as they arrive; each may be nil.
+type arriving struct {
+	progress *atomic.Uint64
+	sum      *blocks.Summer
+}
+
+func (a arriving) take(p []byte) {
+	if a.progress != nil {
+		a.progress.Add(uint64(len(p)))
+	}
+	if a.sum != nil {
+		_, _ = a.sum.Write(p)
+	}
 }
 
 type result struct {
@@ -60,7 +75,7 @@ func (l *lane) start() bool { return l.r.x.spawn(l.writeLoop) && l.r.x.spawn(l.r
 
 // ask sends a question and waits for its answer. When ctx ends first, the other side is told.
 // A priority that comes from raise is passed on too.
-func (l *lane) ask(ctx context.Context, q question, progress *atomic.Uint64, raise <-chan fetch.Priority) ([]byte, error) {
+func (l *lane) ask(ctx context.Context, q question, a arriving, raise <-chan fetch.Priority) ([]byte, error) {
 	select {
 	case l.slots <- struct{}{}:
 	default:
@@ -72,7 +87,7 @@ func (l *lane) ask(ctx context.Context, q question, progress *atomic.Uint64, rai
 			return nil, ctx.Err()
 		}
 	}
-	c := &call{result: make(chan result, 1), since: time.Now(), progress: progress}
+	c := &call{result: make(chan result, 1), since: time.Now(), arriving: a}
 	l.mu.Lock()
 	if l.err != nil {
 		l.mu.Unlock()
@@ -105,7 +120,7 @@ func (l *lane) amend(c *call, q question) {
 	l.mu.Lock()
 	if l.err == nil && l.calls[q.id] == c {
 		if q.kind == kindCancel {
-			c.abandoned, c.progress = true, nil
+			c.abandoned, c.arriving = true, arriving{}
 		}
 		l.out = q.appendTo(l.out)
 	}
@@ -161,10 +176,10 @@ func (l *lane) readAnswer(br *bufio.Reader) error {
 	l.r.received.Add(headLen)
 	l.mu.Lock()
 	c := l.calls[id]
-	var progress *atomic.Uint64
+	var a arriving
 	unwanted := c == nil
 	if c != nil {
-		progress, unwanted = c.progress, c.abandoned
+		a, unwanted = c.arriving, c.abandoned
 	}
 	l.mu.Unlock()
 	if c == nil {
@@ -174,7 +189,7 @@ func (l *lane) readAnswer(br *bufio.Reader) error {
 	if unwanted {
 		err = l.discard(br, n)
 	} else {
-		res.body, err = l.readBody(br, n, progress)
+		res.body, err = l.readBody(br, n, a)
 	}
 	if err != nil {
 		return err
@@ -191,7 +206,7 @@ func (l *lane) readAnswer(br *bufio.Reader) error {
 }
 
 // readBody reads n bytes into memory of their own, which grows with what really arrives.
-func (l *lane) readBody(r io.Reader, n int, progress *atomic.Uint64) ([]byte, error) {
+func (l *lane) readBody(r io.Reader, n int, a arriving) ([]byte, error) {
 	buf := make([]byte, 0, min(n, bodyStep))
 	for len(buf) < n {
 		if len(buf) == cap(buf) {
@@ -202,9 +217,7 @@ func (l *lane) readBody(r io.Reader, n int, progress *atomic.Uint64) ([]byte, er
 		got, err := r.Read(buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+got]
 		l.r.received.Add(uint64(got))
-		if progress != nil {
-			progress.Add(uint64(got))
-		}
+		a.take(buf[len(buf)-got:])
 		if err != nil && len(buf) < n {
 			return nil, err
 		}

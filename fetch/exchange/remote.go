@@ -65,7 +65,7 @@ func (r *remote) Device() ident.DeviceID { return r.dev }
 
 // Fetch asks for one block; see fetch.Source for its errors.
 func (r *remote) Fetch(ctx context.Context, q fetch.Request) ([]byte, error) {
-	body, err := r.ask(ctx, laneOf(q.Priority), question{kind: kindGet, priority: q.Priority, digests: digests(q.Digest)}, q.Progress, q.Raise)
+	body, err := r.ask(ctx, laneOf(q.Priority), question{kind: kindGet, priority: q.Priority, digests: digests(q.Digest)}, arriving{q.Progress, q.Sum}, q.Raise)
 	if err != nil {
 		return nil, errs.E("exchange.Fetch", errs.Other, q.Digest.Short(), err)
 	}
@@ -78,19 +78,19 @@ func (r *remote) Fetch(ctx context.Context, q fetch.Request) ([]byte, error) {
 func (r *remote) talk(ctx context.Context, q question) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, talkTimeout)
 	defer cancel()
-	body, err := r.ask(ctx, laneTalk, q, nil, nil)
+	body, err := r.ask(ctx, laneTalk, q, arriving{}, nil)
 	if err == nil && len(body) != len(q.digests) {
 		err = errs.E("exchange.talk", errs.Protocol, "length of the answer", nil)
 	}
 	return body, err
 }
 
-func (r *remote) ask(ctx context.Context, which int, q question, progress *atomic.Uint64, raise <-chan fetch.Priority) ([]byte, error) {
+func (r *remote) ask(ctx context.Context, which int, q question, a arriving, raise <-chan fetch.Priority) ([]byte, error) {
 	l, err := r.lane(ctx, which)
 	if err != nil {
 		return nil, err
 	}
-	return l.ask(ctx, q, progress, raise)
+	return l.ask(ctx, q, a, raise)
 }
 
 // lane returns the lane, opening it when there is none; many callers share one opening, which
