@@ -69,7 +69,7 @@ func (r *Replica) Link(id, dir NodeID, name string) (Entry, error) {
 		}
 		body := t.present(target)
 		body.Bytes = merge.Bytes{Kind: merge.Link, Link: target.ID}
-		stamp := t.stamp(append(t.linksTo(target.ID), target.ID)...) // never the first of several
+		stamp := t.stamp(target.ID) // with the ctime that other links gave it: never the first of several
 		t.putPlace(link, f.id, name, false, stamp)
 		t.put(link, merge.Strong, &body, stamp)
 		t.reassert(target.ID) // survives a removal of its first name elsewhere

@@ -132,7 +132,6 @@ var mutants = []mutant{
 	{"N18", "a move does not win over the end of a rule's name", is("rules.go", "	case !was.Place.Auto: // any", "	default: // any")},
 	{"N18", "a nameless file shows where it would without links", is("tx.go", "	if p.Gone && n.Nameless() {", "	if false {")},
 	{"N18", "a moved link does not save the file from a removal elsewhere", is("rules.go", "	if f := t.file(t.node(n)); f.ID != n {", "	if f := t.file(t.node(n)); false {")},
-	{"N18", "a new link may be the first", is("op_create.go", "t.stamp(append(t.linksTo(target.ID), target.ID)...)", "t.stamp(target.ID)")},
 	{"N18", "copies of a nameless file go along with a link", is("rules.go", "	if of := t.lent(t.node(n)); of != nil {", "	if of := t.lent(t.node(n)); false {")},
 	{"N18", "a name that is left over is lost by a link", is("op_create.go", "p.Place.Gone && target.by.IsZero()", "false")},
 	{"N18", "a new link does not save the file from a removal elsewhere", is("op_create.go", "		t.reassert(target.ID) // survives", "		// survives")},
