@@ -31,6 +31,7 @@ type attempt struct {
 	raise    chan Priority
 	held     int64 // memory set aside for it
 	settled  bool  // and given back
+	left     bool  // its device has nothing to do with it any more
 	dropped  bool  // given up, because nothing came of it
 
 	// For the device's page.
@@ -67,7 +68,15 @@ func (f *Fetcher) settleLocked(a *attempt) {
 	}
 	a.settled = true
 	f.load.add(a.urgent, -a.held)
-	f.book.left(a)
+	f.leftLocked(a)
+}
+
+// leftLocked is for an attempt whose device has answered, or is not waited for any more.
+func (f *Fetcher) leftLocked(a *attempt) {
+	if !a.left {
+		a.left = true
+		f.book.left(a)
+	}
 }
 
 // run makes the request, verifies what comes, hands it on and keeps it.
@@ -122,6 +131,7 @@ func (f *Fetcher) landed(fl *flight, a *attempt, b blocks.Sealed, err error) (fi
 	f.mu.Lock()
 	now := time.Now()
 	f.forgetLocked(fl, a)
+	f.leftLocked(a)
 	over := fl.over()
 	switch {
 	case err == nil:

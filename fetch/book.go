@@ -30,6 +30,7 @@ const (
 	largeBlock = 1 << 20
 	minWindow  = 2                      // blocks asked of one device that nobody waits for
 	queueing   = 100 * time.Millisecond // how long a device's answers may queue on the way here
+	readerRest = time.Second            // so long after a reader waited, nothing queues that nobody waits for: it would come before his next block
 
 	urgentQueueing = time.Second
 )
@@ -71,13 +72,16 @@ func (b *book) largest() int64 { return int64(b.large) }
 // window is how many bytes may be asked of a device at a priority: what its path carries in a round trip,
 // and a little that may queue. More would only lengthen the queue before something more urgent. Urgent blocks
 // may queue for longer, for nothing comes before them; but not so long that their readers give up.
-func (b *book) window(c Candidate, p Priority, ceiling int64) int64 {
-	queue, least := queueing, int64(minWindow*b.size)
-	if p.Urgent() {
+func (b *book) window(c Candidate, p Priority, ceiling int64, now time.Time) int64 {
+	pg, queue, least := b.page(c.Source.Device()), queueing, int64(minWindow*b.size)
+	switch {
+	case p.Urgent():
 		queue, least, ceiling = urgentQueueing, 2*least, math.MaxInt64
-		if b.page(c.Source.Device()).rate.value() == 0 {
+		if pg.rate.value() == 0 {
 			return 8 * least
 		}
+	case p > ReadAhead && now.Sub(pg.read) < readerRest:
+		queue, least = 0, least/minWindow
 	}
 	w := max(int64(b.rate(c)*(rtt(c)+queue).Seconds()), least)
 	if p == ReadAhead {
@@ -132,7 +136,10 @@ func (b *book) began(a *attempt, g *Group, c Candidate, ceiling int64) {
 	p := b.page(a.dev)
 	a.path, a.delivered = p.path, p.delivered
 	a.est = int64(b.likely(g))
-	a.busy = 2*p.flying >= b.window(c, Pin, ceiling)
+	a.busy = 2*p.flying >= b.window(c, Pin, ceiling, a.begun)
+	if a.urgent {
+		p.read = a.begun
+	}
 	p.asked(a, +1)
 }
 

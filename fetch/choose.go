@@ -47,7 +47,7 @@ func (f *Fetcher) chooseLocked(fl *flight, now time.Time) (best Candidate, v ver
 			continue
 		}
 		t := f.tierLocked(fl, c, now)
-		if !f.hasRoomLocked(fl.prio, c) {
+		if !f.hasRoomLocked(fl.prio, c, now) {
 			busyTier = min(busyTier, t)
 			continue
 		}
@@ -68,8 +68,8 @@ func (f *Fetcher) chooseLocked(fl *flight, now time.Time) (best Candidate, v ver
 }
 
 // hasRoomLocked reports whether a device may be asked for one more block at this priority.
-func (f *Fetcher) hasRoomLocked(p Priority, c Candidate) bool {
-	pg, w := f.book.page(c.Source.Device()), f.book.window(c, p, f.lim.PerSource)
+func (f *Fetcher) hasRoomLocked(p Priority, c Candidate, now time.Time) bool {
+	pg, w := f.book.page(c.Source.Device()), f.book.window(c, p, f.lim.PerSource, now)
 	if p.Urgent() {
 		return pg.urgent < w
 	}

@@ -4,12 +4,13 @@ import "time"
 
 // page is what is known of one device. Guarded by Fetcher.mu.
 type page struct {
-	path      Path  // on which the following was measured
-	requests  int   // under way
-	flying    int64 // bytes asked for, estimated
-	urgent    int64 // of those, what somebody waited for when it was asked
-	delivered int64 // bytes, ever
-	rate      peak  // bytes/s
+	path      Path      // on which the following was measured
+	requests  int       // under way
+	flying    int64     // bytes asked for, estimated
+	urgent    int64     // of those, what somebody waited for when it was asked
+	delivered int64     // bytes, ever
+	read      time.Time // when somebody last waited for a block of it
+	rate      peak      // bytes/s
 	waits     spread
 	answers   int     // how often it said that it has a block, or has not
 	hit       float64 // smoothed share of those that brought the block, 0..1

@@ -489,3 +489,29 @@ func TestCancelledInterestFreesItsPlace(t *testing.T) {
 		}
 	})
 }
+
+// While somebody reads, a pin fills the way to the device and no queue: what is on the way comes before what the
+// reader asks for next. A second after he has stopped, it goes on as before.
+func TestAPinStandsBackWhileSomebodyReads(t *testing.T) {
+	simulate(t, 1, []way{lan(time.Millisecond, 25e6)}, fetch.Limits{}, func(t *testing.T, n *network) {
+		large, read := n.big(400, 256<<10), n.big(20, 256<<10+1)
+		done := make(chan struct{})
+		go func() { defer close(done); n.fetchAll(t, n.fetcher.Group(), fetch.Pin, large) }()
+		time.Sleep(200 * time.Millisecond)
+		alone := n.fetcher.Ranking()[0].Requests
+		g, most := n.fetcher.Group(), 0
+		for i, d := range read {
+			n.get(t, g, d)
+			if i > len(read)/2 { // what was under way has come
+				most = max(most, n.fetcher.Ranking()[0].Requests)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		again := n.fetcher.Ranking()[0].Requests
+		if alone < 8 || most > 3 || again < 8 {
+			t.Errorf("%d requests under way before, %d beside a reader, %d afterwards", alone, most, again)
+		}
+		<-done
+	})
+}
