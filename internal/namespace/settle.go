@@ -158,6 +158,9 @@ func (t *tx) renamed(n *node, row *name, dirsBefore int) {
 	if n.ID.IsDir() {
 		t.reshaped = true
 	}
+	if to := n.link(); !to.IsZero() {
+		t.attrs[to] = true // links of one name count once, and this one may have had a twin, or have one now
+	}
 	if dups := row.dirs() > 1; dups != (dirsBefore > 1) {
 		if dups {
 			t.state.dirDups++
