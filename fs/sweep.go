@@ -3,6 +3,7 @@ package fs
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -22,7 +23,7 @@ type sweeps struct {
 }
 
 const (
-	sweepDirs    = 16               // directories watched at a time
+	sweepDirs    = 8                // directories watched at a time
 	sweepFiles   = 1 << 16          // larger directories are left alone
 	sweepSkip    = 8                // files that may be left out between one and the next
 	sweepFirst   = 8                // files asked for in the first batch; then twice as many each time
@@ -83,7 +84,7 @@ func (s *sweeps) follow(e *namespace.Entry, here bool, now int64) (next []upcomi
 	case w == nil && here:
 		return nil
 	case w == nil:
-		w = s.beginLocked(e.Parent)
+		w = s.beginLocked(e.Parent, now)
 	}
 	w.last = now
 	if !here {
@@ -100,7 +101,8 @@ func (s *sweeps) follow(e *namespace.Entry, here bool, now int64) (next []upcomi
 }
 
 // beginLocked watches one more directory, in place of the one that was longest left alone.
-func (s *sweeps) beginLocked(dir namespace.NodeID) *sweep {
+func (s *sweeps) beginLocked(dir namespace.NodeID, now int64) *sweep {
+	maps.DeleteFunc(s.dirs, func(_ namespace.NodeID, w *sweep) bool { return now-w.last > int64(sweepForgets) })
 	if len(s.dirs) >= sweepDirs {
 		oldest := dir
 		for d, w := range s.dirs {
