@@ -38,11 +38,6 @@ func (f *Fetcher) Group(holders ...ident.DeviceID) *Group {
 	return g
 }
 
-// GetBlock is Get at OnDemand.
-func (g *Group) GetBlock(ctx context.Context, d blocks.Digest) (blocks.Sealed, error) {
-	return g.Get(ctx, d, OnDemand)
-}
-
 // Get is Fetcher.Get for a block of the group.
 func (g *Group) Get(ctx context.Context, d blocks.Digest, p Priority) (blocks.Sealed, error) {
 	return g.f.get(ctx, g, d, p)
@@ -50,9 +45,6 @@ func (g *Group) Get(ctx context.Context, d blocks.Digest, p Priority) (blocks.Se
 
 // Want is Fetcher.Want for blocks of the group.
 func (g *Group) Want(p Priority, ds ...blocks.Digest) *Wanted { return g.f.want(g, p, ds) }
-
-// Ahead is Fetcher.Ahead for blocks of the group.
-func (g *Group) Ahead(ds ...blocks.Digest) (cancel func()) { return g.Want(ReadAhead, ds...).Cancel }
 
 // FetchAll is Fetcher.FetchAll for blocks of the group.
 func (g *Group) FetchAll(ctx context.Context, p Priority, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error {

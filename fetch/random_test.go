@@ -238,7 +238,7 @@ const maxWait = 10 * time.Second
 
 func (r *random) get(g *fetch.Group, d blocks.Digest) {
 	start := time.Now()
-	if _, err := g.GetBlock(r.t.Context(), d); err != nil || time.Since(start) > maxWait {
+	if _, err := g.Get(r.t.Context(), d, fetch.OnDemand); err != nil || time.Since(start) > maxWait {
 		r.t.Errorf("a reader: %v after %v; asked for it were%s", err, time.Since(start), r.trail(d))
 	}
 }
@@ -247,7 +247,7 @@ func (r *random) get(g *fetch.Group, d blocks.Digest) {
 func (r *random) read(g *fetch.Group, f int) {
 	for i, d := range r.files[f] {
 		if i%6 == 0 {
-			defer g.Ahead(r.files[f][i:min(i+12, fileLen)]...)()
+			defer g.Want(fetch.ReadAhead, r.files[f][i:min(i+12, fileLen)]...).Cancel()
 		}
 		r.get(g, d)
 	}

@@ -54,7 +54,7 @@ func (n *network) inOrder(t *testing.T, ds []blocks.Digest) {
 func (n *network) get(t *testing.T, g *fetch.Group, d blocks.Digest) time.Duration {
 	t.Helper()
 	start := time.Now()
-	if _, err := g.GetBlock(t.Context(), d); err != nil {
+	if _, err := g.Get(t.Context(), d, fetch.OnDemand); err != nil {
 		t.Errorf("%v; asked were%s", err, n.trail(d))
 	}
 	return time.Since(start)
