@@ -159,6 +159,7 @@ func (f *Fetcher) get(ctx context.Context, g *Group, d blocks.Digest, p Priority
 }
 
 func (f *Fetcher) join(g *Group, d blocks.Digest, p Priority) (*flight, error) {
+	g.follow()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.lapsedLocked(d); err != nil && p.Urgent() {

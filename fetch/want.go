@@ -47,6 +47,7 @@ func (w *Wanted) Cancel() {
 
 // feed starts the flights, beside the caller of Want, because it may look into the cache.
 func (w *Wanted) feed(g *Group, ds []blocks.Digest) {
+	g.follow()
 	for _, d := range ds {
 		if !w.f.under(d) && w.f.present(d) {
 			continue
@@ -84,6 +85,7 @@ func (f *Fetcher) FetchAll(ctx context.Context, p Priority, ds iter.Seq[blocks.D
 func (f *Fetcher) fetchAll(ctx context.Context, g *Group, p Priority, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error {
 	b := &bulk{f: f, prio: p.clamp(), each: each, group: g, told: make(chan stored, allWindow), out: map[blocks.Digest]*flight{}}
 	defer b.leave()
+	g.follow()
 	for d := range ds {
 		if err := b.add(ctx, d); err != nil {
 			return err

@@ -49,6 +49,22 @@ type Blocks interface {
 	Find(d blocks.Digest) (here, coming bool)
 }
 
+// Hints are Blocks for those of which it is known what they belong to, and so perhaps who has them. Who has them is
+// asked first; nobody is left out.
+type Hints interface {
+	// Of is Blocks for the content of one file, which these versions show. What is learnt later of who has
+	// it counts as well.
+	Of(versions []namespace.Dot) Blocks
+	// Ahead is that of Blocks for blocks of several files.
+	Ahead(ws ...Wish) (cancel func())
+}
+
+// Wish is a block of a file whose content these versions show.
+type Wish struct {
+	Block    blocks.Digest
+	Versions []namespace.Dot
+}
+
 // Store keeps the blocks of files that are being written; *cache.Store does.
 type Store interface {
 	// Stage takes new blocks for node: kept, but neither durable before Sync nor for good

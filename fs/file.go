@@ -21,6 +21,7 @@ type file struct {
 
 	entry namespace.Entry // what the namespace shows, as far as was seen: what tree began from
 	tree  *content.Tree   // nil: not loaded yet, entry.Content tells what it is
+	from  Blocks          // who brings what of tree is not here; nil: whoever has it
 	size  int64
 
 	dirty  layer // newest writes
@@ -147,29 +148,33 @@ func (fs *FS) empty(f *file) {
 
 // load returns the tree of n's file, of which nothing has been read yet, perhaps. n.mu is
 // not held. The file state must stay (an open handle or a running job sees to it).
-func (fs *FS) load(ctx context.Context, n *inode) (*content.Tree, error) {
+func (fs *FS) load(ctx context.Context, n *inode) (sourced, error) {
 	for {
 		n.mu.Lock()
 		f := n.file
 		if f == nil {
 			n.mu.Unlock()
-			return nil, closed("fs.Read")
+			return sourced{}, closed("fs.Read")
 		}
-		t, c := f.tree, f.entry.Content
+		t, e := sourced{f.tree, f.from}, f.entry
 		n.mu.Unlock()
-		if t != nil {
+		if t.Tree != nil {
+			if t.from == nil {
+				t.from = fs.cfg.Blocks
+			}
 			return t, nil
 		}
-		if t = fs.trees.find(n.id, c); t == nil {
+		if t = fs.trees.find(n.id, e.Content); t.Tree == nil {
 			var err error
-			if t, err = content.Load(ctx, fs.getter(n.id), fs.cfg.Sealer, c); err != nil {
-				return nil, err
+			t.from = fs.from(e.Versions)
+			if t.Tree, err = content.Load(ctx, fs.getter(n.id, t.from), fs.cfg.Sealer, e.Content); err != nil {
+				return sourced{}, err
 			}
-			fs.trees.keep(n.id, c, t)
+			fs.trees.keep(n.id, e.Content, t)
 		}
 		n.mu.Lock()
-		if f.tree == nil && f.entry.Content == c {
-			f.tree = t
+		if f.tree == nil && f.entry.Content == e.Content {
+			f.tree, f.from = t.Tree, t.from
 		}
 		n.mu.Unlock()
 	}

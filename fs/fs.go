@@ -26,7 +26,8 @@ type Config struct {
 	Past    Past    // nil: the root has no .shelf/history
 	Changes Changes // begun before New; FS reads it, the caller closes it after Close
 	Blocks  Blocks
-	Gate    Gate // nil: whoever may read a file may bring it here
+	Hints   Hints // nil: nobody knows who has what
+	Gate    Gate  // nil: whoever may read a file may bring it here
 	Store   Store
 	Journal Journal // nil: whatever fsync promises is saved
 	Holes   Holes   // nil: what is known of them ends with FS

@@ -144,43 +144,43 @@ func (fs *FS) aheadOf(ctx context.Context, id namespace.NodeID, refs []blocks.Re
 	return refs
 }
 
-// rootsOf lists the roots of files that may be read ahead: none for a reader that the gate does not let.
-// None of them is here.
-func (fs *FS) rootsOf(ctx context.Context, files []upcoming) []blocks.Digest {
+// aheadOfRoots leaves of files those whose roots may be read ahead: none for a reader that the gate does not let.
+// None of the roots is here.
+func (fs *FS) aheadOfRoots(ctx context.Context, files []upcoming) []upcoming {
 	r, asked := readerOf(ctx)
-	var ds []blocks.Digest
-	for _, f := range files {
-		if asked && fs.cfg.Gate != nil {
-			a := Ask{Node: f.id, Blocks: 1, Ahead: true}
-			if f.Depth == 0 { // else it is a manifest
-				a.Bytes = int64(f.Size)
-			}
-			if _, coming := fs.cfg.Blocks.Find(f.Root); coming {
-				a.Blocks, a.Bytes = 0, 0
-			}
-			_, done, err := fs.admitted(ctx, r, a)
-			if err != nil {
-				return nil
-			}
-			done(nil)
-		}
-		ds = append(ds, f.Root)
+	if !asked || fs.cfg.Gate == nil {
+		return files
 	}
-	return ds
+	for _, f := range files {
+		a := Ask{Node: f.id, Blocks: 1, Ahead: true}
+		if f.Depth == 0 { // else it is a manifest
+			a.Bytes = int64(f.Size)
+		}
+		if _, coming := fs.cfg.Blocks.Find(f.Root); coming {
+			a.Blocks, a.Bytes = 0, 0
+		}
+		_, done, err := fs.admitted(ctx, r, a)
+		if err != nil {
+			return nil
+		}
+		done(nil)
+	}
+	return files
 }
 
 // gated is Blocks for the manifests of one file: what they bring for a reader, the gate is asked about.
 type gated struct {
 	fs   *FS
 	node namespace.NodeID
+	from Blocks
 }
 
 // getter brings the manifests of the file id.
-func (fs *FS) getter(id namespace.NodeID) blocks.Getter {
+func (fs *FS) getter(id namespace.NodeID, from Blocks) blocks.Getter {
 	if fs.cfg.Gate == nil {
-		return fs.cfg.Blocks
+		return from
 	}
-	return gated{fs, id}
+	return gated{fs, id, from}
 }
 
 // GetBlock implements blocks.Getter. A manifest counts as no bytes of the file.
@@ -194,5 +194,5 @@ func (g gated) GetBlock(ctx context.Context, d blocks.Digest) (b blocks.Sealed, 
 			defer func() { done(err) }()
 		}
 	}
-	return g.fs.cfg.Blocks.GetBlock(ctx, d)
+	return g.from.GetBlock(ctx, d)
 }

@@ -117,14 +117,14 @@ func (s *saver) splice(ctx context.Context, j *job) (*content.Tree, error) {
 		return nil, err
 	}
 	if f.frozen.empty() && uint64(j.size) == old.Size() {
-		return old, nil // only the times changed
+		return old.Tree, nil // only the times changed
 	}
 	e := content.Edit{New: &editReader{fs: fs, ctx: ctx, over: &f.frozen, tree: old}, Size: uint64(j.size)}
 	for _, sp := range f.frozen.spans {
 		e.Changed = append(e.Changed, content.Range{Off: uint64(sp.off), Len: uint64(sp.n), Zero: sp.buf == nil})
 	}
 	node := j.n.id
-	return content.Splice(ctx, old, e, func(b blocks.Sealed) error {
+	return content.Splice(ctx, old.Tree, e, func(b blocks.Sealed) error {
 		if err := fs.cfg.Store.Stage(ctx, node, b); err != nil {
 			return err
 		}
@@ -135,9 +135,10 @@ func (s *saver) splice(ctx context.Context, j *job) (*content.Tree, error) {
 
 // below is the tree under the frozen changes; where they leave nothing of it to be seen,
 // the empty one, so that a file can be replaced whose old bytes cannot be had.
-func (s *saver) below(ctx context.Context, j *job) (*content.Tree, error) {
+func (s *saver) below(ctx context.Context, j *job) (sourced, error) {
 	if covered := j.f.frozen.covers(j.size); covered {
-		return content.Load(ctx, s.fs.cfg.Blocks, s.fs.cfg.Sealer, blocks.Content{})
+		t, err := content.Load(ctx, s.fs.cfg.Blocks, s.fs.cfg.Sealer, blocks.Content{})
+		return sourced{t, s.fs.cfg.Blocks}, err
 	}
 	return s.fs.load(ctx, j.n)
 }
@@ -159,7 +160,7 @@ type editReader struct {
 	fs   *FS
 	ctx  context.Context
 	over *layer
-	tree *content.Tree
+	tree sourced
 }
 
 func (r *editReader) ReadAt(p []byte, off int64) (int, error) {
@@ -184,7 +185,7 @@ func (r *editReader) ReadAt(p []byte, off int64) (int, error) {
 var _ io.ReaderAt = (*editReader)(nil)
 
 // readTree fills p from the tree; beyond its end with zeros.
-func (fs *FS) readTree(ctx context.Context, t *content.Tree, p []byte, off int64) error {
+func (fs *FS) readTree(ctx context.Context, t sourced, p []byte, off int64) error {
 	b := Bytes{cache: fs.plain}
 	defer b.Done()
 	if err := fs.fill(ctx, namespace.NodeID{}, t, gap{off: off, n: int64(len(p))}, &b); err != nil {

@@ -39,9 +39,9 @@ func newPlainCache(ctx context.Context, cfg *Config) *plainCache {
 	return &plainCache{ctx: ctx, cfg: cfg, limit: cfg.Limits.Plain, byKey: make(map[blocks.Digest]*plain)}
 }
 
-// acquire returns the block of ref, perhaps still on its way: wait for ready. The caller
-// must release it.
-func (c *plainCache) acquire(ref blocks.Ref) *plain {
+// acquire returns the block of ref, perhaps still on its way: wait for ready. from brings it if nobody
+// does yet. The caller must release it.
+func (c *plainCache) acquire(ref blocks.Ref, from blocks.Getter) *plain {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if p := c.byKey[ref.Digest]; p != nil {
@@ -53,15 +53,15 @@ func (c *plainCache) acquire(ref blocks.Ref) *plain {
 	}
 	p := &plain{key: ref.Digest, ready: make(chan struct{}), refs: 2}
 	c.byKey[ref.Digest] = p
-	go c.bring(p, ref.Length)
+	go c.bring(p, ref.Length, from)
 	return p
 }
 
 // bring gets and opens the block; its own reference becomes the cache's.
-func (c *plainCache) bring(p *plain, length uint64) {
-	err := c.open(p, length)
+func (c *plainCache) bring(p *plain, length uint64, from blocks.Getter) {
+	err := c.open(p, length, from)
 	if errs.Is(err, errs.Corrupt) && c.cfg.Damaged != nil && c.cfg.Damaged(c.ctx, p.key) == nil {
-		err = c.open(p, length)
+		err = c.open(p, length, from)
 	}
 	p.err = err
 	close(p.ready)
@@ -83,8 +83,8 @@ func (c *plainCache) bring(p *plain, length uint64) {
 	}
 }
 
-func (c *plainCache) open(p *plain, length uint64) error {
-	sealed, err := c.cfg.Blocks.GetBlock(c.ctx, p.key)
+func (c *plainCache) open(p *plain, length uint64, from blocks.Getter) error {
+	sealed, err := from.GetBlock(c.ctx, p.key)
 	if err == nil {
 		p.b, err = c.cfg.Sealer.Open(seal.Data, sealed, length, c.buffer(length))
 	}

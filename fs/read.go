@@ -90,7 +90,7 @@ func (fs *FS) readAt(ctx context.Context, n *inode, off, count int64, ra *readAh
 			n.mu.Unlock()
 			return Bytes{}, closed("fs.Read")
 		}
-		if f.tree != t { // something changed since load
+		if f.tree != t.Tree { // something changed since load
 			n.mu.Unlock()
 			continue
 		}
@@ -152,8 +152,8 @@ func (f *file) plan(b *Bytes, off, n int64) []gap {
 }
 
 // fill appends the tree's bytes of g, of the file id.
-func (fs *FS) fill(ctx context.Context, id namespace.NodeID, t *content.Tree, g gap, b *Bytes) (err error) {
-	pieces, err := fs.pieces(ctx, t, g.off, g.n)
+func (fs *FS) fill(ctx context.Context, id namespace.NodeID, t sourced, g gap, b *Bytes) (err error) {
+	pieces, err := fs.pieces(ctx, t.Tree, g.off, g.n)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (fs *FS) fill(ctx context.Context, id namespace.NodeID, t *content.Tree, g 
 	held := make([]*plain, len(pieces))
 	for i, pc := range pieces { // all are on their way before the first is waited for
 		if !pc.IsHole() {
-			held[i] = fs.plain.acquire(pc.Ref)
+			held[i] = fs.plain.acquire(pc.Ref, t.from)
 			b.held = append(b.held, held[i])
 		}
 	}

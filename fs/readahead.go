@@ -31,7 +31,7 @@ type task struct {
 const maxAsked = 16
 
 // note tells of a read of [off, end) of t, which is n's.
-func (r *readAhead) note(ctx context.Context, fs *FS, n *inode, t *content.Tree, off, end int64) {
+func (r *readAhead) note(ctx context.Context, fs *FS, n *inode, t sourced, off, end int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -51,7 +51,7 @@ func (r *readAhead) note(ctx context.Context, fs *FS, n *inode, t *content.Tree,
 }
 
 // work does what the advice says, beside the reader: it may have to fetch manifests.
-func (r *readAhead) work(fs *FS, id namespace.NodeID, t *content.Tree) {
+func (r *readAhead) work(fs *FS, id namespace.NodeID, t sourced) {
 	for {
 		r.mu.Lock()
 		if len(r.todo) == 0 || r.closed {
@@ -62,12 +62,12 @@ func (r *readAhead) work(fs *FS, id namespace.NodeID, t *content.Tree) {
 		a := r.todo[0]
 		r.todo = r.todo[1:]
 		r.mu.Unlock()
-		if ds := digests(fs.aheadOf(a.ctx, id, unopened(a.ctx, fs, t, a.want...))); len(ds) > 0 {
-			r.keep(fs.cfg.Blocks.Ahead(ds...))
+		if ds := digests(fs.aheadOf(a.ctx, id, unopened(a.ctx, fs, t.Tree, a.want...))); len(ds) > 0 {
+			r.keep(t.from.Ahead(ds...))
 		}
-		for _, ref := range unopened(a.ctx, fs, t, a.open) {
+		for _, ref := range unopened(a.ctx, fs, t.Tree, a.open) {
 			if here, _ := fs.cfg.Blocks.Find(ref.Digest); here { // nobody waits for it yet
-				fs.plain.release(fs.plain.acquire(ref))
+				fs.plain.release(fs.plain.acquire(ref, t.from))
 			}
 		}
 	}

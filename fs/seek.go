@@ -109,7 +109,7 @@ func (h *Handle) seekIn(ctx context.Context, off, n int64, hole bool) (int64, bo
 			}
 			continue
 		}
-		pieces, err := h.fs.pieces(ctx, t, p.off, p.n)
+		pieces, err := h.fs.pieces(ctx, t.Tree, p.off, p.n)
 		if err != nil {
 			return 0, false, err
 		}

@@ -66,8 +66,8 @@ func (s *sweeps) note(ctx context.Context, n *inode) {
 	n.mu.Unlock()
 	here := func(d blocks.Digest) bool { is, _ := s.fs.cfg.Blocks.Find(d); return is || d.IsZero() }
 	next := slices.DeleteFunc(s.follow(&e, here(e.Content.Root), s.fs.now()), func(f upcoming) bool { return here(f.Root) })
-	if ds := s.fs.rootsOf(ctx, next); len(ds) > 0 {
-		s.fs.cfg.Blocks.Ahead(ds...)
+	if next = s.fs.aheadOfRoots(ctx, next); len(next) > 0 {
+		s.fs.askAhead(next)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	"github.com/shelffs/shelf/blocks"
-	"github.com/shelffs/shelf/blocks/content"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -19,25 +18,25 @@ type trees struct {
 type keptTree struct {
 	id   namespace.NodeID
 	c    blocks.Content
-	tree *content.Tree
+	tree sourced
 }
 
 const maxTrees = 16
 
-// find returns the tree of a file with a content, nil if it is not kept.
-func (t *trees) find(id namespace.NodeID, c blocks.Content) *content.Tree {
+// find returns the tree of a file with a content, an empty one if it is not kept.
+func (t *trees) find(id namespace.NodeID, c blocks.Content) sourced {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i := slices.IndexFunc(t.all, func(k keptTree) bool { return k.id == id && k.c == c })
 	if i < 0 {
-		return nil
+		return sourced{}
 	}
 	k := t.all[i]
 	t.all = append(slices.Delete(t.all, i, i+1), k)
 	return k.tree
 }
 
-func (t *trees) keep(id namespace.NodeID, c blocks.Content, tree *content.Tree) {
+func (t *trees) keep(id namespace.NodeID, c blocks.Content, tree sourced) {
 	if c.Depth == 0 { // has no manifest
 		return
 	}

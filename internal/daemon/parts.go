@@ -262,7 +262,7 @@ func (p *parts) openFS(ctx context.Context, s config.Start) error {
 	changes := p.names.Watch()
 	var err error
 	p.fs, err = fs.New(ctx, fs.Config{
-		Names: p.names, Rules: rules(s), Past: p.names, Changes: changes, Blocks: p.fetcher, Gate: p.gate, Store: p.cache, Journal: journal.Open(p.meta), Holes: holes.Open(p.meta), Interrupted: p.cache.Owners(cache.Writing), Damaged: p.cache.Damaged, Sealer: p.sealer,
+		Names: p.names, Rules: rules(s), Past: p.names, Changes: changes, Blocks: p.fetcher, Hints: hints{p.fetcher, p.placement.Keepers}, Gate: p.gate, Store: p.cache, Journal: journal.Open(p.meta), Holes: holes.Open(p.meta), Interrupted: p.cache.Owners(cache.Writing), Damaged: p.cache.Damaged, Sealer: p.sealer,
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Why: p.whyNode, StatFS: p.usage, Log: p.log,
 	})
 	if err != nil {
