@@ -41,7 +41,7 @@ func (f *Fetcher) tierLocked(fl *flight, c Candidate, now time.Time) tier {
 // chooseLocked picks the device that is likely to bring the block soonest. One that is merely busy is waited for
 // rather than to ask one of a higher tier.
 func (f *Fetcher) chooseLocked(fl *flight, now time.Time) (best Candidate, v verdict) {
-	bestTier, bestCost, busyTier := none, 0.0, none
+	bestTier, bestVague, bestCost, busyTier := none, false, 0.0, none
 	for _, c := range f.devices {
 		if !c.Connected || !f.eligibleLocked(fl, c.Source.Device(), now) {
 			continue
@@ -54,8 +54,9 @@ func (f *Fetcher) chooseLocked(fl *flight, now time.Time) (best Candidate, v ver
 		if t > bestTier {
 			continue
 		}
-		if cost := f.book.cost(c, fl.group, fl.prio); t < bestTier || cost < bestCost {
-			best, bestTier, bestCost = c, t, cost
+		vague, cost := f.vagueLocked(fl, c), f.book.cost(c, fl.group, fl.prio)
+		if t < bestTier || bestVague && !vague || bestVague == vague && cost < bestCost {
+			best, bestTier, bestVague, bestCost = c, t, vague, cost
 		}
 	}
 	switch {
@@ -66,6 +67,17 @@ func (f *Fetcher) chooseLocked(fl *flight, now time.Time) (best Candidate, v ver
 	}
 	return best, start
 }
+
+// vagueLocked reports whether others are said to have a flight's block, and can be relied on, but not this device:
+// it is asked after them, however near it seems to be. What was measured of who is known says little against who
+// was never asked.
+func (f *Fetcher) vagueLocked(fl *flight, c Candidate) bool {
+	p := f.book.page(c.Source.Device())
+	return fl.group.pointed && (!fl.group.heard(c.Source.Device()) || p.lies > unreliable || p.fails > unreliable)
+}
+
+// unreliable is from what on lies and failures count more than a hint.
+const unreliable = 0.4
 
 // hasRoomLocked reports whether a device may be asked for one more block at this priority.
 func (f *Fetcher) hasRoomLocked(p Priority, c Candidate, now time.Time) bool {

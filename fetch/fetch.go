@@ -7,8 +7,8 @@
 // makes attempts at one device after the other (attempt.go), and a second attempt beside the first
 // where that one is slow (hedge.go). What was learnt about devices is in the book (book.go, page.go).
 //
-// Which one is asked: a device on this network that may have the block before any over the internet, and
-// among equals the one that is likely to bring it soonest, as measured. What comes first: the more urgent,
+// Which one is asked: a device on this network that may have the block before any over the internet, of those one
+// that is known to have it before any other, and among equals the one that is likely to bring it soonest, as measured. What comes first: the more urgent,
 // and among equals one group of blocks (group.go), as of a file, in turn with the others.
 //
 // The package knows neither keys nor files nor sockets: devices are Sources, which package

@@ -113,6 +113,12 @@ func (g *Group) mayHave(dev ident.DeviceID) bool {
 	return s == nil || s.known || !s.missed
 }
 
+// heard reports whether a device is said to have the blocks, or brought some.
+func (g *Group) heard(dev ident.DeviceID) bool {
+	s := g.devices[dev]
+	return s != nil && (s.known || s.hit >= trust)
+}
+
 // brought notes the size of a block that came.
 func (g *Group) brought(n int) {
 	if g.size == 0 {

@@ -33,8 +33,9 @@ func (f *Fetcher) Ranking(holders ...ident.DeviceID) []Rank {
 	f.lookAroundLocked()
 	type ranked struct {
 		Rank
-		tier tier
-		cost float64
+		tier  tier
+		vague int
+		cost  float64
 	}
 	now, fl := time.Now(), &flight{group: f.Group(holders...)}
 	all := make([]ranked, 0, len(f.devices))
@@ -48,10 +49,15 @@ func (f *Fetcher) Ranking(holders ...ident.DeviceID) []Rank {
 		}}
 		if c.Connected {
 			r.tier, r.cost = f.tierLocked(fl, c, now), f.book.cost(c, fl.group, OnDemand)
+			if f.vagueLocked(fl, c) {
+				r.vague = 1
+			}
 		}
 		all = append(all, r)
 	}
-	slices.SortStableFunc(all, func(a, b ranked) int { return cmp.Or(cmp.Compare(a.tier, b.tier), cmp.Compare(a.cost, b.cost)) })
+	slices.SortStableFunc(all, func(a, b ranked) int {
+		return cmp.Or(cmp.Compare(a.tier, b.tier), cmp.Compare(a.vague, b.vague), cmp.Compare(a.cost, b.cost))
+	})
 	out := make([]Rank, len(all))
 	for i, r := range all {
 		out[i] = r.Rank

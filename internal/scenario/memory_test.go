@@ -29,6 +29,7 @@ type memory struct {
 	mu     sync.Mutex
 	doors  map[ident.TransportKey]ident.DeviceID // who may be knocked at, and under which name on the net
 	guests map[ident.DeviceID]ident.TransportKey // strangers, by their name on the net
+	asked  questions
 }
 
 func newMemory() *memory {
