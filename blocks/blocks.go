@@ -76,6 +76,20 @@ type Getter interface {
 	GetBlock(ctx context.Context, d Digest) (Sealed, error)
 }
 
+// Stretch is the part of what a manifest names that its reader needs next.
+type Stretch struct {
+	Level uint8  // of the manifest; 0: it names data blocks
+	Off   uint64 // of the first byte, from where the manifest begins
+	Len   uint64 // bytes; 0: nothing
+}
+
+// Walker is a Getter that may bring a manifest together with what lies below it, so that its reader need not
+// ask once more. What came along is only nearer: it is asked for as if it had not.
+type Walker interface {
+	Getter
+	GetManifest(ctx context.Context, d Digest, next Stretch) (Sealed, error)
+}
+
 // Putter takes a block. It verifies nothing: the caller has.
 type Putter interface {
 	PutBlock(ctx context.Context, b Sealed) error

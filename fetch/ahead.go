@@ -10,19 +10,25 @@ import (
 // read from the disk again nor checked again. The oldest go first.
 type ahead struct {
 	limit, size int64
-	order       *list.List // of blocks.Sealed
+	order       *list.List // of held
 	by          map[blocks.Digest]*list.Element
+}
+
+// held is a block that waits for its reader.
+type held struct {
+	blocks.Sealed
+	along bool // nobody asked for it, it came along with a manifest: it is nowhere else, and gone if nobody takes it
 }
 
 func newAhead(limit int64) ahead {
 	return ahead{limit: limit, order: list.New(), by: map[blocks.Digest]*list.Element{}}
 }
 
-func (a *ahead) put(b blocks.Sealed) {
+func (a *ahead) put(b blocks.Sealed, along bool) {
 	if _, ok := a.by[b.Digest]; ok || int64(len(b.Bytes)) > a.limit {
 		return
 	}
-	a.by[b.Digest] = a.order.PushBack(b)
+	a.by[b.Digest] = a.order.PushBack(held{b, along})
 	a.size += int64(len(b.Bytes))
 	for a.size > a.limit {
 		a.remove(a.order.Front())
@@ -30,18 +36,33 @@ func (a *ahead) put(b blocks.Sealed) {
 }
 
 // take returns a block and lets go of it.
-func (a *ahead) take(d blocks.Digest) (blocks.Sealed, bool) {
+func (a *ahead) take(d blocks.Digest) (b blocks.Sealed, ok, along bool) {
 	e := a.by[d]
 	if e == nil {
-		return blocks.Sealed{}, false
+		return b, false, false
 	}
-	return a.remove(e), true
+	h := a.remove(e)
+	return h.Sealed, true, h.along
 }
 
 func (a *ahead) has(d blocks.Digest) bool { return a.by[d] != nil }
 
-func (a *ahead) remove(e *list.Element) blocks.Sealed {
-	b := a.order.Remove(e).(blocks.Sealed)
+// claim turns a block that came along into one that somebody asked for.
+func (a *ahead) claim(d blocks.Digest) (b blocks.Sealed, ok bool) {
+	e := a.by[d]
+	if e == nil || !e.Value.(held).along {
+		return b, false
+	}
+	b = e.Value.(held).Sealed
+	e.Value = held{Sealed: b}
+	return b, true
+}
+
+// asked reports whether a block is here that somebody had asked for.
+func (a *ahead) asked(d blocks.Digest) bool { return a.has(d) && !a.by[d].Value.(held).along }
+
+func (a *ahead) remove(e *list.Element) held {
+	b := a.order.Remove(e).(held)
 	delete(a.by, b.Digest)
 	a.size -= int64(len(b.Bytes))
 	return b

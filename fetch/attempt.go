@@ -55,10 +55,13 @@ func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 	delete(f.parked, fl)
 	f.armLocked(fl)
 	r := Request{Digest: fl.digest, Priority: fl.prio, Progress: &a.progress, Raise: a.raise}
-	if a.urgent { // others are checked beside each other, which is quicker for many
+	var along []blocks.Sealed
+	if a.urgent && fl.next.Len > 0 && len(fl.attempts) == 1 { // one that is beside another is only to be quick
+		r.Next, r.Along = fl.next, func(b blocks.Sealed) { along = append(along, b) }
+	} else if a.urgent { // others are checked beside each other, which is quicker for many
 		r.Sum = blocks.NewSummer()
 	}
-	f.wg.Go(func() { f.run(ctx, fl, a, c.Source, r) })
+	f.wg.Go(func() { f.run(ctx, fl, a, c.Source, r, &along) })
 }
 
 // settleLocked gives back what an attempt was counted as.
@@ -80,7 +83,7 @@ func (f *Fetcher) leftLocked(a *attempt) {
 }
 
 // run makes the request, verifies what comes, hands it on and keeps it.
-func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r Request) {
+func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r Request, along *[]blocks.Sealed) {
 	defer a.cancel()
 	body, err := src.Fetch(ctx, r)
 	defer f.work(ctx, fl, r.Priority)()
@@ -88,26 +91,56 @@ func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r
 	if err == nil {
 		err = r.Sum.Verify(b)
 	}
+	if err == nil {
+		f.cameAlong(a, *along)
+	}
 	first := f.landed(fl, a, b, err)
 	if first {
 		if a.urgent {
 			runtime.Gosched() // to who waits: what is done for the cache takes a while
 		}
-		err = f.cfg.Cache.PutBlock(f.ctx, b)
-		if err != nil && !errs.Is(err, errs.NoSpace) && f.ctx.Err() == nil {
-			f.log.Warn("fetch: a block could not be kept", "block", fl.digest.Short(), "err", err)
-		}
+		err = f.keep(b)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.settleLocked(a) // only now: what waits for the disk counts too
 	if first {
 		if !fl.asked && fl.waiting[ReadAhead] > 0 {
-			f.ahead.put(b)
+			f.ahead.put(b, false)
 		}
 		f.endLocked(fl, err)
 	}
 	f.dispatchLocked()
+}
+
+// keep puts a block into the cache.
+func (f *Fetcher) keep(b blocks.Sealed) error {
+	err := f.cfg.Cache.PutBlock(f.ctx, b)
+	if err != nil && !errs.Is(err, errs.NoSpace) && f.ctx.Err() == nil {
+		f.log.Warn("fetch: a block could not be kept", "block", b.Digest.Short(), "err", err)
+	}
+	return err
+}
+
+// cameAlong takes what a device sent along with a manifest, before the reader of that hears of it. It is only held in
+// memory until somebody asks for it: what nobody needs does not get into the cache.
+func (f *Fetcher) cameAlong(a *attempt, bs []blocks.Sealed) {
+	for _, b := range bs {
+		err := b.Verify()
+		f.mu.Lock()
+		f.book.page(a.dev).delivered += int64(len(b.Bytes))
+		switch {
+		case err != nil:
+			f.book.lied(a.dev)
+			f.book.ban(a.dev, b.Digest, time.Now())
+		case f.flights[b.Digest] == nil:
+			f.ahead.put(b, true)
+		}
+		f.mu.Unlock()
+		if err != nil && f.cfg.Report != nil {
+			f.cfg.Report(Report{Device: a.dev, Digest: b.Digest, Err: err})
+		}
+	}
 }
 
 // work waits until a block may be checked and kept: those that nobody waits for take at most half of the

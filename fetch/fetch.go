@@ -135,15 +135,15 @@ func (f *Fetcher) GetBlock(ctx context.Context, d blocks.Digest) (blocks.Sealed,
 // time allowed, Corrupt when every device that has it sent something else, Interrupted when
 // ctx ended, Closed.
 func (f *Fetcher) Get(ctx context.Context, d blocks.Digest, p Priority) (blocks.Sealed, error) {
-	return f.get(ctx, f.loose, d, p)
+	return f.get(ctx, f.loose, d, p, blocks.Stretch{})
 }
 
-func (f *Fetcher) get(ctx context.Context, g *Group, d blocks.Digest, p Priority) (blocks.Sealed, error) {
+func (f *Fetcher) get(ctx context.Context, g *Group, d blocks.Digest, p Priority, next blocks.Stretch) (blocks.Sealed, error) {
 	if b, ok := f.local(ctx, d); ok {
 		return b, nil
 	}
 	p = p.clamp()
-	fl, err := f.join(g, d, p)
+	fl, err := f.join(d, waiter{prio: p, group: g, next: next})
 	if err != nil {
 		return blocks.Sealed{}, err
 	}
@@ -158,22 +158,25 @@ func (f *Fetcher) get(ctx context.Context, g *Group, d blocks.Digest, p Priority
 	}
 }
 
-func (f *Fetcher) join(g *Group, d blocks.Digest, p Priority) (*flight, error) {
-	g.follow()
+func (f *Fetcher) join(d blocks.Digest, w waiter) (*flight, error) {
+	w.group.follow()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if err := f.lapsedLocked(d); err != nil && p.Urgent() {
+	if err := f.lapsedLocked(d); err != nil && w.prio.Urgent() {
 		return nil, err
 	}
-	return f.joinLocked(d, waiter{prio: p, group: g})
+	return f.joinLocked(d, w)
 }
 
 // local looks at what was read ahead, and in the cache. A flight that has its block already is
 // joined instead: its bytes are in memory.
 func (f *Fetcher) local(ctx context.Context, d blocks.Digest) (blocks.Sealed, bool) {
 	f.mu.Lock()
-	b, ok := f.ahead.take(d)
+	b, ok, along := f.ahead.take(d)
 	_, flying := f.flights[d]
+	if along && !f.closed {
+		f.wg.Go(func() { _ = f.keep(b) })
+	}
 	f.mu.Unlock()
 	if ok || flying {
 		return b, ok

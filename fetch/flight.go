@@ -25,6 +25,7 @@ type flight struct {
 	hurry   chan struct{}   // closed once it is, or was, more urgent than Pin
 	hurried bool
 	asked   bool            // a Get waited for it: not to be held as read ahead
+	next    blocks.Stretch  // it is a manifest, and this is needed of it
 	notify  []chan<- stored // told once, when the block is in the cache or never will be
 	wanted  []*Wanted       // to be told to forget it
 
@@ -79,6 +80,7 @@ func (fl *flight) trial(dev ident.DeviceID) *trial {
 type waiter struct {
 	prio   Priority
 	group  *Group
+	next   blocks.Stretch
 	notify chan<- stored
 	wanted *Wanted
 }
@@ -102,6 +104,9 @@ func (f *Fetcher) joinLocked(d blocks.Digest, w waiter) (*flight, error) {
 	}
 	if fl.group.loose && !w.group.loose {
 		f.regroupLocked(fl, w.group)
+	}
+	if fl.next.Len == 0 {
+		fl.next = w.next
 	}
 	fl.waiting[p]++
 	switch {

@@ -81,7 +81,13 @@ func (g *Group) point(holders []ident.DeviceID) {
 
 // Get is Fetcher.Get for a block of the group.
 func (g *Group) Get(ctx context.Context, d blocks.Digest, p Priority) (blocks.Sealed, error) {
-	return g.f.get(ctx, g, d, p)
+	return g.f.get(ctx, g, d, p, blocks.Stretch{})
+}
+
+// GetManifest is Get for a manifest of which the reader needs next: that may come with it. Then it is not here
+// yet for Find, but need not be waited for.
+func (g *Group) GetManifest(ctx context.Context, d blocks.Digest, p Priority, next blocks.Stretch) (blocks.Sealed, error) {
+	return g.f.get(ctx, g, d, p, next)
 }
 
 // Want is Fetcher.Want for blocks of the group.

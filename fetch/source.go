@@ -16,6 +16,11 @@ type Request struct {
 	Progress *atomic.Uint64  // may be nil; grows by the bytes that arrive
 	Sum      *blocks.Summer  // may be nil; the source may let it take in the bytes as they arrive
 	Raise    <-chan Priority // may be nil; tells that the request has become more urgent
+
+	// Along, if it is not nil, says that the block is a manifest of whose blocks Next is needed soon: those that the device
+	// sends along are handed to it before Fetch returns. They are claims as well.
+	Along func(blocks.Sealed)
+	Next  blocks.Stretch
 }
 
 // Source is one device that may be asked for blocks. It must be safe for concurrent use:

@@ -184,7 +184,20 @@ func (fs *FS) getter(id namespace.NodeID, from Blocks) blocks.Getter {
 }
 
 // GetBlock implements blocks.Getter. A manifest counts as no bytes of the file.
-func (g gated) GetBlock(ctx context.Context, d blocks.Digest) (b blocks.Sealed, err error) {
+func (g gated) GetBlock(ctx context.Context, d blocks.Digest) (blocks.Sealed, error) {
+	return g.get(ctx, d, func(ctx context.Context) (blocks.Sealed, error) { return g.from.GetBlock(ctx, d) })
+}
+
+// GetManifest implements blocks.Walker. What comes along counts when it is read.
+func (g gated) GetManifest(ctx context.Context, d blocks.Digest, next blocks.Stretch) (blocks.Sealed, error) {
+	w, ok := g.from.(blocks.Walker)
+	if !ok {
+		return g.GetBlock(ctx, d)
+	}
+	return g.get(ctx, d, func(ctx context.Context) (blocks.Sealed, error) { return w.GetManifest(ctx, d, next) })
+}
+
+func (g gated) get(ctx context.Context, d blocks.Digest, get func(context.Context) (blocks.Sealed, error)) (b blocks.Sealed, err error) {
 	if r, ok := readerOf(ctx); ok {
 		if here, _ := g.fs.cfg.Blocks.Find(d); !here {
 			var done func(error)
@@ -194,5 +207,5 @@ func (g gated) GetBlock(ctx context.Context, d blocks.Digest) (b blocks.Sealed, 
 			defer func() { done(err) }()
 		}
 	}
-	return g.from.GetBlock(ctx, d)
+	return get(ctx)
 }

@@ -24,7 +24,8 @@ type readAhead struct {
 // task is an advice, and on whose behalf it is followed.
 type task struct {
 	advice
-	ctx context.Context
+	ctx  context.Context
+	read extent // that led to it
 }
 
 // maxAsked is how many askings can be withdrawn: what older ones asked for has been read.
@@ -44,7 +45,7 @@ func (r *readAhead) note(ctx context.Context, fs *FS, n *inode, t sourced, off, 
 	if len(a.want) == 0 && a.open.len() == 0 {
 		return
 	}
-	if r.todo = append(r.todo, task{a, fs.onBehalf(ctx)}); !r.working {
+	if r.todo = append(r.todo, task{a, fs.onBehalf(ctx), extent{off, end}}); !r.working {
 		r.working = true
 		go r.work(fs, n.id, t)
 	}
@@ -62,6 +63,7 @@ func (r *readAhead) work(fs *FS, id namespace.NodeID, t sourced) {
 		a := r.todo[0]
 		r.todo = r.todo[1:]
 		r.mu.Unlock()
+		_, _ = collect(a.ctx, t.Tree, a.read.off, a.read.len()) // so that it is the reader's blocks that come with a manifest
 		if ds := digests(fs.aheadOf(a.ctx, id, unopened(a.ctx, fs, t.Tree, a.want...))); len(ds) > 0 {
 			r.keep(t.from.Ahead(ds...))
 		}

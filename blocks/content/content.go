@@ -89,7 +89,7 @@ func (t *Tree) At(ctx context.Context, off uint64) (Piece, error) {
 	if off >= t.c.Size {
 		return Piece{}, errs.E("content.At", errs.Range, "", nil)
 	}
-	leaf, base, err := t.leafAt(ctx, off)
+	leaf, base, err := t.leafAt(ctx, off, 0)
 	if err != nil {
 		return Piece{}, err
 	}
@@ -106,7 +106,7 @@ func (t *Tree) Range(ctx context.Context, off, n uint64) iter.Seq2[Piece, error]
 		}
 		end := off + min(n, t.c.Size-off)
 		for off < end {
-			leaf, base, err := t.leafAt(ctx, off)
+			leaf, base, err := t.leafAt(ctx, off, end-off)
 			if err != nil {
 				yield(Piece{}, err)
 				return
@@ -122,14 +122,14 @@ func (t *Tree) Range(ctx context.Context, off, n uint64) iter.Seq2[Piece, error]
 }
 
 // leafAt returns the level-0 node that covers off, which lies in the file, and the offset
-// of the node's first byte.
-func (t *Tree) leafAt(ctx context.Context, off uint64) (*node, uint64, error) {
+// of the node's first byte. The caller goes on to read next bytes from off.
+func (t *Tree) leafAt(ctx context.Context, off, next uint64) (*node, uint64, error) {
 	if t.only != nil {
 		return t.only, 0, nil
 	}
 	ref, base := blocks.Ref{Digest: t.c.Root, Length: t.c.Size}, uint64(0)
 	for level := t.c.Depth - 1; ; level-- {
-		n, err := t.env.node(ctx, ref, level)
+		n, err := t.env.nodeFor(ctx, ref, blocks.Stretch{Level: level, Off: off - base, Len: min(next, base+ref.Length-off)})
 		if err != nil {
 			return nil, 0, err
 		}

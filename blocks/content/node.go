@@ -37,9 +37,14 @@ func (n *node) find(off uint64) int {
 // while the getter works; two callers may then bring the same manifest, and either copy is
 // good.
 func (e *env) node(ctx context.Context, ref blocks.Ref, level uint8) (*node, error) {
+	return e.nodeFor(ctx, ref, blocks.Stretch{Level: level})
+}
+
+// nodeFor is node for who reads on below it.
+func (e *env) nodeFor(ctx context.Context, ref blocks.Ref, next blocks.Stretch) (*node, error) {
 	n := e.nodes.get(ref.Digest)
 	if n == nil {
-		b, err := e.g.GetBlock(ctx, ref.Digest)
+		b, err := e.manifest(ctx, ref.Digest, next)
 		if err != nil {
 			return nil, errs.E("content.manifest", errs.Other, ref.Digest.Short(), err)
 		}
@@ -50,10 +55,17 @@ func (e *env) node(ctx context.Context, ref blocks.Ref, level uint8) (*node, err
 		n = newNode(m)
 		e.nodes.put(ref.Digest, n)
 	}
-	if n.level != level || n.size != ref.Length {
+	if n.level != next.Level || n.size != ref.Length {
 		return nil, errs.E("content.manifest", errs.Corrupt, ref.Digest.Short(), nil)
 	}
 	return n, nil
+}
+
+func (e *env) manifest(ctx context.Context, d blocks.Digest, next blocks.Stretch) (blocks.Sealed, error) {
+	if w, ok := e.g.(blocks.Walker); ok && next.Len > 0 {
+		return w.GetManifest(ctx, d, next)
+	}
+	return e.g.GetBlock(ctx, d)
 }
 
 // maxNodes bounds a cache: 16 manifests of 8192 children are 6 MiB and cover 30 GiB of a

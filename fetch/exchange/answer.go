@@ -15,7 +15,7 @@ const piece = 64<<10 - 12
 
 func (v *service) answer(j *job, q question) error {
 	switch q.kind {
-	case kindGet:
+	case kindGet, kindWalk:
 		return v.answerGet(j, q)
 	case kindHave:
 		return v.answerHave(j, q)
@@ -34,19 +34,23 @@ func (v *service) answerGet(j *job, q question) error {
 	ctx, cancel := context.WithTimeout(v.ctx, loadTimeout)
 	buf := loads.Get().(*[loadSize]byte)
 	defer loads.Put(buf) // when it is written
+	defer cancel()
 	b, err := v.load(ctx, q.digests[0], buf[:])
-	cancel()
 	if err != nil || len(b.Bytes) > blocks.MaxSealed {
 		if !errs.Is(err, errs.NotExist) {
 			v.x.log.Debug("exchange: block not served", "block", q.digests[0].Short(), "err", err)
 		}
 		return v.write(j, errs.NotExist, nil)
 	}
-	if err := v.write(j, 0, b.Bytes); err != nil {
+	body, count, bytes := b.Bytes, 1, len(b.Bytes)
+	if q.kind == kindWalk {
+		body, count, bytes = v.bundle(ctx, b, q.next)
+	}
+	if err := v.write(j, 0, body); err != nil {
 		return err
 	}
-	v.r.tally.out(1, len(b.Bytes))
-	v.x.totals.out(1, len(b.Bytes))
+	v.r.tally.out(count, bytes)
+	v.x.totals.out(count, bytes)
 	return nil
 }
 

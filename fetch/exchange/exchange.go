@@ -8,6 +8,7 @@ package exchange
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 	"sync"
 
@@ -57,8 +58,11 @@ type Config struct {
 	Store   blocks.Getter             // what is on this device, never the network
 	Keeper  Keeper                    // optional: without it, every class is None and nothing is granted
 	Allow   func(ident.DeviceID) bool // who may be served, asked for every question; nil: everybody the Network lets in
-	Silent  func(ident.DeviceID)      // optional: a device that owes an answer has sent nothing for a second; must not block
-	Log     *slog.Logger              // optional
+	// Below lists what a reader needs below a manifest, which tells whoever is allowed to ask which blocks belong
+	// together: it is for shares all of whose members can read manifests. Optional.
+	Below  func(ctx context.Context, m blocks.Sealed, next blocks.Stretch) iter.Seq[blocks.Digest]
+	Silent func(ident.DeviceID) // optional: a device that owes an answer has sent nothing for a second; must not block
+	Log    *slog.Logger         // optional
 }
 
 // Exchange is both ends of the protocol on one device.

@@ -143,6 +143,7 @@ func TestStreamsOfOneDeviceAreBounded(t *testing.T) {
 func TestQuestionsRoundTrip(t *testing.T) {
 	for _, q := range []question{
 		{kind: kindGet, id: 1, priority: fetch.Safety, digests: digests(blocks.Digest{1, 2})},
+		{kind: kindWalk, id: 1, priority: fetch.Safety, digests: digests(blocks.Digest{1, 2}), next: blocks.Stretch{Level: 1, Off: 1 << 40, Len: 5}},
 		{kind: kindCancel, id: 1 << 31},
 		{kind: kindRaise, id: 2, priority: fetch.ReadAhead},
 		{kind: kindHave, id: 3, digests: make([]blocks.Digest, maxDigests)},
@@ -160,6 +161,7 @@ func FuzzParseQuestion(f *testing.F) {
 	f.Add(question{kind: kindGet, id: 1, digests: digests(blocks.Digest{1})}.appendTo(nil)[4:])
 	f.Add(question{kind: kindRelease, id: 1, digests: digests(blocks.Digest{1})}.appendTo(nil)[4:])
 	f.Add(question{kind: kindCancel, id: 1}.appendTo(nil)[4:])
+	f.Add(question{kind: kindWalk, id: 1, digests: digests(blocks.Digest{1}), next: blocks.Stretch{Level: 1, Off: 2, Len: 3}}.appendTo(nil)[4:])
 	f.Add([]byte{kindHave, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		q, err := parseQuestion(b)
@@ -175,6 +177,54 @@ func FuzzParseQuestion(f *testing.F) {
 	})
 }
 
+// What a bundle holds is bounded, whatever the bytes are, and lies in them.
+func FuzzParseBundle(f *testing.F) {
+	f.Add(append([]byte{0, 0, 0, 1, 7}, append(make([]byte, digestLen), 0, 0, 0, 2, 1, 2)...))
+	f.Add([]byte{0, 0, 0, 0})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		block, along, err := parseBundle(b)
+		if err != nil {
+			if !errs.Is(err, errs.Protocol) {
+				t.Fatal(err)
+			}
+			return
+		}
+		again := append(binary.BigEndian.AppendUint32(nil, uint32(len(block))), block...)
+		for _, s := range along {
+			again = append(again, s.Digest[:]...)
+			again = append(binary.BigEndian.AppendUint32(again, uint32(len(s.Bytes))), s.Bytes...)
+		}
+		if !bytes.Equal(again, b) || len(along) > maxAlongCount {
+			t.Fatalf("%x became %x", b, again)
+		}
+	})
+}
+
+func TestBundlesAreBounded(t *testing.T) {
+	one := append(make([]byte, digestLen), 0, 0, 0, 0)
+	many := []byte{0, 0, 0, 0}
+	for range maxAlongCount + 1 {
+		many = append(many, one...)
+	}
+	half := append(binary.BigEndian.AppendUint32(make([]byte, digestLen), maxAlong/2+1), make([]byte, maxAlong/2+1)...)
+	for name, b := range map[string][]byte{
+		"empty":           {},
+		"too many":        many,
+		"too long":        append([]byte{0, 0, 0, 0}, append(half, half...)...),
+		"no block":        {0, 0, 0, 2, 1},
+		"half a digest":   append([]byte{0, 0, 0, 0}, make([]byte, digestLen-1)...),
+		"longer than all": append([]byte{0, 0, 0, 0}, append(make([]byte, digestLen), 0, 0, 0, 1)...),
+	} {
+		if _, _, err := parseBundle(b); !errs.Is(err, errs.Protocol) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, along, err := parseBundle(many[:len(many)-len(one)]); err != nil || len(along) != maxAlongCount {
+		t.Errorf("%d blocks, %v", len(along), err)
+	}
+}
+
 func FuzzReadAnswerHead(f *testing.F) {
 	h := answerHead(0, 1, 100)
 	f.Add(h[:])
@@ -184,7 +234,7 @@ func FuzzReadAnswerHead(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if n < 0 || n > blocks.MaxSealed || (status != 0 && n != 0) {
+		if n < 0 || n > maxBundle || (status != 0 && n != 0) {
 			t.Fatal(status, id, n)
 		}
 		if h := answerHead(status, id, n); !bytes.Equal(h[:], b[:headLen]) {

@@ -40,6 +40,7 @@ type call struct {
 	result    chan result // capacity 1
 	since     time.Time
 	arriving  arriving
+	most      int  // bytes of an answer
 	abandoned bool // guarded by lane.mu
 }
 
@@ -87,7 +88,10 @@ func (l *lane) ask(ctx context.Context, q question, a arriving, raise <-chan fet
 			return nil, ctx.Err()
 		}
 	}
-	c := &call{result: make(chan result, 1), since: time.Now(), arriving: a}
+	c := &call{result: make(chan result, 1), since: time.Now(), arriving: a, most: blocks.MaxSealed}
+	if q.kind == kindWalk {
+		c.most = maxBundle
+	}
 	l.mu.Lock()
 	if l.err != nil {
 		l.mu.Unlock()
@@ -184,6 +188,9 @@ func (l *lane) readAnswer(br *bufio.Reader) error {
 	l.mu.Unlock()
 	if c == nil {
 		return errs.E("exchange.readAnswer", errs.Protocol, "answer to no question", nil)
+	}
+	if n > c.most {
+		return errs.E("exchange.readAnswer", errs.Protocol, "length", nil)
 	}
 	var res result
 	if unwanted {

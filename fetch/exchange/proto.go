@@ -13,6 +13,7 @@ import (
 //
 //	question  u8 kind | u32 id | …                       answer  u8 status | u32 id | …
 //	  get       u8 priority | digest 32                    status 0: the block's bytes
+//	  walk      as get | u8 level | u64 off | u64 len      status 0: a bundle, see bundle.go
 //	  cancel    –                                          none of its own
 //	  raise     u8 priority                                none of its own
 //	  have      n × digest 32                              status 0: n × u8 Class
@@ -28,11 +29,13 @@ const (
 	kindHave    = 3
 	kindRelease = 4
 	kindRaise   = 5
+	kindWalk    = 6
 )
 
 const (
 	digestLen    = 32
 	nodeLen      = 16
+	stretchLen   = 1 + 8 + 8
 	headLen      = 4 + 1 + 4 // length, kind or status, id
 	maxDigests   = 4096      // in one have or release
 	maxQuestion  = 5 + nodeLen + maxDigests*digestLen
@@ -45,7 +48,8 @@ type question struct {
 	id       uint32
 	priority fetch.Priority
 	node     [nodeLen]byte   // release: the file that the blocks are asked for
-	digests  []blocks.Digest // get: exactly one; cancel, raise: none
+	next     blocks.Stretch  // walk
+	digests  []blocks.Digest // get, walk: exactly one; cancel, raise: none
 }
 
 // appendTo appends the frame.
@@ -54,7 +58,7 @@ func (q question) appendTo(b []byte) []byte {
 	b = append(b, 0, 0, 0, 0, q.kind)
 	b = binary.BigEndian.AppendUint32(b, q.id)
 	switch q.kind {
-	case kindGet, kindRaise:
+	case kindGet, kindWalk, kindRaise:
 		b = append(b, byte(q.priority))
 	case kindRelease:
 		b = append(b, q.node[:]...)
@@ -62,9 +66,16 @@ func (q question) appendTo(b []byte) []byte {
 	for i := range q.digests {
 		b = append(b, q.digests[i][:]...)
 	}
+	if q.kind == kindWalk {
+		b = append(b, q.next.Level)
+		b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, q.next.Off), q.next.Len)
+	}
 	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-4))
 	return b
 }
+
+// block reports whether the answer is a block, with what comes along.
+func (q question) block() bool { return q.kind == kindGet || q.kind == kindWalk }
 
 // parseQuestion reads the body of a frame. It does not keep b.
 func parseQuestion(b []byte) (question, error) {
@@ -82,6 +93,13 @@ func parseQuestion(b []byte) (question, error) {
 			return bad("length of get")
 		}
 		q.priority, b = min(fetch.Priority(b[0]), fetch.Background), b[1:]
+	case kindWalk:
+		if len(b) != 1+digestLen+stretchLen {
+			return bad("length of walk")
+		}
+		n := b[1+digestLen:]
+		q.next = blocks.Stretch{Level: n[0], Off: binary.BigEndian.Uint64(n[1:]), Len: binary.BigEndian.Uint64(n[9:])}
+		q.priority, b = min(fetch.Priority(b[0]), fetch.Background), b[1:1+digestLen]
 	case kindCancel:
 		if len(b) != 0 {
 			return bad("length of cancel")
@@ -129,7 +147,7 @@ func readAnswerHead(r io.Reader) (status errs.Kind, id uint32, n int, err error)
 	}
 	length := int64(binary.BigEndian.Uint32(h[:])) - (headLen - 4)
 	status, id = errs.Kind(h[4]), binary.BigEndian.Uint32(h[5:])
-	if length < 0 || length > blocks.MaxSealed || (status != 0 && length != 0) {
+	if length < 0 || length > maxBundle || (status != 0 && length != 0) {
 		return 0, 0, 0, errs.E("exchange.readAnswer", errs.Protocol, "length", nil)
 	}
 	return status, id, int(length), nil

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/fetch"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -65,12 +66,28 @@ func (r *remote) Device() ident.DeviceID { return r.dev }
 
 // Fetch asks for one block; see fetch.Source for its errors.
 func (r *remote) Fetch(ctx context.Context, q fetch.Request) ([]byte, error) {
-	body, err := r.ask(ctx, laneOf(q.Priority), question{kind: kindGet, priority: q.Priority, digests: digests(q.Digest)}, arriving{q.Progress, q.Sum}, q.Raise)
+	ask, hear := question{kind: kindGet, priority: q.Priority, digests: digests(q.Digest)}, arriving{q.Progress, q.Sum}
+	if q.Along != nil {
+		ask.kind, ask.next, hear.sum = kindWalk, q.Next, nil
+	}
+	body, err := r.ask(ctx, laneOf(q.Priority), ask, hear, q.Raise)
 	if err != nil {
 		return nil, errs.E("exchange.Fetch", errs.Other, q.Digest.Short(), err)
 	}
-	r.tally.in(1, len(body))
-	r.x.totals.in(1, len(body))
+	count, bytes := 1, len(body)
+	if q.Along != nil {
+		var along []blocks.Sealed
+		if body, along, err = parseBundle(body); err != nil {
+			return nil, err
+		}
+		count, bytes = 1+len(along), len(body)
+		for _, b := range along {
+			bytes += len(b.Bytes)
+			q.Along(b)
+		}
+	}
+	r.tally.in(count, bytes)
+	r.x.totals.in(count, bytes)
 	return body, nil
 }
 

@@ -56,7 +56,7 @@ func (v *service) take(q question) error {
 	v.seq++
 	j := &job{q: q, seq: v.seq, level: -1}
 	v.byID[q.id] = j
-	if q.kind == kindGet {
+	if q.block() {
 		v.levelLocked(j, levelOf(q.priority))
 	}
 	heap.Push(&v.queue, j)
@@ -80,7 +80,7 @@ func (v *service) amendLocked(q question) {
 		// Answered in its turn by a worker, which is cheap and keeps writing out of the reader.
 		j.q.kind = kindCancel
 		heap.Fix(&v.queue, j.index)
-	case q.kind == kindRaise && j.q.kind == kindGet && q.priority < j.q.priority:
+	case q.kind == kindRaise && j.q.block() && q.priority < j.q.priority:
 		j.q.priority = q.priority
 		if j.index >= 0 {
 			heap.Fix(&v.queue, j.index)

@@ -45,6 +45,11 @@ func (p *parts) digestsFor(ctx context.Context, c blocks.Content, u placement.Ur
 	return content.Digests(ctx, at{p.fetcher.Group(), priority(u)}, p.sealer, c)
 }
 
+// below lists what another device needs below a manifest, as far as it is here. All members can read it themselves.
+func (p *parts) below(ctx context.Context, m blocks.Sealed, next blocks.Stretch) iter.Seq[digest] {
+	return content.Below(ctx, p.cache, p.sealer, m, next)
+}
+
 func (p *parts) fetchFor(ctx context.Context, u placement.Urgency, holders []ident.DeviceID, ds iter.Seq[digest], each func(digest, error)) error {
 	return p.fetcher.Group(holders...).FetchAll(ctx, priority(u), ds, each)
 }

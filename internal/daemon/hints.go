@@ -26,6 +26,12 @@ type file struct {
 func (f file) GetBlock(ctx context.Context, d digest) (blocks.Sealed, error) {
 	return f.at.GetBlock(ctx, d)
 }
+
+// GetManifest implements blocks.Walker.
+func (f file) GetManifest(ctx context.Context, d digest, next blocks.Stretch) (blocks.Sealed, error) {
+	return f.g.GetManifest(ctx, d, f.p, next)
+}
+
 func (f file) Ahead(ds ...digest) (cancel func()) { return f.g.Ahead(ds...) }
 
 // Of implements fs.Hints.

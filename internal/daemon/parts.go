@@ -214,7 +214,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		return err
 	}
 	keeper := &keeper{}
-	p.exchange = exchange.New(exchange.Config{Network: host, Store: p.cache, Keeper: keeper, Allow: p.account.Member, Silent: host.Check, Log: p.log})
+	p.exchange = exchange.New(exchange.Config{Network: host, Store: p.cache, Keeper: keeper, Below: p.below, Allow: p.account.Member, Silent: host.Check, Log: p.log})
 	p.onClose(func(context.Context) error { return p.exchange.Close() })
 	p.locator = newLocator(host, p.exchange)
 	p.fetcher = fetch.New(fetch.Config{

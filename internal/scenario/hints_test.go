@@ -1,8 +1,10 @@
 package scenario
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -89,5 +91,36 @@ func TestReadersAskKeepers(t *testing.T) {
 	}
 	if n := vain(); n > 0 {
 		t.Errorf("%d questions to devices that have nothing", n)
+	}
+}
+
+// The first look into a large file that is nowhere near is one question: the list of its blocks comes with the
+// block that is looked at.
+func TestFirstReadIsOneQuestion(t *testing.T) {
+	m := newMemory()
+	a, b := newMemoryDevice(t, m, "a"), newMemoryDevice(t, m, "b")
+	a.create()
+	a.admit(b)
+	data := random(1, 16<<20)
+	put(t, a, "/film", string(data))
+	eventually(t, 20*time.Second, "b knows the file", func() bool {
+		st, err := b.sys().Lstat("/film")
+		return err == nil && st.Size == int64(len(data))
+	})
+	bid := b.id()
+	asked := func(kind byte) int {
+		return m.asked.count(kind, func(from, _ ident.DeviceID) bool { return from == bid })
+	}
+	f, err := b.sys().Open("/film", os.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	got := make([]byte, 4096)
+	if _, err := f.Pread(got, 9<<20); err != nil || !bytes.Equal(got, data[9<<20:9<<20+4096]) {
+		t.Fatal("wrong bytes", err)
+	}
+	if walks, gets := asked(askedWalk), asked(askedGet); walks != 1 || gets != 0 {
+		t.Errorf("%d questions for a manifest, %d for blocks", walks, gets)
 	}
 }

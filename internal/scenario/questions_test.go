@@ -15,6 +15,7 @@ import (
 const (
 	askedGet     = 1
 	askedRelease = 4
+	askedWalk    = 6
 )
 
 // asking is what one device asks another.
