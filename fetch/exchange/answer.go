@@ -82,15 +82,19 @@ func (v *service) answerHave(j *job, q question) error {
 }
 
 func (v *service) answerRelease(j *job, q question) error {
-	out := make([]byte, len(q.digests))
+	out := make([]byte, 0, q.items())
 	if k := v.x.cfg.Keeper; k != nil && v.x.allowed(v.r.dev) {
-		for i, yes := range k.Grant(v.r.dev, q.node, q.digests) {
-			if yes {
-				out[i] = 1
+		for _, granted := range k.Grant(v.r.dev, q.leaves) {
+			for _, yes := range granted {
+				answer := byte(0)
+				if yes {
+					answer = 1
+				}
+				out = append(out, answer)
 			}
 		}
 	}
-	return v.write(j, 0, out)
+	return v.write(j, 0, append(out, make([]byte, q.items()-len(out))...))
 }
 
 var scratch = sync.Pool{New: func() any { return new([piece]byte) }}

@@ -43,13 +43,20 @@ const (
 	Staged  Class = 3 // there to stay until another device keeps it
 )
 
-// Keeper answers for what this device keeps. Both results are parallel to ds.
+// Leave is what somebody asks who wants to stop keeping some blocks of one file: whether he may.
+type Leave struct {
+	Node   [nodeLen]byte // the file
+	Blocks []blocks.Digest
+}
+
+// Keeper answers for what this device keeps.
 type Keeper interface {
+	// Classes is parallel to ds.
 	Classes(ds []blocks.Digest) []Class
-	// Grant says for each block whether the asker may drop its own copy: true promises that
-	// this device holds the block and keeps it for the file that the question names by its node:
-	// a keeper may let go of a block when it no longer keeps that file.
-	Grant(asker ident.DeviceID, node [16]byte, ds []blocks.Digest) []bool
+	// Grant says for each block of each file whether the asker may drop its own copy: true promises that
+	// this device holds the block and keeps it for that file: a keeper may let go of a block when it no
+	// longer keeps the file. The result is parallel to ls and their blocks.
+	Grant(asker ident.DeviceID, ls []Leave) [][]bool
 }
 
 // Config makes an Exchange.
@@ -111,21 +118,42 @@ func (x *Exchange) Have(ctx context.Context, dev ident.DeviceID, ds []blocks.Dig
 	return out, nil
 }
 
-// Release asks dev whether we may drop our copies of ds, which belong to the file node: true is its
-// promise to keep the block for that file. The result is parallel to ds. When no answer came, it
+// Release asks dev whether we may drop our copies of blocks of some files: true is its promise to keep the block for
+// that file. The result is parallel to ls and their blocks. Many files go into one message. When no answer came, it
 // may be asked again.
-func (x *Exchange) Release(ctx context.Context, dev ident.DeviceID, node [16]byte, ds []blocks.Digest) ([]bool, error) {
-	out := make([]bool, 0, len(ds))
-	for len(ds) > 0 {
-		n := min(len(ds), maxDigests)
-		body, err := x.remote(dev).talk(ctx, question{kind: kindRelease, node: node, digests: ds[:n]})
+func (x *Exchange) Release(ctx context.Context, dev ident.DeviceID, ls []Leave) ([][]bool, error) {
+	out := make([][]bool, len(ls))
+	for i, l := range ls {
+		out[i] = make([]bool, 0, len(l.Blocks))
+	}
+	for from := 0; from < len(ls); {
+		q, of := question{kind: kindRelease}, []int(nil)
+		for i, room := from, maxDigests; i < len(ls) && room > 0; i++ {
+			left := ls[i].Blocks
+			if i == from { // a part of it may be answered
+				left = left[len(out[i]):]
+			}
+			if n := min(len(left), room); n > 0 {
+				q.leaves, of, room = append(q.leaves, Leave{ls[i].Node, left[:n]}), append(of, i), room-n
+			}
+		}
+		if len(q.leaves) == 0 {
+			break
+		}
+		body, err := x.remote(dev).talk(ctx, q)
 		if err != nil {
 			return nil, errs.E("exchange.Release", errs.Other, dev.Short(), err)
 		}
-		for _, g := range body {
-			out = append(out, g == 1)
+		for k, i := range of {
+			for range q.leaves[k].Blocks {
+				out[i] = append(out[i], body[0] == 1)
+				body = body[1:]
+			}
 		}
-		ds = ds[n:]
+		from = of[len(of)-1]
+		if len(out[from]) == len(ls[from].Blocks) {
+			from++
+		}
 	}
 	return out, nil
 }

@@ -214,10 +214,12 @@ func (keeper) Classes(ds []blocks.Digest) []exchange.Class {
 	return out
 }
 
-func (keeper) Grant(asker ident.DeviceID, node [16]byte, ds []blocks.Digest) []bool {
-	out := make([]bool, len(ds))
-	for i, d := range ds {
-		out[i] = asker == alice && node[0] == 5 && d[0]%2 == 1
+func (keeper) Grant(asker ident.DeviceID, ls []exchange.Leave) [][]bool {
+	out := make([][]bool, len(ls))
+	for i, l := range ls {
+		for _, d := range l.Blocks {
+			out[i] = append(out[i], asker == alice && l.Node[0] == 5 && d[0]%2 == 1)
+		}
 	}
 	return out
 }
@@ -232,14 +234,17 @@ func TestHaveAndRelease(t *testing.T) {
 		if err != nil || len(classes) != len(ds) || classes[6] != exchange.Pinned || classes[4100] != exchange.None {
 			t.Fatal(len(classes), err)
 		}
-		granted, err := w.alice.Release(t.Context(), bob, [16]byte{5}, ds)
-		if err != nil || len(granted) != len(ds) || granted[6] || !granted[4999] {
-			t.Fatal(len(granted), err)
+		all, err := w.alice.Release(t.Context(), bob, []exchange.Leave{{Node: [16]byte{4}, Blocks: ds[:100]}, {Node: [16]byte{5}}, {Node: [16]byte{5}, Blocks: ds}, {Node: [16]byte{5}, Blocks: ds[1:2]}})
+		if err != nil || len(all) != 4 || len(all[0]) != 100 || len(all[1]) != 0 || len(all[2]) != len(ds) || len(all[3]) != 1 {
+			t.Fatal(len(all), err)
+		}
+		if granted := all[2]; granted[6] || !granted[4999] || all[0][1] || !all[3][0] {
+			t.Fatal("granted is something else than the keeper did")
 		}
 	})
 	run(t, simnet.Link{}, 0, 0, exchange.Config{}, func(t *testing.T, w *two) {
-		granted, err := w.alice.Release(t.Context(), bob, [16]byte{5}, ds[:3])
-		if err != nil || granted[1] {
+		granted, err := w.alice.Release(t.Context(), bob, []exchange.Leave{{Node: [16]byte{5}, Blocks: ds[:3]}})
+		if err != nil || granted[0][1] {
 			t.Error("granted without a keeper:", granted, err)
 		}
 	})

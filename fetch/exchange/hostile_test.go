@@ -85,14 +85,17 @@ func TestHostileClient(t *testing.T) {
 		flood = append(flood, get(i, byte(i))...)
 	}
 	for name, sent := range map[string][]byte{
-		"unknown kind":   frame(9, 0, 0, 0, 1),
-		"short":          frame(1, 0),
-		"huge frame":     {0xff, 0xff, 0xff, 0xff},
-		"long frame":     binary.BigEndian.AppendUint32(nil, maxQuestion+1),
-		"no digest":      frame(kindHave, 0, 0, 0, 1),
-		"half a digest":  frame(append([]byte{kindHave, 0, 0, 0, 1}, make([]byte, 33)...)...),
-		"flood, no read": flood,
-		"garbage":        bytes.Repeat([]byte("garbage "), 1000),
+		"unknown kind":        frame(9, 0, 0, 0, 1),
+		"short":               frame(1, 0),
+		"huge frame":          {0xff, 0xff, 0xff, 0xff},
+		"long frame":          binary.BigEndian.AppendUint32(nil, maxQuestion+1),
+		"no digest":           frame(kindHave, 0, 0, 0, 1),
+		"half a digest":       frame(append([]byte{kindHave, 0, 0, 0, 1}, make([]byte, 33)...)...),
+		"release of nothing":  frame(kindRelease, 0, 0, 0, 1),
+		"release of no block": frame(append([]byte{kindRelease, 0, 0, 0, 1}, make([]byte, nodeLen+2)...)...),
+		"release of too much": question{kind: kindRelease, id: 1, leaves: []Leave{{Blocks: make([]blocks.Digest, maxDigests)}, {Blocks: make([]blocks.Digest, 1)}}}.appendTo(nil),
+		"flood, no read":      flood,
+		"garbage":             bytes.Repeat([]byte("garbage "), 1000),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -147,7 +150,7 @@ func TestQuestionsRoundTrip(t *testing.T) {
 		{kind: kindCancel, id: 1 << 31},
 		{kind: kindRaise, id: 2, priority: fetch.ReadAhead},
 		{kind: kindHave, id: 3, digests: make([]blocks.Digest, maxDigests)},
-		{kind: kindRelease, id: 4, node: [16]byte{9}, digests: []blocks.Digest{{1}, {2}}},
+		{kind: kindRelease, id: 4, leaves: []Leave{{Node: [16]byte{9}, Blocks: []blocks.Digest{{1}, {2}}}, {Node: [16]byte{8}, Blocks: make([]blocks.Digest, maxDigests-2)}}},
 	} {
 		b := q.appendTo(nil)
 		got, err := parseQuestion(b[4:])
@@ -159,7 +162,7 @@ func TestQuestionsRoundTrip(t *testing.T) {
 
 func FuzzParseQuestion(f *testing.F) {
 	f.Add(question{kind: kindGet, id: 1, digests: digests(blocks.Digest{1})}.appendTo(nil)[4:])
-	f.Add(question{kind: kindRelease, id: 1, digests: digests(blocks.Digest{1})}.appendTo(nil)[4:])
+	f.Add(question{kind: kindRelease, id: 1, leaves: []Leave{{Blocks: digests(blocks.Digest{1})}, {Blocks: digests(blocks.Digest{2})}}}.appendTo(nil)[4:])
 	f.Add(question{kind: kindCancel, id: 1}.appendTo(nil)[4:])
 	f.Add(question{kind: kindWalk, id: 1, digests: digests(blocks.Digest{1}), next: blocks.Stretch{Level: 1, Off: 2, Len: 3}}.appendTo(nil)[4:])
 	f.Add([]byte{kindHave, 0, 0, 0, 0})

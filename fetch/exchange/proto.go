@@ -17,7 +17,7 @@ import (
 //	  cancel    –                                          none of its own
 //	  raise     u8 priority                                none of its own
 //	  have      n × digest 32                              status 0: n × u8 Class
-//	  release   node 16 | n × digest 32                   status 0: n × u8 (0 or 1)
+//	  release   k × (node 16 | u16 n | n × digest 32)      status 0: u8 (0 or 1) for each digest
 //
 // Each question but cancel and raise, which speak of an earlier get, is answered exactly once, in any order; status is an errs.Kind, and
 // anything but 0 has no bytes after it. A cancelled question that was not served yet is
@@ -38,7 +38,7 @@ const (
 	stretchLen   = 1 + 8 + 8
 	headLen      = 4 + 1 + 4 // length, kind or status, id
 	maxDigests   = 4096      // in one have or release
-	maxQuestion  = 5 + nodeLen + maxDigests*digestLen
+	maxQuestion  = 5 + maxDigests*(nodeLen+2+digestLen)
 	maxQuestions = 1024 // unanswered on one stream
 )
 
@@ -47,9 +47,9 @@ type question struct {
 	kind     uint8
 	id       uint32
 	priority fetch.Priority
-	node     [nodeLen]byte   // release: the file that the blocks are asked for
+	leaves   []Leave         // release
 	next     blocks.Stretch  // walk
-	digests  []blocks.Digest // get, walk: exactly one; cancel, raise: none
+	digests  []blocks.Digest // get, walk: exactly one; have: some
 }
 
 // appendTo appends the frame.
@@ -60,8 +60,13 @@ func (q question) appendTo(b []byte) []byte {
 	switch q.kind {
 	case kindGet, kindWalk, kindRaise:
 		b = append(b, byte(q.priority))
-	case kindRelease:
-		b = append(b, q.node[:]...)
+	}
+	for _, l := range q.leaves {
+		b = append(b, l.Node[:]...)
+		b = binary.BigEndian.AppendUint16(b, uint16(len(l.Blocks)))
+		for i := range l.Blocks {
+			b = append(b, l.Blocks[i][:]...)
+		}
 	}
 	for i := range q.digests {
 		b = append(b, q.digests[i][:]...)
@@ -112,10 +117,9 @@ func parseQuestion(b []byte) (question, error) {
 		q.priority = min(fetch.Priority(b[0]), fetch.Background)
 		return q, nil
 	case kindRelease:
-		if len(b) < nodeLen {
-			return bad("length of release")
-		}
-		q.node, b = [nodeLen]byte(b), b[nodeLen:]
+		var err error
+		q.leaves, err = parseLeaves(b)
+		return q, err
 	case kindHave:
 	default:
 		return bad("unknown kind")
@@ -123,11 +127,45 @@ func parseQuestion(b []byte) (question, error) {
 	if len(b) == 0 || len(b)%digestLen != 0 || len(b) > maxDigests*digestLen {
 		return bad("number of digests")
 	}
-	q.digests = make([]blocks.Digest, len(b)/digestLen)
-	for i := range q.digests {
-		copy(q.digests[i][:], b[i*digestLen:])
-	}
+	q.digests = parseDigests(b)
 	return q, nil
+}
+
+// parseLeaves reads the files of a release, each with its blocks.
+func parseLeaves(b []byte) (out []Leave, err error) {
+	bad := errs.E("exchange.parseQuestion", errs.Protocol, "release", nil)
+	for total := 0; len(b) > 0; {
+		if len(b) < nodeLen+2 {
+			return nil, bad
+		}
+		l, n := Leave{Node: [nodeLen]byte(b)}, int(binary.BigEndian.Uint16(b[nodeLen:]))
+		if b = b[nodeLen+2:]; n == 0 || n*digestLen > len(b) || total+n > maxDigests {
+			return nil, bad
+		}
+		l.Blocks = parseDigests(b[:n*digestLen])
+		out, total, b = append(out, l), total+n, b[n*digestLen:]
+	}
+	if len(out) == 0 {
+		return nil, bad
+	}
+	return out, nil
+}
+
+func parseDigests(b []byte) []blocks.Digest {
+	out := make([]blocks.Digest, len(b)/digestLen)
+	for i := range out {
+		copy(out[i][:], b[i*digestLen:])
+	}
+	return out
+}
+
+// items is how many bytes the answer to a have or release has.
+func (q question) items() int {
+	n := len(q.digests)
+	for _, l := range q.leaves {
+		n += len(l.Blocks)
+	}
+	return n
 }
 
 // answerHead is the head of an answer with n bytes after it.

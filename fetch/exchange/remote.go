@@ -96,7 +96,7 @@ func (r *remote) talk(ctx context.Context, q question) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, talkTimeout)
 	defer cancel()
 	body, err := r.ask(ctx, laneTalk, q, arriving{}, nil)
-	if err == nil && len(body) != len(q.digests) {
+	if err == nil && len(body) != q.items() {
 		err = errs.E("exchange.talk", errs.Protocol, "length of the answer", nil)
 	}
 	return body, err

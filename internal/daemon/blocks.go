@@ -68,11 +68,11 @@ func (k *keeper) Classes(ds []digest) []exchange.Class {
 	return make([]exchange.Class, len(ds))
 }
 
-func (k *keeper) Grant(asker ident.DeviceID, node [16]byte, ds []digest) []bool {
+func (k *keeper) Grant(asker ident.DeviceID, ls []exchange.Leave) [][]bool {
 	if e := k.e.Load(); e != nil {
-		return e.Grant(asker, node, ds)
+		return e.Grant(asker, ls)
 	}
-	return make([]bool, len(ds))
+	return nil
 }
 
 // locator names all devices of the account; the fetcher ranks them by what it measured.

@@ -106,8 +106,7 @@ func (d *daemon) Free(ctx context.Context, req controlapi.PlaceRequest, progress
 		if err := d.saved(ctx); err != nil {
 			return err
 		}
-		for _, f := range d.placement.Files(e.ID) {
-			got, err := d.placement.Free(ctx, f)
+		d.placement.Free(ctx, d.placement.Files(e.ID), func(f namespace.Entry, got placement.Freed, err error) {
 			item.MovedBlocks += got.Blocks
 			item.MovedBytes += got.Bytes
 			item.KeptBlocks += got.KeptBlocks
@@ -116,7 +115,7 @@ func (d *daemon) Free(ctx context.Context, req controlapi.PlaceRequest, progress
 				d.notFreed(item, f, err)
 			}
 			progress(controlapi.Progress{Path: item.Path, Blocks: item.MovedBlocks, Bytes: item.MovedBytes})
-		}
+		})
 		if e.Kind == namespace.Dir {
 			return d.placement.Cloud(e.ID)
 		}

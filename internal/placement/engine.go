@@ -32,7 +32,7 @@ type Names interface {
 // Peers asks other devices about blocks; *exchange.Exchange is one.
 type Peers interface {
 	Have(ctx context.Context, dev ident.DeviceID, ds []blocks.Digest) ([]exchange.Class, error)
-	Release(ctx context.Context, dev ident.DeviceID, node [16]byte, ds []blocks.Digest) ([]bool, error)
+	Release(ctx context.Context, dev ident.DeviceID, ls []exchange.Leave) ([][]bool, error)
 }
 
 // Network opens streams to devices and takes theirs.

@@ -65,22 +65,22 @@ func TestGrant(t *testing.T) {
 	x := sealed(1, 100)
 	e := a.write(namespace.NodeID{}, "f", x)
 	ds := []blocks.Digest{x.Digest}
-	if !a.Grant(e.Writer, e.ID, ds)[0] {
+	if !a.grants(e.ID, x) {
 		t.Fatal("a keeper does not grant")
 	}
 	done := a.leaving.enter(e.ID, ds)
-	if a.Grant(e.Writer, e.ID, ds)[0] {
+	if a.grants(e.ID, x) {
 		t.Fatal("granted while leaving")
 	}
 	done()
-	if !a.Grant(e.Writer, e.ID, ds)[0] {
+	if !a.grants(e.ID, x) {
 		t.Fatal("a keeper that stayed does not grant")
 	}
-	if other := (namespace.NodeID{9}); a.Grant(e.Writer, other, ds)[0] {
+	if other := (namespace.NodeID{9}); a.grants(other, x) {
 		t.Fatal("granted for a file for which nothing is kept")
 	}
 	a.must(a.store.DisownAll(cache.Owner{Kind: cache.Written, Node: e.ID}))
-	if a.Grant(e.Writer, e.ID, ds)[0] {
+	if a.grants(e.ID, x) {
 		t.Fatal("granted what is only cache")
 	}
 }
@@ -94,7 +94,7 @@ func TestFreeACopyThenRemoveTheOriginal(t *testing.T) {
 	dup := a.write(namespace.NodeID{}, "copy", x)
 	w.sync()
 	b.must(b.Pin(bg, orig.ID, true, nil))
-	if _, err := a.Free(bg, dup); err != nil { // b has all of it, and takes it over
+	if _, err := a.free(bg, dup); err != nil { // b has all of it, and takes it over
 		t.Fatal(err)
 	}
 	_, err := a.names.Remove(namespace.Root, "original", false)
@@ -116,20 +116,20 @@ func TestFreeIsAllOrNone(t *testing.T) {
 	w.sync()
 	b.must(b.store.PutBlock(bg, x))
 	b.must(b.store.Own(cache.Owner{Kind: cache.Pin, Node: e.ID}, x.Digest)) // y it has not
-	f, err := a.Free(bg, e)
+	f, err := a.free(bg, e)
 	if !errs.Is(err, errs.Refused) || f.Blocks != 0 || f.KeptBlocks != 3 || a.classOf(x) != cache.Staged {
 		t.Fatalf("%v %+v", err, f)
 	}
 	b.must(b.Pin(bg, e.ID, true, nil))
-	if f, err = a.Free(bg, e); err != nil || f.Blocks != 3 || a.classOf(x) != cache.None || a.classOf(y) != cache.None {
+	if f, err = a.free(bg, e); err != nil || f.Blocks != 3 || a.classOf(x) != cache.None || a.classOf(y) != cache.None {
 		t.Fatalf("%v %+v", err, f)
 	}
 	b.close()
-	if f, err = a.Free(bg, e); err != nil || f.Blocks != 0 { // nothing here, nobody needs to be asked
+	if f, err = a.free(bg, e); err != nil || f.Blocks != 0 { // nothing here, nobody needs to be asked
 		t.Fatalf("%v %+v", err, f)
 	}
 	e = a.write(e.ID, "", sealed(3, 100))
-	if _, err = a.Free(bg, e); !errs.Is(err, errs.Offline) {
+	if _, err = a.free(bg, e); !errs.Is(err, errs.Offline) {
 		t.Fatal(err)
 	}
 }
@@ -147,7 +147,7 @@ func TestFreeLeavesWhatIsWrittenMeanwhile(t *testing.T) {
 		once.Do(func() { a.write(e.ID, "", z) })
 		return false
 	}))
-	if _, err := a.Free(bg, e); err != nil {
+	if _, err := a.free(bg, e); err != nil {
 		t.Fatal(err)
 	}
 	a.evict(x.Digest, z.Digest)
@@ -481,7 +481,7 @@ func randomHistory(t *testing.T, seed uint64) {
 				asking.Go(func() {
 					ctx, cancel := context.WithTimeout(bg, 500*time.Millisecond)
 					defer cancel()
-					_, _ = o.Free(ctx, e)
+					_, _ = o.free(ctx, e)
 				})
 			}
 		case op < 15:

@@ -20,46 +20,13 @@ import (
 const (
 	releaseTime    = 10 * time.Second       // one question to one device
 	releaseChunk   = 4096                   // blocks in one question
-	releaseWorkers = 8                      // nodes asked about at once
+	releaseFiles   = 1024                   // files in one question
+	gatherTime     = 50 * time.Millisecond  // files that are to be asked about come one after the other: so long they gather
+	releaseWorkers = 8                      // nodes looked at at once
+	askFiles       = 4096                   // files that are asked about together
+	askBlocks      = 1 << 16                // and their blocks
 	settleTime     = 300 * time.Millisecond // quiet after a local write before we say that we keep it
 )
-
-// promise is one block of one file: leave to stop keeping it is asked and granted per file,
-// because a keeper lets go of a block when the file that it keeps it for is gone, though
-// another file may hold the same bytes.
-type promise struct {
-	node  namespace.NodeID
-	block blocks.Digest
-}
-
-// leaving holds what this device is asking leave to stop keeping: for these it grants nothing
-// to others, so that two devices can not let each other go.
-type leaving struct {
-	mu sync.Mutex
-	n  map[promise]int
-}
-
-// enter marks blocks until done is called.
-func (l *leaving) enter(n namespace.NodeID, ds []blocks.Digest) (done func()) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.n == nil {
-		l.n = map[promise]int{}
-	}
-	for _, d := range ds {
-		l.n[promise{n, d}]++
-	}
-	return func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		for _, d := range ds {
-			p := promise{n, d}
-			if l.n[p]--; l.n[p] == 0 {
-				delete(l.n, p)
-			}
-		}
-	}
-}
 
 // Classes implements exchange.Keeper.
 func (e *Engine) Classes(ds []blocks.Digest) []exchange.Class {
@@ -80,32 +47,6 @@ func wireClass(c cache.Class) exchange.Class {
 		return exchange.Fetched
 	}
 	return exchange.None
-}
-
-// Grant implements exchange.Keeper: true promises that this device keeps the block for that
-// file, durably, until it has itself a grant from another or the file shows it no more.
-func (e *Engine) Grant(_ ident.DeviceID, node [16]byte, ds []blocks.Digest) []bool {
-	out := make([]bool, len(ds))
-	before, err := e.keptFor(node)
-	if err != nil || len(before) == 0 {
-		return out
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
-	defer cancel()
-	if err := e.cfg.Store.Sync(ctx); err != nil { // makes durable what before shows
-		return out
-	}
-	e.leaving.mu.Lock() // so that this is wholly before or wholly after we leave ourselves
-	defer e.leaving.mu.Unlock()
-	now, err := e.keptFor(node)
-	if err != nil {
-		return out
-	}
-	for i, c := range e.classes(ds) {
-		d := ds[i]
-		out[i] = kept(c) && before[d] && now[d] && e.leaving.n[promise{node, d}] == 0
-	}
-	return out
 }
 
 // keeping are the kinds of owners that make this device a keeper.
@@ -129,48 +70,6 @@ func (b belongings) keptFor(n namespace.NodeID) map[blocks.Digest]bool {
 	}
 	delete(set, blocks.Digest{}) // a hole
 	return set
-}
-
-// askLeave asks devs, one after the other, for leave to stop keeping blocks of n, and calls let
-// with those that one granted, while they are still marked as leaving. It returns those that
-// nobody granted. A device's late answer is never used.
-func (e *Engine) askLeave(ctx context.Context, devs []ident.DeviceID, n namespace.NodeID, ds []blocks.Digest, let func(granted []blocks.Digest) error) (rest []blocks.Digest, err error) {
-	for chunk := range slices.Chunk(ds, releaseChunk) {
-		left := chunk
-		for _, dev := range devs {
-			if len(left) == 0 {
-				break
-			}
-			if left, err = e.askOne(ctx, dev, n, left, let); err != nil {
-				return nil, err
-			}
-		}
-		rest = append(rest, left...)
-	}
-	return rest, nil
-}
-
-func (e *Engine) askOne(ctx context.Context, dev ident.DeviceID, n namespace.NodeID, ds []blocks.Digest, let func([]blocks.Digest) error) (rest []blocks.Digest, err error) {
-	defer e.leaving.enter(n, ds)()
-	ctx, cancel := context.WithTimeout(ctx, releaseTime)
-	defer cancel()
-	answers, err := e.cfg.Peers.Release(ctx, dev, n, ds)
-	if err != nil || len(answers) != len(ds) {
-		e.cfg.Log.Debug("no answer about keeping", "device", dev.Short(), "err", err)
-		return ds, nil
-	}
-	var granted []blocks.Digest
-	for i, ok := range answers {
-		if ok {
-			granted = append(granted, ds[i])
-		} else {
-			rest = append(rest, ds[i])
-		}
-	}
-	if len(granted) == 0 {
-		return rest, nil
-	}
-	return rest, let(granted)
 }
 
 // tryRelease says that another device may keep node's blocks by now, or that none are needed.
@@ -204,6 +103,7 @@ func (e *Engine) releaseLoop(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-e.wake:
+			sleep(ctx, gatherTime)
 		case <-tick.C:
 		}
 		if err := e.ledger.flush(); err != nil {
@@ -216,15 +116,19 @@ func (e *Engine) releaseLoop(ctx context.Context) {
 	}
 }
 
-// relieveAll works on several nodes at once: most of the time goes by waiting for answers.
+// relieveAll works on several nodes at once, because some need a manifest from elsewhere, and asks about many in one
+// message.
 func (e *Engine) relieveAll(ctx context.Context, todo map[namespace.NodeID]bool) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	room := make(chan struct{}, releaseWorkers)
 	warn := func(err error) {
 		if err != nil && ctx.Err() == nil {
 			e.cfg.Log.Warn("blocks not released", "err", err)
 		}
+	}
+	var asks []*leave
+	blocks := 0
+	flush := func() {
+		warn(e.relieve(ctx, asks))
+		asks, blocks = nil, 0
 	}
 	for nodes := range slices.Chunk(slices.SortedFunc(maps.Keys(todo), namespace.NodeID.Compare), lookUp) {
 		own, err := e.belongings(nodes, cache.Written, cache.Hold)
@@ -232,20 +136,40 @@ func (e *Engine) relieveAll(ctx context.Context, todo map[namespace.NodeID]bool)
 			warn(err)
 			continue
 		}
-		for _, n := range nodes {
-			if ctx.Err() != nil {
-				return
+		nodes = slices.DeleteFunc(nodes, func(n namespace.NodeID) bool { return !own.any(n) })
+		for _, more := range each(ctx, nodes, func(n namespace.NodeID) []*leave {
+			ls, err := e.needless(ctx, n, own, todo[n])
+			warn(err)
+			return ls
+		}) {
+			for _, l := range more {
+				asks, blocks = append(asks, l), blocks+len(l.left)
 			}
-			if !own.any(n) {
-				continue
+			if len(asks) >= askFiles || blocks >= askBlocks {
+				flush()
 			}
-			room <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-room }()
-				warn(e.relieve(ctx, n, own, todo[n]))
-			})
 		}
 	}
+	flush()
+}
+
+// each calls do for all nodes, several at a time, and returns the results in order; none for those left when ctx ends.
+func each[T any](ctx context.Context, nodes []namespace.NodeID, do func(namespace.NodeID) T) []T {
+	out := make([]T, len(nodes))
+	var wg sync.WaitGroup
+	room := make(chan struct{}, releaseWorkers)
+	for i, n := range nodes {
+		if ctx.Err() != nil {
+			break
+		}
+		room <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-room }()
+			out[i] = do(n)
+		})
+	}
+	wg.Wait()
+	return out
 }
 
 func (b belongings) any(n namespace.NodeID) bool {
@@ -338,42 +262,59 @@ func (e *Engine) queueLocked(n namespace.NodeID) {
 	}
 }
 
-// relieve lets go of those of n's staged and held blocks, which own has, that no version needs any
-// more, and of those that another device keeps.
-func (e *Engine) relieve(ctx context.Context, n namespace.NodeID, own belongings, anybody bool) error {
-	let := false
+// needless disowns those of n's staged and held blocks, which own has, that no version needs any more, and returns
+// what may be asked of others about the rest.
+func (e *Engine) needless(ctx context.Context, n namespace.NodeID, own belongings, anybody bool) (asks []*leave, err error) {
 	for _, k := range []cache.Kind{cache.Written, cache.Hold} {
 		owner := cache.Owner{Kind: k, Node: n}
 		live, err := e.sweep(ctx, owner, own[owner])
 		if err != nil {
-			return err
+			return asks, err
 		}
 		if len(live) == 0 {
 			continue
 		}
-		devs := e.relievers(n)
+		l := leave{node: n, left: live, devs: e.relievers(n)}
+		l.let = func(granted []blocks.Digest) error { return e.pins.let(owner, granted) }
 		if k == cache.Hold && anybody {
-			devs = e.online()
+			l.devs = e.online()
 		} else if k == cache.Hold { // who asked us to hold it still has it staged: only a pin elsewhere relieves us
-			if live, err = e.pinnedAt(ctx, devs, live); err != nil {
-				return err
-			}
+			l.pinned = true
 		}
-		rest, err := e.askLeave(ctx, devs, n, live, func(granted []blocks.Digest) error {
-			let = true
-			return e.pins.let(owner, granted)
-		})
-		if err != nil {
-			return err
-		}
-		e.cfg.Log.Debug("asked to be relieved", "kind", k, "devices", len(devs), "blocks", len(live), "refused", len(rest))
+		asks = append(asks, &l)
 	}
-	if let {
-		if err := e.announceOwn(ctx, n); err != nil && !gone(err) {
-			return err
+	return asks, nil
+}
+
+// relieve lets go of what another device keeps.
+func (e *Engine) relieve(ctx context.Context, asks []*leave) error {
+	if len(asks) == 0 {
+		return nil
+	}
+	if err := e.onlyPinned(ctx, asks); err != nil {
+		return err
+	}
+	asked := 0
+	for _, l := range asks {
+		asked += len(l.left)
+	}
+	err := e.askLeave(ctx, asks)
+	var let []namespace.NodeID
+	refused := 0
+	for _, l := range asks {
+		err = errors.Join(err, l.err)
+		refused += len(l.left)
+		if l.granted > 0 && (len(let) == 0 || let[len(let)-1] != l.node) { // a file's leaves follow one another
+			let = append(let, l.node)
 		}
 	}
-	return nil
+	e.cfg.Log.Debug("asked to be relieved", "files", len(asks), "blocks", asked, "refused", refused)
+	for _, aerr := range each(ctx, let, func(n namespace.NodeID) error { return e.announceOwn(ctx, n) }) {
+		if aerr != nil && !gone(aerr) {
+			err = errors.Join(err, aerr)
+		}
+	}
+	return err
 }
 
 // sweep disowns those of mine, an owner's blocks, that its node shows no more, and returns the others.
@@ -477,29 +418,6 @@ func (e *Engine) relievers(n namespace.NodeID) []ident.DeviceID {
 		return nil
 	}
 	return slices.DeleteFunc(e.online(), func(d ident.DeviceID) bool { return !e.ledger.keeps(d, ent.Versions) })
-}
-
-// pinnedAt returns those of ds that one of devs keeps for good.
-func (e *Engine) pinnedAt(ctx context.Context, devs []ident.DeviceID, ds []blocks.Digest) ([]blocks.Digest, error) {
-	var out []blocks.Digest
-	for _, dev := range devs {
-		ctx, cancel := context.WithTimeout(ctx, releaseTime)
-		classes, err := e.cfg.Peers.Have(ctx, dev, ds)
-		cancel()
-		if err != nil || len(classes) != len(ds) {
-			continue
-		}
-		var rest []blocks.Digest
-		for i, c := range classes {
-			if c == exchange.Pinned {
-				out = append(out, ds[i])
-			} else {
-				rest = append(rest, ds[i])
-			}
-		}
-		ds = rest
-	}
-	return out, ctx.Err()
 }
 
 // contents are all contents that n shows, those of its conflict copies included; none when it

@@ -2,15 +2,9 @@ package placement
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
-	"github.com/shelffs/shelf/blocks"
-	"github.com/shelffs/shelf/cache"
-	"github.com/shelffs/shelf/fetch/exchange"
 	"github.com/shelffs/shelf/internal/errs"
-	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -171,120 +165,4 @@ func (p *pins) read(t *tally) moved {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return t.moved
-}
-
-// Freed says what became of one file's local blocks.
-type Freed struct {
-	Blocks, Bytes         int64
-	KeptBlocks, KeptBytes int64
-}
-
-// Free drops the local blocks of a file, all or none: only when for each of them another
-// device that is connected now grants that it keeps it. One that has all of them merely as cache
-// is asked to keep them from now on. Refused: nobody has them all; Offline: nobody is connected.
-func (e *Engine) Free(ctx context.Context, ent namespace.Entry) (Freed, error) {
-	const op = "placement.Free"
-	here := e.localBlocks(ctx, ent.Content)
-	if len(here) == 0 {
-		return e.drop(ctx, ent, nil)
-	}
-	devs := e.online()
-	if len(devs) == 0 {
-		return e.refuse(here), errs.E(op, errs.Offline, ent.Name, nil)
-	}
-	defer e.leaving.enter(ent.ID, here)() // until they are dropped: nobody may count on us meanwhile
-	granted := func([]blocks.Digest) error { return nil }
-	rest, err := e.askLeave(ctx, devs, ent.ID, here, granted)
-	if err == nil && len(rest) > 0 {
-		rest, err = e.handOver(ctx, ent.ID, devs, rest)
-	}
-	if err != nil {
-		return e.refuse(here), err
-	}
-	if len(rest) > 0 {
-		return e.refuse(here), errs.E(op, errs.Refused, ent.Name, nil)
-	}
-	return e.drop(ctx, ent, here)
-}
-
-// localBlocks lists the blocks of a content that are on this device, each once.
-func (e *Engine) localBlocks(ctx context.Context, c blocks.Content) []blocks.Digest {
-	set := map[blocks.Digest]bool{}
-	for d, err := range e.cfg.Digests(ctx, c, Here) {
-		if err != nil { // a manifest that is not here: nothing below it can be named
-			break
-		}
-		if e.class(d) != cache.None {
-			set[d] = true
-		}
-	}
-	return slices.Collect(maps.Keys(set))
-}
-
-// handOver asks a device that has all of ds, as cache, to keep them, and waits for its grant. It
-// returns those that nobody took.
-func (e *Engine) handOver(ctx context.Context, n namespace.NodeID, devs []ident.DeviceID, ds []blocks.Digest) ([]blocks.Digest, error) {
-	for _, dev := range devs {
-		if !e.hasAll(ctx, dev, ds) || e.askHold(ctx, dev, []namespace.NodeID{n}) != nil {
-			continue
-		}
-		for end := time.Now().Add(releaseTime); time.Now().Before(end) && len(ds) > 0 && ctx.Err() == nil; sleep(ctx, 50*time.Millisecond) {
-			var err error
-			if ds, err = e.askLeave(ctx, []ident.DeviceID{dev}, n, ds, func([]blocks.Digest) error { return nil }); err != nil {
-				return ds, err
-			}
-		}
-		if len(ds) == 0 {
-			break
-		}
-	}
-	return ds, ctx.Err()
-}
-
-func (e *Engine) hasAll(ctx context.Context, dev ident.DeviceID, ds []blocks.Digest) bool {
-	ctx, cancel := context.WithTimeout(ctx, releaseTime)
-	defer cancel()
-	for chunk := range slices.Chunk(ds, releaseChunk) {
-		classes, err := e.cfg.Peers.Have(ctx, dev, chunk)
-		if err != nil || len(classes) != len(chunk) || slices.Contains(classes, exchange.None) {
-			return false
-		}
-	}
-	return true
-}
-
-// drop lets go of blocks whose release has been granted just now. Only of these: while we asked,
-// the file may have been written anew, and nobody has granted that.
-func (e *Engine) drop(ctx context.Context, ent namespace.Entry, here []blocks.Digest) (Freed, error) {
-	var f Freed
-	if err := e.setUnlessInherited(ent.ID, namespace.Cloud); err != nil {
-		return f, err
-	}
-	e.keepNow(ent.ID, ent.Versions, false)
-	if err := e.pins.drop(ent.ID, here); err != nil {
-		return f, err
-	}
-	e.pins.consider(ent.ID) // the rest, if there is one, is no longer pinned
-	for _, d := range here {
-		n := e.size(d)
-		if err := e.cfg.Store.Drop(ctx, d); err != nil {
-			return f, err
-		}
-		if e.class(d) == cache.None {
-			f.Blocks++
-			f.Bytes += n
-		} else { // another file here keeps the same block
-			f.KeptBlocks++
-			f.KeptBytes += n
-		}
-	}
-	return f, nil
-}
-
-func (e *Engine) refuse(here []blocks.Digest) (f Freed) {
-	for _, d := range here {
-		f.KeptBlocks++
-		f.KeptBytes += e.size(d)
-	}
-	return f
 }

@@ -36,6 +36,9 @@ type world struct {
 	parts map[blocks.Digest][]blocks.Digest // of a manifest
 
 	silent atomic.Pointer[func() bool] // whether this answer of a keeper is lost
+	asked  atomic.Int64                // messages that ask for leave
+	// what becomes of such a message; nil: it arrives, and so does its answer
+	onTheWay atomic.Pointer[func(ctx context.Context, from, to *dev, ls []exchange.Leave) ([][]bool, error)]
 }
 
 // dev is one of them.
@@ -152,16 +155,31 @@ func (d *dev) Have(_ context.Context, id ident.DeviceID, ds []blocks.Digest) ([]
 	return o.Classes(ds), nil
 }
 
-func (d *dev) Release(ctx context.Context, id ident.DeviceID, node [16]byte, ds []blocks.Digest) ([]bool, error) {
+func (d *dev) Release(ctx context.Context, id ident.DeviceID, ls []exchange.Leave) ([][]bool, error) {
 	o, err := d.reach(id)
 	if err != nil {
 		return nil, err
 	}
-	out := o.Grant(d.id, node, ds)
+	d.w.asked.Add(1)
+	if meddle := d.w.onTheWay.Load(); meddle != nil {
+		return (*meddle)(ctx, d, o, ls)
+	}
+	out := o.Grant(d.id, ls)
 	if silent := d.w.silent.Load(); silent != nil && (*silent)() {
 		return nil, errs.E("test", errs.Timeout, "", nil)
 	}
 	return out, nil
+}
+
+// grants reports whether d would let another stop keeping a block of a file.
+func (d *dev) grants(n namespace.NodeID, b blocks.Sealed) bool {
+	return d.Grant(ident.DeviceID{}, []exchange.Leave{{Node: n, Blocks: []blocks.Digest{b.Digest}}})[0][0]
+}
+
+// free is Free of one file.
+func (d *dev) free(ctx context.Context, e namespace.Entry) (got Freed, err error) {
+	d.Free(ctx, []namespace.Entry{e}, func(_ namespace.Entry, f Freed, ferr error) { got, err = f, ferr })
+	return got, err
 }
 
 func (d *dev) digests(_ context.Context, c blocks.Content, _ Urgency) iter.Seq2[blocks.Digest, error] {
