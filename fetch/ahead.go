@@ -4,6 +4,7 @@ import (
 	"container/list"
 
 	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/internal/ident"
 )
 
 // ahead holds blocks that were read ahead until their reader takes them: they need neither be
@@ -17,6 +18,7 @@ type ahead struct {
 // held is a block that waits for its reader.
 type held struct {
 	blocks.Sealed
+	from  ident.DeviceID
 	along bool // nobody asked for it, it came along with a manifest: it is nowhere else, and gone if nobody takes it
 }
 
@@ -24,11 +26,11 @@ func newAhead(limit int64) ahead {
 	return ahead{limit: limit, order: list.New(), by: map[blocks.Digest]*list.Element{}}
 }
 
-func (a *ahead) put(b blocks.Sealed, along bool) {
+func (a *ahead) put(b held) {
 	if _, ok := a.by[b.Digest]; ok || int64(len(b.Bytes)) > a.limit {
 		return
 	}
-	a.by[b.Digest] = a.order.PushBack(held{b, along})
+	a.by[b.Digest] = a.order.PushBack(b)
 	a.size += int64(len(b.Bytes))
 	for a.size > a.limit {
 		a.remove(a.order.Front())
@@ -36,26 +38,25 @@ func (a *ahead) put(b blocks.Sealed, along bool) {
 }
 
 // take returns a block and lets go of it.
-func (a *ahead) take(d blocks.Digest) (b blocks.Sealed, ok, along bool) {
+func (a *ahead) take(d blocks.Digest) (h held, ok bool) {
 	e := a.by[d]
 	if e == nil {
-		return b, false, false
+		return h, false
 	}
-	h := a.remove(e)
-	return h.Sealed, true, h.along
+	return a.remove(e), true
 }
 
 func (a *ahead) has(d blocks.Digest) bool { return a.by[d] != nil }
 
 // claim turns a block that came along into one that somebody asked for.
-func (a *ahead) claim(d blocks.Digest) (b blocks.Sealed, ok bool) {
+func (a *ahead) claim(d blocks.Digest) (h held, ok bool) {
 	e := a.by[d]
 	if e == nil || !e.Value.(held).along {
-		return b, false
+		return h, false
 	}
-	b = e.Value.(held).Sealed
-	e.Value = held{Sealed: b}
-	return b, true
+	h = e.Value.(held)
+	e.Value = held{Sealed: h.Sealed}
+	return h, true
 }
 
 // asked reports whether a block is here that somebody had asked for.

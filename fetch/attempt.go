@@ -96,6 +96,7 @@ func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r
 	}
 	first := f.landed(fl, a, b, err)
 	if first {
+		f.came(b.Digest, a.dev)
 		if a.urgent {
 			runtime.Gosched() // to who waits: what is done for the cache takes a while
 		}
@@ -106,7 +107,7 @@ func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r
 	f.settleLocked(a) // only now: what waits for the disk counts too
 	if first {
 		if !fl.asked && fl.waiting[ReadAhead] > 0 {
-			f.ahead.put(b, false)
+			f.ahead.put(held{Sealed: b})
 		}
 		f.endLocked(fl, err)
 	}
@@ -122,6 +123,18 @@ func (f *Fetcher) keep(b blocks.Sealed) error {
 	return err
 }
 
+func (f *Fetcher) came(d blocks.Digest, dev ident.DeviceID) {
+	if f.cfg.Came != nil {
+		f.cfg.Came(d, dev)
+	}
+}
+
+// adopt keeps what came along, now that somebody asked for it.
+func (f *Fetcher) adopt(h held) {
+	f.came(h.Digest, h.from)
+	_ = f.keep(h.Sealed)
+}
+
 // cameAlong takes what a device sent along with a manifest, before the reader of that hears of it. It is only held in
 // memory until somebody asks for it: what nobody needs does not get into the cache.
 func (f *Fetcher) cameAlong(a *attempt, bs []blocks.Sealed) {
@@ -134,7 +147,7 @@ func (f *Fetcher) cameAlong(a *attempt, bs []blocks.Sealed) {
 			f.book.lied(a.dev)
 			f.book.ban(a.dev, b.Digest, time.Now())
 		case f.flights[b.Digest] == nil:
-			f.ahead.put(b, true)
+			f.ahead.put(held{b, a.dev, true})
 		}
 		f.mu.Unlock()
 		if err != nil && f.cfg.Report != nil {

@@ -68,10 +68,12 @@ type Config struct {
 	Cache   Cache
 	Locator Locator
 	Limits  Limits
-	Present func(blocks.Digest) bool    // optional, cheap: the block is in the cache; spares reading it to see
-	Report  func(Report)                // optional; called without locks, from many goroutines; must not block
-	Name    func(ident.DeviceID) string // optional: a device's name for people
-	Log     *slog.Logger                // optional
+	Present func(blocks.Digest) bool // optional, cheap: the block is in the cache; spares reading it to see
+	// Came hears of each block that somebody asked for and of the device that it came from, when it is there; optional. As Report.
+	Came   func(blocks.Digest, ident.DeviceID)
+	Report func(Report)                // optional; called without locks, from many goroutines; must not block
+	Name   func(ident.DeviceID) string // optional: a device's name for people
+	Log    *slog.Logger                // optional
 }
 
 // Fetcher is a blocks.Getter over all devices.
@@ -172,14 +174,14 @@ func (f *Fetcher) join(d blocks.Digest, w waiter) (*flight, error) {
 // joined instead: its bytes are in memory.
 func (f *Fetcher) local(ctx context.Context, d blocks.Digest) (blocks.Sealed, bool) {
 	f.mu.Lock()
-	b, ok, along := f.ahead.take(d)
+	h, ok := f.ahead.take(d)
 	_, flying := f.flights[d]
-	if along && !f.closed {
-		f.wg.Go(func() { _ = f.keep(b) })
+	if h.along && !f.closed {
+		f.wg.Go(func() { f.adopt(h) })
 	}
 	f.mu.Unlock()
 	if ok || flying {
-		return b, ok
+		return h.Sealed, ok
 	}
 	b, err := f.cfg.Cache.GetBlock(ctx, d)
 	if err != nil && !errs.Is(err, errs.NotExist) {

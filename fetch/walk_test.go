@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,6 +38,9 @@ type cold struct {
 	sealer        *seal.Sealer
 	refs          []blocks.Ref
 	in            func() uint64 // blocks that came
+
+	mu   sync.Mutex
+	came map[blocks.Digest]ident.DeviceID // as was told
 }
 
 const trip = 40 * time.Millisecond
@@ -47,7 +51,7 @@ func openCold(t *testing.T, n int, keys bool, act func(t *testing.T, c *cold)) {
 		net := simnet.New(simnet.Link{Latency: trip / 2})
 		a, b := ident.DeviceID{1}, ident.DeviceID{2}
 		s := seal.New(ident.ShareID{1}, 1, [32]byte{2})
-		c := &cold{cache: &memory{m: map[blocks.Digest]blocks.Sealed{}}, theirs: &memory{m: map[blocks.Digest]blocks.Sealed{}}, sealer: s}
+		c := &cold{came: map[blocks.Digest]ident.DeviceID{}, cache: &memory{m: map[blocks.Digest]blocks.Sealed{}}, theirs: &memory{m: map[blocks.Digest]blocks.Sealed{}}, sealer: s}
 		rnd := rand.NewChaCha8([32]byte{7})
 		for range n {
 			plain := make([]byte, 4<<10)
@@ -76,7 +80,11 @@ func openCold(t *testing.T, n int, keys bool, act func(t *testing.T, c *cold)) {
 		x := exchange.New(exchange.Config{Network: net.Host(a), Store: c.cache})
 		roster := fetch.NewRoster(x.Source)
 		roster.Set([]fetch.Device{{ID: b, Connected: true, Path: fetch.Direct, RTT: trip}})
-		c.Fetcher = fetch.New(fetch.Config{Cache: c.cache, Locator: roster, Present: c.cache.has})
+		c.Fetcher = fetch.New(fetch.Config{Cache: c.cache, Locator: roster, Present: c.cache.has, Came: func(d blocks.Digest, dev ident.DeviceID) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.came[d] = dev
+		}})
 		c.group = c.Following(func() []ident.DeviceID { return []ident.DeviceID{b} })
 		c.in = func() uint64 { return x.Totals().BlocksIn }
 		warm := blocks.New([]byte("the connection is there"))
@@ -167,6 +175,11 @@ func TestWhatCameAlongIsKeptWhenAskedFor(t *testing.T) {
 			if c.cache.has(c.refs[i].Digest) != want {
 				t.Errorf("block %d is kept: %v", i, !want)
 			}
+			c.mu.Lock()
+			if dev, told := c.came[c.refs[i].Digest]; told != want || want && dev != (ident.DeviceID{2}) {
+				t.Errorf("block %d is told to have come: %v, from %v", i, told, dev)
+			}
+			c.mu.Unlock()
 		}
 		if n := c.in(); n != 1+1+3 {
 			t.Errorf("%d blocks came, some of them once more", n)

@@ -57,8 +57,8 @@ func (w *Wanted) feed(g *Group, ds []blocks.Digest) {
 			w.f.mu.Unlock()
 			return
 		}
-		if b, ok := w.f.ahead.claim(d); ok {
-			w.f.wg.Go(func() { _ = w.f.keep(b) })
+		if h, ok := w.f.ahead.claim(d); ok {
+			w.f.wg.Go(func() { w.f.adopt(h) })
 		}
 		if !w.f.ahead.has(d) {
 			_, _ = w.f.joinLocked(d, waiter{prio: w.prio, group: g, wanted: w})

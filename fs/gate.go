@@ -26,9 +26,14 @@ type Reader struct {
 // Ask is what a Gate is asked about.
 type Ask struct {
 	Node   namespace.NodeID
-	Blocks int   // that are neither here nor on their way
-	Bytes  int64 // of the file, in these
-	Ahead  bool  // nobody has asked for it yet: it is read ahead
+	Blocks int          // that are neither here nor on their way
+	Bytes  int64        // of the file, in these
+	Ahead  bool         // nobody has asked for it yet: it is read ahead
+	Refs   []blocks.Ref // they themselves, those with bytes of the file
+}
+
+func (a *Ask) add(r blocks.Ref) {
+	a.Blocks, a.Bytes, a.Refs = a.Blocks+1, a.Bytes+int64(r.Length), append(a.Refs, r)
 }
 
 // Leave is what a Gate grants.
@@ -90,7 +95,7 @@ func (fs *FS) pass(ctx context.Context, id namespace.NodeID, pieces []content.Pi
 		}
 		away = true
 		if !coming && !flying {
-			a.Blocks, a.Bytes = a.Blocks+1, a.Bytes+int64(pc.Length)
+			a.add(pc.Ref)
 		}
 	}
 	if !away {
@@ -130,7 +135,7 @@ func (fs *FS) aheadOf(ctx context.Context, id namespace.NodeID, refs []blocks.Re
 		case is:
 			here = append(here, ref)
 		case !coming:
-			a.Blocks, a.Bytes = a.Blocks+1, a.Bytes+int64(ref.Length)
+			a.add(ref)
 		}
 	}
 	if a.Blocks == 0 {
@@ -152,12 +157,12 @@ func (fs *FS) aheadOfRoots(ctx context.Context, files []upcoming) []upcoming {
 		return files
 	}
 	for _, f := range files {
-		a := Ask{Node: f.id, Blocks: 1, Ahead: true}
-		if f.Depth == 0 { // else it is a manifest
-			a.Bytes = int64(f.Size)
-		}
+		a := Ask{Node: f.id, Ahead: true}
 		if _, coming := fs.cfg.Blocks.Find(f.Root); coming {
-			a.Blocks, a.Bytes = 0, 0
+		} else if f.Depth == 0 {
+			a.add(blocks.Ref{Digest: f.Root, Length: f.Size})
+		} else { // a manifest
+			a.Blocks = 1
 		}
 		_, done, err := fs.admitted(ctx, r, a)
 		if err != nil {

@@ -66,7 +66,7 @@ var rules = map[string]rule{
 	"internal/control/controlapi":        {"the local API's types", "internal/errs"},
 	"internal/control/client":            {"the local API, asking side", "internal/control/controlapi internal/errs"},
 	"internal/cli":                       {"one file per command", "internal/control/controlapi internal/control/client internal/config mounthelper mounthelper/probe internal/errs fs/herald"},
-	"internal/hydration":                 {"which programs may bring bytes here, and what they brought", "fs blocks internal/namespace internal/kv internal/wire internal/errs"},
+	"internal/hydration":                 {"which programs may bring bytes here, and what they brought", "fs blocks internal/namespace internal/ident internal/kv internal/wire internal/errs"},
 	"internal/simnet":                    {"an in-memory network", "internal/ident internal/wire internal/errs"},
 	"internal/scenario":                  {"scripts with many devices", "*"},
 	"internal/bench":                     {"the table of figures, measured over real processes", "*"},

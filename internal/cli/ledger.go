@@ -21,7 +21,7 @@ func (a *app) ledgerCmd() *cobra.Command {
 		Long: `List what programs brought here of what had not been here (at and below PATH, if one is given),
 the newest first: a line for each run of a program, with --long also for each of its files. What a
 policy says about the program stands in POLICY; "sweep" marks one that goes through very many files
-and that no policy is about. Policies are set in config.toml. The last 10,000 entries are kept, for 30 days.
+and that no policy is about; FROM names the devices that sent it. Policies are set in config.toml. The last 10,000 entries are kept, for 30 days.
 PATH is inside the mount, or begins with / at the root of the share.`,
 		Args: argCount(0, 1, ""),
 		RunE: a.asking(func(ctx context.Context, c *client.Client, st controlapi.Status, args []string) error {
@@ -78,10 +78,10 @@ func (a *app) showLedger(l controlapi.Ledger, long bool) {
 		a.say("No program brought anything.")
 		return
 	}
-	rows := [][]string{{"RUN", "PROGRAM", "PID", "LAST", "FILES", "READ", "AHEAD", "REFUSED", "POLICY"}}
+	rows := [][]string{{"RUN", "PROGRAM", "PID", "LAST", "FILES", "READ", "AHEAD", "REFUSED", "POLICY", "FROM"}}
 	for _, r := range l.Runs {
 		rows = append(rows, []string{strconv.FormatUint(r.Run, 10), programOf(r), pidOf(r.PID), r.Last.Local().Format(time.DateTime),
-			thousands(r.Files), size(r.Read + r.Pinned), size(r.Ahead), thousands(r.Refused), policyOf(r)})
+			thousands(r.Files), size(r.Read + r.Pinned), size(r.Ahead), thousands(r.Refused), policyOf(r), sourcesOf(r.From)})
 		if !long {
 			continue
 		}
@@ -90,7 +90,7 @@ func (a *app) showLedger(l controlapi.Ledger, long bool) {
 			if p == "" {
 				p = "(gone)"
 			}
-			rows = append(rows, []string{"", "  " + safe(p), "", it.Last.Local().Format(time.DateTime), "", size(it.Read + it.Pinned), size(it.Ahead)})
+			rows = append(rows, []string{"", "  " + safe(p), "", it.Last.Local().Format(time.DateTime), "", size(it.Read + it.Pinned), size(it.Ahead), "", "", sourcesOf(it.From)})
 		}
 	}
 	a.table("", rows)
@@ -102,6 +102,18 @@ func programOf(r controlapi.LedgerRun) string {
 		s += " (of " + safe(r.Parent) + ")"
 	}
 	return s
+}
+
+// sourcesOf names the devices that sent something, with how much where there are several.
+func sourcesOf(from []controlapi.LedgerSource) string {
+	if len(from) == 1 {
+		return safe(from[0].Name)
+	}
+	words := make([]string, len(from))
+	for i, s := range from {
+		words[i] = safe(s.Name) + " " + size(s.Bytes)
+	}
+	return strings.Join(words, ", ")
 }
 
 func pidOf(pid uint32) string {

@@ -12,6 +12,7 @@ import (
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/hydration"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -43,7 +44,7 @@ func (d *daemon) Ledger(ctx context.Context, req controlapi.LedgerRequest) (cont
 		if below != "" && at != below && !strings.HasPrefix(at, below+"/") {
 			return
 		}
-		addEntry(byRun, e, at)
+		d.addEntry(byRun, e, at)
 	})
 	if err != nil {
 		return controlapi.Ledger{}, err
@@ -58,10 +59,10 @@ func (d *daemon) Ledger(ctx context.Context, req controlapi.LedgerRequest) (cont
 }
 
 // addEntry adds one entry, of the file at the given path, to its run.
-func addEntry(byRun map[uint64]*controlapi.LedgerRun, e hydration.Entry, at string) {
+func (d *daemon) addEntry(byRun map[uint64]*controlapi.LedgerRun, e hydration.Entry, at string) {
 	r := byRun[e.Run]
 	if r == nil {
-		r = &controlapi.LedgerRun{Run: e.Run, Program: e.Program, PID: e.PID, Parent: e.Parent, Action: string(e.Action), First: e.First, Last: e.Last, Items: []controlapi.LedgerItem{}}
+		r = &controlapi.LedgerRun{Run: e.Run, Program: e.Program, PID: e.PID, Parent: e.Parent, Action: string(e.Action), First: e.First, Last: e.Last, Items: []controlapi.LedgerItem{}, From: []controlapi.LedgerSource{}}
 		byRun[e.Run] = r
 	}
 	r.Sweep = r.Sweep || e.Sweep
@@ -79,7 +80,25 @@ func addEntry(byRun map[uint64]*controlapi.LedgerRun, e hydration.Entry, at stri
 	if at != "" {
 		at = "/" + at
 	}
-	r.Items = append(r.Items, controlapi.LedgerItem{Path: at, Read: e.Read, Ahead: e.Ahead, Pinned: e.Pinned, First: e.First, Last: e.Last})
+	r.Items = append(r.Items, controlapi.LedgerItem{Path: at, Read: e.Read, Ahead: e.Ahead, Pinned: e.Pinned, First: e.First, Last: e.Last, From: d.sources(nil, e.From)})
+	r.From = d.sources(r.From, e.From)
+}
+
+// sources adds what devices sent to what is known, the most first.
+func (d *daemon) sources(known []controlapi.LedgerSource, more map[ident.DeviceID]int64) []controlapi.LedgerSource {
+	out := append([]controlapi.LedgerSource{}, known...)
+	for dev, n := range more {
+		id := dev.String()
+		i := slices.IndexFunc(out, func(s controlapi.LedgerSource) bool { return s.Device == id })
+		if i < 0 {
+			i, out = len(out), append(out, controlapi.LedgerSource{Device: id, Name: d.account.Name(dev)})
+		}
+		out[i].Bytes += n
+	}
+	slices.SortFunc(out, func(a, b controlapi.LedgerSource) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Device, b.Device))
+	})
+	return out
 }
 
 // UndoRun implements control.Accountant. What was merely fetched may go at any time, so nobody is asked.

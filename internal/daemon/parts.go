@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/shelffs/shelf/blocks/seal"
 	"github.com/shelffs/shelf/cache"
@@ -47,6 +48,7 @@ type parts struct {
 	replicator *replicate.Replicator
 	placement  *placement.Engine
 	gate       *hydration.Gate
+	told       atomic.Pointer[hydration.Gate] // the same, for the fetcher, which is made before it
 	fs         *fs.FS
 	locator    *locator
 	corrupt    corruptLog
@@ -219,6 +221,11 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 	p.locator = newLocator(host, p.exchange)
 	p.fetcher = fetch.New(fetch.Config{
 		Cache: p.cache, Locator: p.locator, Log: p.log, Report: p.corrupt.lied,
+		Came: func(d digest, dev ident.DeviceID) {
+			if g := p.told.Load(); g != nil {
+				g.Came(d, dev)
+			}
+		},
 		Name:    p.account.Name,
 		Present: p.cache.Expect, // read ahead, and so leased: it must not go before its reader comes
 	})

@@ -23,6 +23,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/fs"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/kv"
@@ -45,6 +46,8 @@ type Gate struct {
 	rules  []Rule
 	who    *whoIs
 	ledger *Ledger
+
+	awaited awaited
 
 	mu      sync.Mutex // guards what follows, and all runs; never held across a look at a process or the disk
 	runs    map[runKey]*run
@@ -75,7 +78,7 @@ func Open(cfg Config) (*Gate, error) {
 	}
 	rules := append(append([]Rule(nil), cfg.Rules...), Defaults()...)
 	return &Gate{cfg: cfg, rules: rules, ledger: l, who: newWhoIs(cfg.Processes, rules),
-		runs: map[runKey]*run{}, budgets: map[int]*allowance{}, refused: refusals{}}, nil
+		awaited: awaited{by: map[blocks.Digest]expected{}}, runs: map[runKey]*run{}, budgets: map[int]*allowance{}, refused: refusals{}}, nil
 }
 
 // Close writes down what the ledger still holds in memory.
@@ -118,6 +121,7 @@ func (g *Gate) Admit(_ context.Context, r fs.Reader, a fs.Ask) (fs.Leave, error)
 	case verdict == Exact && a.Ahead:
 		return fs.Leave{}, errs.E("hydration.Admit", errs.Withheld, "", errors.New("no reading ahead for "+p.shown()))
 	}
+	g.awaited.add(entry, a, now)
 	return fs.Leave{Wait: wait, Done: func(err error) { g.done(run, p.PID, entry, a, err) }}, nil
 }
 
@@ -164,6 +168,7 @@ func (g *Gate) done(run *run, pid uint32, e Entry, a fs.Ask, err error) {
 		}
 		return
 	}
+	g.awaited.drop(a)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if errs.Is(err, errs.Timeout) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/shelffs/shelf/fs"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/namespace"
 )
@@ -33,6 +34,7 @@ type Entry struct {
 	Ahead   int64 // asked for because it read in order
 	Pinned  int64 // because a person asked to keep it
 	Refused uint64
+	From    map[ident.DeviceID]int64 // of Read and Ahead, what each device sent, as far as it is known
 	First   time.Time
 	Last    time.Time
 }
@@ -155,6 +157,12 @@ func (l *Ledger) note(e Entry) {
 func (e *Entry) add(x Entry) {
 	e.Read, e.Ahead, e.Pinned, e.Refused = e.Read+x.Read, e.Ahead+x.Ahead, e.Pinned+x.Pinned, e.Refused+x.Refused
 	e.Sweep = e.Sweep || x.Sweep
+	for dev, n := range x.From {
+		if e.From == nil {
+			e.From = map[ident.DeviceID]int64{}
+		}
+		e.From[dev] += n
+	}
 	e.Last = x.Last
 }
 

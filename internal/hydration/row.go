@@ -1,10 +1,13 @@
 package hydration
 
 import (
+	"bytes"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/wire"
 )
@@ -13,7 +16,7 @@ import (
 const tableBrought = 'g'
 
 // rowVersion is that of the rows. One of another version is skipped, and dropped in time.
-const rowVersion = 1
+const rowVersion = 2
 
 type row struct {
 	_       struct{} `cbor:",toarray"`
@@ -29,6 +32,36 @@ type row struct {
 	Refused uint64
 	First   int64 // unix milliseconds
 	Last    int64
+	From    []rowSource
+}
+
+// rowSource is what one device sent.
+type rowSource struct {
+	_      struct{} `cbor:",toarray"`
+	Device []byte
+	Bytes  int64
+}
+
+func sourcesOf(from map[ident.DeviceID]int64) (out []rowSource) {
+	for dev, n := range from {
+		out = append(out, rowSource{Device: dev[:], Bytes: n})
+	}
+	slices.SortFunc(out, func(a, b rowSource) int { return bytes.Compare(a.Device, b.Device) })
+	return out
+}
+
+func fromOf(rows []rowSource) map[ident.DeviceID]int64 {
+	var out map[ident.DeviceID]int64
+	for _, r := range rows {
+		if len(r.Device) != len(ident.DeviceID{}) {
+			continue
+		}
+		if out == nil {
+			out = map[ident.DeviceID]int64{}
+		}
+		out[ident.DeviceID(r.Device)] = r.Bytes
+	}
+	return out
 }
 
 func (l *Ledger) key(k entryKey) kv.Key {
@@ -47,7 +80,7 @@ func (l *Ledger) parse(k kv.Key) (e entryKey, ok bool) {
 
 func (e *Entry) marshal() []byte {
 	return wire.Marshal(row{V: rowVersion, Program: []byte(e.Program), PID: e.PID, Parent: []byte(e.Parent), Action: string(e.Action), Sweep: e.Sweep,
-		Read: e.Read, Ahead: e.Ahead, Pinned: e.Pinned, Refused: e.Refused, First: e.First.UnixMilli(), Last: e.Last.UnixMilli()})
+		Read: e.Read, Ahead: e.Ahead, Pinned: e.Pinned, Refused: e.Refused, First: e.First.UnixMilli(), Last: e.Last.UnixMilli(), From: sourcesOf(e.From)})
 }
 
 func (l *Ledger) entry(k kv.Key, v []byte) (Entry, bool) {
@@ -57,7 +90,7 @@ func (l *Ledger) entry(k kv.Key, v []byte) (Entry, bool) {
 		return Entry{}, false
 	}
 	return Entry{Run: key.run, Node: key.node, Program: string(r.Program), PID: r.PID, Parent: string(r.Parent), Action: Action(r.Action), Sweep: r.Sweep,
-		Read: r.Read, Ahead: r.Ahead, Pinned: r.Pinned, Refused: r.Refused, First: time.UnixMilli(r.First), Last: time.UnixMilli(r.Last)}, true
+		Read: r.Read, Ahead: r.Ahead, Pinned: r.Pinned, Refused: r.Refused, First: time.UnixMilli(r.First), Last: time.UnixMilli(r.Last), From: fromOf(r.From)}, true
 }
 
 // row reads one entry. NotExist, Corrupt.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -76,11 +77,19 @@ type ledger struct {
 		Read            int64 `json:"read_bytes"`
 		Ahead           int64 `json:"ahead_bytes"`
 		Refused         int64 `json:"refused_reads"`
+		From            []sent
 		Items           []struct {
 			Path string
 			Read int64 `json:"read_bytes"`
+			From []sent
 		}
 	}
+}
+
+// sent is what one device sent.
+type sent struct {
+	Name  string
+	Bytes int64
 }
 
 func (d *device) ledger(args ...string) (l ledger) {
@@ -93,7 +102,7 @@ func (d *device) ledger(args ...string) (l ledger) {
 // starts is refused like itself; others read.
 func TestAnIndexerBringsNothing(t *testing.T) {
 	data := random(1, 3<<20)
-	_, b := elsewhere(t, len(data), nil)
+	a, b := elsewhere(t, len(data), nil)
 	updatedb := named(t, "updatedb")
 	refused := func(program string, args ...string) {
 		t.Helper()
@@ -129,6 +138,8 @@ func TestAnIndexerBringsNothing(t *testing.T) {
 	}
 	if l := b.ledger(b.path("file")); len(l.Runs) != 1 || l.Runs[0].Program != "cat" || l.Runs[0].Read+l.Runs[0].Ahead < int64(len(data)) || l.Runs[0].Items[0].Path != "/file" {
 		t.Errorf("ledger: %+v", l)
+	} else if from := l.Runs[0].From; len(from) != 1 || from[0].Name != a.name || from[0].Bytes < int64(len(data)) || !slices.Equal(from, l.Runs[0].Items[0].From) {
+		t.Errorf("senders: %+v", l)
 	}
 	b.completes("file")
 	dropPages(t, b.path("file"))

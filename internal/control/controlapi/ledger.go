@@ -17,30 +17,40 @@ type Ledger struct {
 // LedgerRun is what one program brought, or several of its name that one parent started, without
 // resting for five minutes. The bytes are of the files, those that were not here before.
 type LedgerRun struct {
-	Run     uint64       `json:"run"`
-	Program string       `json:"program"` // "(unknown)" where the system does not tell
-	PID     uint32       `json:"pid"`     // of the first process; 0: not known
-	Parent  string       `json:"parent"`  // name of the program that started it; "": not known
-	Action  string       `json:"action"`  // of the policy about it: allow, exact, budget, refuse
-	Sweep   bool         `json:"sweep"`   // it brought very many files, and no policy is about it
-	First   time.Time    `json:"first"`
-	Last    time.Time    `json:"last"`
-	Files   int64        `json:"files"`
-	Read    int64        `json:"read_bytes"`    // waited for
-	Ahead   int64        `json:"ahead_bytes"`   // read ahead
-	Pinned  int64        `json:"pinned_bytes"`  // by shelf pin
-	Refused int64        `json:"refused_reads"` // reads that were refused
-	Items   []LedgerItem `json:"items"`
+	Run     uint64         `json:"run"`
+	Program string         `json:"program"` // "(unknown)" where the system does not tell
+	PID     uint32         `json:"pid"`     // of the first process; 0: not known
+	Parent  string         `json:"parent"`  // name of the program that started it; "": not known
+	Action  string         `json:"action"`  // of the policy about it: allow, exact, budget, refuse
+	Sweep   bool           `json:"sweep"`   // it brought very many files, and no policy is about it
+	First   time.Time      `json:"first"`
+	Last    time.Time      `json:"last"`
+	Files   int64          `json:"files"`
+	Read    int64          `json:"read_bytes"`    // waited for
+	Ahead   int64          `json:"ahead_bytes"`   // read ahead
+	Pinned  int64          `json:"pinned_bytes"`  // by shelf pin
+	Refused int64          `json:"refused_reads"` // reads that were refused
+	From    []LedgerSource `json:"from"`          // the most first
+	Items   []LedgerItem   `json:"items"`
+}
+
+// LedgerSource is what one device sent of what was read and read ahead. Together they may be less than that: what
+// came for another reason at the same moment has no source here, nor what a pin brought.
+type LedgerSource struct {
+	Device string `json:"device"` // id
+	Name   string `json:"name"`
+	Bytes  int64  `json:"bytes"`
 }
 
 // LedgerItem is one file of a run; for a pin, what was pinned.
 type LedgerItem struct {
-	Path   string    `json:"path"` // "" when it is gone
-	Read   int64     `json:"read_bytes"`
-	Ahead  int64     `json:"ahead_bytes"`
-	Pinned int64     `json:"pinned_bytes"`
-	First  time.Time `json:"first"`
-	Last   time.Time `json:"last"`
+	Path   string         `json:"path"` // "" when it is gone
+	Read   int64          `json:"read_bytes"`
+	Ahead  int64          `json:"ahead_bytes"`
+	Pinned int64          `json:"pinned_bytes"`
+	From   []LedgerSource `json:"from"`
+	First  time.Time      `json:"first"`
+	Last   time.Time      `json:"last"`
 }
 
 // UndoRunRequest asks to free what a run brought: POST /v1/ledger/undo.
