@@ -43,7 +43,7 @@ func (l *lately) find(id namespace.NodeID, now int64) (e namespace.Entry, ok boo
 	defer l.mu.Unlock()
 	last := now - int64(latelyLife)
 	for i := range l.found {
-		if f := &l.found[i]; f.entry.ID == id && f.when >= last {
+		if f := &l.found[i]; f.entry.ID == id && f.when >= last && f.when <= now { // the clock may have been put back
 			e, ok, last = f.entry, true, f.when
 		}
 	}

@@ -30,6 +30,9 @@ func (s *saver) quietLoop() {
 // busyFor is after how many quiet times a file that never rests is committed all the same.
 const busyFor = 10
 
+// ago reports whether a time lies so long before now. One after now does: the clock was put back.
+func ago(at, long, now int64) bool { return now-at >= long || at > now }
+
 // lookForQuiet reports whether any file has changes.
 func (s *saver) lookForQuiet() bool {
 	s.mu.Lock()
@@ -41,7 +44,7 @@ func (s *saver) lookForQuiet() bool {
 	now, quiet := s.fs.now(), int64(s.fs.cfg.Limits.Quiet)
 	for _, n := range all {
 		n.mu.Lock()
-		if f := n.file; f != nil && f.touched && !f.resting && n.gone == nil && (now-f.changed >= quiet || now-f.since >= busyFor*quiet) {
+		if f := n.file; f != nil && f.touched && !f.resting && n.gone == nil && (ago(f.changed, quiet, now) || ago(f.since, busyFor*quiet, now)) {
 			f.want = true
 			s.enqueue(n, false)
 		}

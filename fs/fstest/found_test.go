@@ -50,4 +50,13 @@ func TestRemovedWhileBeingOpened(t *testing.T) {
 		d.fs.Forget(i, 1)
 	}
 	tt.holds("/f", "fifteen")
+
+	c, err := d.fs.Lookup(bg, fs.RootIno, "f")
+	tt.ok(err)
+	d.pass(-time.Hour) // the clock was put back: it is not known when that was
+	replace("four")
+	if _, err := d.fs.Open(bg, c.Ino, fs.OpenFlags{Read: true}); !errs.Is(err, errs.Stale) {
+		t.Errorf("found before the clock was put back: %v", err)
+	}
+	d.fs.Forget(c.Ino, 1)
 }
