@@ -17,7 +17,7 @@ func (d *fakeDaemon) Ledger(_ context.Context, q controlapi.LedgerRequest) (cont
 		}
 	}
 	add(controlapi.LedgerRun{Run: 8, Program: "cat", PID: 77, Parent: "find", Action: "allow", Sweep: true, Files: 2, Read: 3 << 20, Ahead: 1 << 20,
-		From: []controlapi.LedgerSource{{Device: "d2", Name: "nas", Bytes: 3 << 20}, {Device: "d3", Name: "phone", Bytes: 1 << 20}},
+		From:  []controlapi.LedgerSource{{Device: "d2", Name: "nas", Bytes: 3 << 20}, {Device: "d3", Name: "phone", Bytes: 1 << 20}},
 		Items: []controlapi.LedgerItem{{Path: "/a", Read: 1 << 20, Ahead: 1 << 20, From: []controlapi.LedgerSource{{Device: "d2", Name: "nas", Bytes: 2 << 20}}, First: fakeNow, Last: fakeNow}, {Read: 2 << 20, First: fakeNow, Last: fakeNow}}})
 	add(controlapi.LedgerRun{Run: 7, Program: "updatedb", PID: 76, Action: "refuse", Refused: 12, Items: []controlapi.LedgerItem{}})
 	return l, nil
