@@ -151,7 +151,8 @@ func TestBatchesLostRepeatedReordered(t *testing.T) {
 						})
 					})
 					if rng.IntN(3) == 0 {
-						both.Go(func() { _ = w.all[k].Unpin(ents[rng.IntN(len(ents))].ID) })
+						one := ents[rng.IntN(len(ents))]
+						both.Go(func() { _ = w.all[k].Unpin(one.ID) })
 					}
 				}
 				both.Wait()
