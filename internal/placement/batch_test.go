@@ -46,13 +46,19 @@ func (d *dev) pinAll(ents []namespace.Entry) {
 // Who frees a folder asks about all of its files at once, and so does the writer of many files that another device
 // keeps by now.
 func TestManyFilesAreOneQuestion(t *testing.T) {
-	const files = 300
+	const files = 150
 	w := newWorld(t, 2)
 	a, b := w.all[0], w.all[1]
 	ents, ds := w.folder(a, files, nil)
+	w.onTheWay.Store(new(func(context.Context, *dev, *dev, []exchange.Leave) ([][]bool, error) {
+		return nil, errs.E("test", errs.Timeout, "", nil)
+	}))
 	b.must(b.Pin(bg, namespace.Root, true, nil))
+	w.onTheWay.Store(nil)
+	w.asked.Store(0)
+	a.tryAllReleases()
 	w.eventually("the writer is relieved of all", func() bool { return len(a.owners(cache.Written)) == 0 })
-	if n := w.asked.Load(); n > files/10 {
+	if n := w.asked.Load(); n > 3 { // it may have been at work
 		t.Errorf("%d messages relieved the writer of %d files", n, files)
 	}
 	a.evict(ds...)
@@ -66,7 +72,7 @@ func TestManyFilesAreOneQuestion(t *testing.T) {
 	if freed != 0 || w.asked.Load() != 1 {
 		t.Fatalf("%d files were freed that nobody else keeps, by %d messages", freed, w.asked.Load())
 	}
-	a.pinAll(ents)
+	a.must(a.Pin(bg, namespace.Root, true, nil))
 	w.asked.Store(0)
 	b.Free(bg, ents, func(_ namespace.Entry, f Freed, err error) {
 		if err == nil && f.Blocks == 1 {
