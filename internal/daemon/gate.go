@@ -20,7 +20,7 @@ func (p *parts) openGate(s config.Start) (err error) {
 	if err != nil {
 		return err
 	}
-	p.told.Store(p.gate)
+	p.senders.gate.Store(p.gate)
 	p.onClose(func(context.Context) error { return p.gate.Close() })
 	return nil
 }

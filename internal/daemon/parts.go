@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/shelffs/shelf/blocks/seal"
 	"github.com/shelffs/shelf/cache"
@@ -48,7 +47,7 @@ type parts struct {
 	replicator *replicate.Replicator
 	placement  *placement.Engine
 	gate       *hydration.Gate
-	told       atomic.Pointer[hydration.Gate] // the same, for the fetcher, which is made before it
+	senders    senders
 	fs         *fs.FS
 	locator    *locator
 	corrupt    corruptLog
@@ -221,11 +220,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 	p.locator = newLocator(host, p.exchange)
 	p.fetcher = fetch.New(fetch.Config{
 		Cache: p.cache, Locator: p.locator, Log: p.log, Report: p.corrupt.lied,
-		Came: func(d digest, dev ident.DeviceID) {
-			if g := p.told.Load(); g != nil {
-				g.Came(d, dev)
-			}
-		},
+		Came:    p.senders.came,
 		Name:    p.account.Name,
 		Present: p.cache.Expect, // read ahead, and so leased: it must not go before its reader comes
 	})
@@ -234,7 +229,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		Self: p.account.Self().ID, Blind: blind, Log: p.log})
 	p.placement, err = placement.New(placement.Config{
 		Self: p.account.Self().ID, DB: p.meta, Names: p.names, Store: p.cache, Peers: p.exchange, Network: host,
-		Digests: p.digestsFor, Fetch: p.fetchFor, Log: p.log, Quota: s.PinQuota, Lost: p.cacheLost,
+		Digests: p.digestsFor, Fetch: p.fetchFor, Sender: p.senders.sender, Log: p.log, Quota: s.PinQuota, Lost: p.cacheLost,
 	})
 	if err != nil {
 		return err

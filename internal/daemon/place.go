@@ -8,6 +8,7 @@ import (
 	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
 	"github.com/shelffs/shelf/internal/placement"
 )
@@ -83,13 +84,14 @@ func (d *daemon) Pin(ctx context.Context, req controlapi.PlaceRequest, progress 
 		if err := d.saved(ctx); err != nil {
 			return err
 		}
+		var from map[ident.DeviceID]int64
 		defer func() {
 			if item.MovedBytes > 0 {
-				d.gate.Ledger().Pinned(e.ID, item.MovedBytes)
+				d.gate.Ledger().Pinned(e.ID, item.MovedBytes, from)
 			}
 		}()
 		return d.placement.Pin(ctx, e.ID, req.Wait, func(p placement.Progress) {
-			item.MovedBlocks, item.MovedBytes = p.Blocks, p.Bytes
+			item.MovedBlocks, item.MovedBytes, from = p.Blocks, p.Bytes, p.From
 			progress(controlapi.Progress{Path: item.Path, Blocks: p.Blocks, TotalBlocks: p.TotalBlocks, Bytes: p.Bytes})
 		})
 	})

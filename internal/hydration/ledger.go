@@ -34,7 +34,7 @@ type Entry struct {
 	Ahead   int64 // asked for because it read in order
 	Pinned  int64 // because a person asked to keep it
 	Refused uint64
-	From    map[ident.DeviceID]int64 // of Read and Ahead, what each device sent, as far as it is known
+	From    map[ident.DeviceID]int64 // of Read, Ahead and Pinned, what each device sent, as far as it is known
 	First   time.Time
 	Last    time.Time
 }
@@ -128,9 +128,9 @@ func (l *Ledger) refuse(e Entry) {
 	l.note(e)
 }
 
-// Pinned notes what a pin brought, as a run of its own.
-func (l *Ledger) Pinned(id namespace.NodeID, bytes int64) {
-	l.note(Entry{Run: l.next(), Program: "shelf pin", Node: id, Action: Allow, Pinned: bytes})
+// Pinned notes what a pin brought, as a run of its own, and which devices sent that.
+func (l *Ledger) Pinned(id namespace.NodeID, bytes int64, from map[ident.DeviceID]int64) {
+	l.note(Entry{Run: l.next(), Program: "shelf pin", Node: id, Action: Allow, Pinned: bytes, From: from})
 }
 
 // note adds to an entry.

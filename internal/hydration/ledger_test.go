@@ -145,7 +145,7 @@ func TestARowOfAnotherVersionIsSkipped(t *testing.T) {
 
 func TestPinsAreNoted(t *testing.T) {
 	s := newScene(t, Config{})
-	s.Ledger().Pinned(node(3), 500)
+	s.Ledger().Pinned(node(3), 500, nil)
 	if es := s.entries(); len(es) != 1 || es[0].Pinned != 500 || es[0].Node != node(3) || es[0].Program != "shelf pin" {
 		t.Errorf("%+v", es)
 	}

@@ -64,9 +64,11 @@ type Config struct {
 	// Fetch brings blocks of one file into the store, and calls each for every one. holders said that they
 	// keep all of it.
 	Fetch func(ctx context.Context, u Urgency, holders []ident.DeviceID, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error
-	Log   *slog.Logger
-	Quota int64 // bytes of the store that pins may take, with what is held for others; 0: all
-	Lost  bool  // the store began empty: what was kept before is no longer here
+	// Sender tells which device sent a block that Fetch brought just now, if it is known. Optional.
+	Sender func(blocks.Digest) (ident.DeviceID, bool)
+	Log    *slog.Logger
+	Quota  int64 // bytes of the store that pins may take, with what is held for others; 0: all
+	Lost   bool  // the store began empty: what was kept before is no longer here
 }
 
 // Event tells that a device became reachable or unreachable.

@@ -11,6 +11,7 @@ import (
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/cache"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/namespace"
 )
@@ -65,6 +66,7 @@ type moved struct{ blocks, bytes, total int64 }
 // tally adds up what is brought of some files while somebody waits for them.
 type tally struct {
 	files map[namespace.NodeID]bool
+	from  map[ident.DeviceID]int64 // of the bytes, what each device sent
 	moved
 }
 
@@ -484,7 +486,7 @@ func (p *pins) bring(ctx context.Context, j job) error {
 		if err != nil && first == nil {
 			first = err
 		} else if err == nil {
-			p.count(j, moved{blocks: 1, bytes: p.e.size(d)})
+			p.count(j, moved{blocks: 1, bytes: p.e.size(d)}, d)
 		}
 	})
 	if err == nil {
@@ -574,12 +576,24 @@ func (p *pins) finish(j job, set map[blocks.Digest]bool, contents []blocks.Conte
 	return true, p.setRow(j, contents)
 }
 
-func (p *pins) count(j job, more moved) {
+func (p *pins) count(j job, more moved, came ...blocks.Digest) {
+	var from []ident.DeviceID
+	for _, d := range came {
+		if p.e.cfg.Sender == nil {
+			break
+		}
+		if dev, ok := p.e.cfg.Sender(d); ok {
+			from = append(from, dev)
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for t := range p.tallies {
 		if t.files[j.node] {
 			t.moved = moved{t.blocks + more.blocks, t.bytes + more.bytes, t.total + more.total}
+			for _, dev := range from {
+				t.from[dev] += more.bytes
+			}
 		}
 	}
 }

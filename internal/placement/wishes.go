@@ -2,9 +2,11 @@ package placement
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -12,7 +14,8 @@ import (
 type Progress struct {
 	Files, TotalFiles   int64
 	Blocks, TotalBlocks int64
-	Bytes               int64 // sealed bytes that arrived
+	Bytes               int64                    // sealed bytes that arrived
+	From                map[ident.DeviceID]int64 // of Bytes, what each device sent, as far as it is known
 }
 
 // Files lists the regular files at and below n.
@@ -110,9 +113,9 @@ func (p *pins) wait(ctx context.Context, files []namespace.Entry, t *tally, repo
 		var err error
 		left, err = p.left(left)
 		if report != nil {
-			now := p.read(t)
+			now, from := p.read(t)
 			report(Progress{Files: int64(len(files) - len(left)), TotalFiles: int64(len(files)),
-				Blocks: now.blocks, TotalBlocks: now.total, Bytes: now.bytes})
+				Blocks: now.blocks, TotalBlocks: now.total, Bytes: now.bytes, From: from})
 		}
 		if len(left) == 0 || err != nil {
 			return err
@@ -147,7 +150,7 @@ func (p *pins) left(files []namespace.Entry) (out []namespace.Entry, err error) 
 
 // watchFiles begins a tally of some files; stop ends it.
 func (p *pins) watchFiles(files []namespace.Entry) (t *tally, stop func()) {
-	t = &tally{files: map[namespace.NodeID]bool{}}
+	t = &tally{files: map[namespace.NodeID]bool{}, from: map[ident.DeviceID]int64{}}
 	for _, f := range files {
 		t.files[f.ID] = true
 	}
@@ -161,8 +164,8 @@ func (p *pins) watchFiles(files []namespace.Entry) (t *tally, stop func()) {
 	}
 }
 
-func (p *pins) read(t *tally) moved {
+func (p *pins) read(t *tally) (moved, map[ident.DeviceID]int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return t.moved
+	return t.moved, maps.Clone(t.from)
 }

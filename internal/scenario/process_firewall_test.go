@@ -299,6 +299,9 @@ func TestUndoingARun(t *testing.T) {
 	}
 	b.completes("one")
 	b.completes("two")
+	if l := b.ledger("--program", "shelf pin"); len(l.Runs) != 1 || len(l.Runs[0].From) != 1 || l.Runs[0].From[0].Name != "a" || l.Runs[0].From[0].Bytes < int64(len(kept)) {
+		t.Errorf("ledger of the pin: %+v", l)
+	}
 	l := b.ledger("--program", "nosy")
 	if len(l.Runs) != 1 || l.Runs[0].Files != 1 || l.Runs[0].Items[0].Path != "/one" {
 		t.Fatalf("ledger: %+v", l)

@@ -34,8 +34,8 @@ type LedgerRun struct {
 	Items   []LedgerItem   `json:"items"`
 }
 
-// LedgerSource is what one device sent of what was read and read ahead. Together they may be less than that: what
-// came for another reason at the same moment has no source here, nor what a pin brought.
+// LedgerSource is what one device sent of what was read, read ahead and pinned. Together they may be less than that:
+// what came for another reason at the same moment has no source here.
 type LedgerSource struct {
 	Device string `json:"device"` // id
 	Name   string `json:"name"`
