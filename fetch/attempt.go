@@ -144,8 +144,7 @@ func (f *Fetcher) cameAlong(a *attempt, bs []blocks.Sealed) {
 		f.book.page(a.dev).delivered += int64(len(b.Bytes))
 		switch {
 		case err != nil:
-			f.book.lied(a.dev)
-			f.book.ban(a.dev, b.Digest, time.Now())
+			f.liedLocked(a.dev, b.Digest, err, time.Now())
 		case f.flights[b.Digest] == nil:
 			f.ahead.put(held{b, a.dev, true})
 		}
@@ -264,14 +263,19 @@ func (f *Fetcher) failedLocked(fl *flight, a *attempt, err error, now time.Time)
 		f.creditLocked(fl, a.dev, false)
 	case errs.Corrupt, errs.Protocol:
 		t.final = true
-		f.book.lied(a.dev)
-		f.log.Warn("fetch: a device sent something else than a block", "device", a.dev.Short(), "block", fl.digest.Short(), "err", err)
-		if t.kind == errs.Corrupt {
-			f.book.ban(a.dev, fl.digest, now)
-		}
+		f.liedLocked(a.dev, fl.digest, err, now)
 	default:
 		p.failed()
 		t.final = true
+	}
+}
+
+// liedLocked remembers that a device sent something else than a block.
+func (f *Fetcher) liedLocked(dev ident.DeviceID, d blocks.Digest, err error, now time.Time) {
+	f.book.lied(dev)
+	f.log.Warn("fetch: a device sent something else than a block", "device", dev.Short(), "block", d.Short(), "err", err)
+	if errs.Is(err, errs.Corrupt) {
+		f.book.ban(dev, d, now)
 	}
 }
 

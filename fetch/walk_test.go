@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,7 @@ type cold struct {
 	refs          []blocks.Ref
 	in            func() uint64 // blocks that came
 
+	lies atomic.Int32
 	mu   sync.Mutex
 	came map[blocks.Digest]ident.DeviceID // as was told
 }
@@ -80,7 +82,7 @@ func openCold(t *testing.T, n int, keys bool, act func(t *testing.T, c *cold)) {
 		x := exchange.New(exchange.Config{Network: net.Host(a), Store: c.cache})
 		roster := fetch.NewRoster(x.Source)
 		roster.Set([]fetch.Device{{ID: b, Connected: true, Path: fetch.Direct, RTT: trip}})
-		c.Fetcher = fetch.New(fetch.Config{Cache: c.cache, Locator: roster, Present: c.cache.has, Came: func(d blocks.Digest, dev ident.DeviceID) {
+		c.Fetcher = fetch.New(fetch.Config{Cache: c.cache, Locator: roster, Present: c.cache.has, Report: func(fetch.Report) { c.lies.Add(1) }, Came: func(d blocks.Digest, dev ident.DeviceID) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.came[d] = dev
@@ -198,6 +200,9 @@ func TestLiesComeAlongInVain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+		}
+		if c.lies.Load() == 0 {
+			t.Error("the lie was not reported")
 		}
 		if b, err := c.group.Get(t.Context(), c.refs[0].Digest, fetch.OnDemand); err == nil {
 			t.Errorf("%d wrong bytes", len(b.Bytes))
