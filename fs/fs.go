@@ -27,6 +27,7 @@ type Config struct {
 	Changes Changes // begun before New; FS reads it, the caller closes it after Close
 	Blocks  Blocks
 	Gate    Gate // nil: whoever may read a file may bring it here
+	Uses    Uses // nil: nobody wants to know what is used
 	Store   Store
 	Journal Journal // nil: whatever fsync promises is saved
 	Holes   Holes   // nil: what is known of them ends with FS

@@ -67,6 +67,7 @@ var rules = map[string]rule{
 	"internal/control/client":            {"the local API, asking side", "internal/control/controlapi internal/errs"},
 	"internal/cli":                       {"one file per command", "internal/control/controlapi internal/control/client internal/config mounthelper mounthelper/probe internal/errs fs/herald"},
 	"internal/hydration":                 {"which programs may bring bytes here, and what they brought", "fs blocks internal/namespace internal/kv internal/wire internal/errs"},
+	"internal/heat":                      {"what is used, and brought here for that", "internal/namespace blocks internal/ident internal/kv internal/wire internal/errs"},
 	"internal/simnet":                    {"an in-memory network", "internal/ident internal/wire internal/errs"},
 	"internal/scenario":                  {"scripts with many devices", "*"},
 	"internal/bench":                     {"the table of figures, measured over real processes", "*"},
@@ -161,10 +162,10 @@ func TestNoInit(t *testing.T) {
 	}
 }
 
-// Five packages keep rows in one store, the home's: no two may use the same table.
+// Six packages keep rows in one store, the home's: no two may use the same table.
 func TestTablesOfTheStoreAreDisjoint(t *testing.T) {
 	users := map[string]string{}
-	for _, dir := range []string{"namespace", "share", "placement", "daemon", "hydration"} {
+	for _, dir := range []string{"namespace", "share", "placement", "daemon", "hydration", "heat"} {
 		files, err := filepath.Glob("../" + dir + "/*.go")
 		if err != nil {
 			t.Fatal(err)

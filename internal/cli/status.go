@@ -84,6 +84,7 @@ func (a *app) showStatus(st controlapi.Status) {
 		{"mount", mount},
 		{"contents", files(st.Files) + ", " + size(st.Bytes)},
 		{"cache", cache},
+		{"in use", inUse(st.Heat)},
 		{"verified", verified(st.Scrub)},
 		{"pending", pending},
 		{"received", blocks(t.BlocksIn) + ", " + size(t.BytesIn) + " since the start"},
@@ -160,6 +161,9 @@ func (a *app) showPath(p controlapi.PathStatus) {
 		here = fmt.Sprintf("%s of %s (%s)", size(p.LocalBytes), size(p.Size), percent(min(p.LocalBytes, p.Size-1), p.Size))
 	}
 	rows := [][]string{{"here", here}, {"placement", placement(p.Placement, p.Inherited)}}
+	if p.Kept != "" {
+		rows = append(rows, []string{"kept", "because it is " + keptText(p.Kept, p.Heat)})
+	}
 	if p.Verified != nil {
 		rows = append(rows, []string{"verified", "all that is here within the last " + span(time.Since(*p.Verified))})
 	}

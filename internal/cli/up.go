@@ -58,6 +58,7 @@ func (a *app) start(f startFlags) (config.Start, error) {
 		}
 	}
 	s.PinQuota = conf.PinQuota.Of(s.CacheSize)
+	s.Heat = conf.HeatOf(s.CacheSize)
 	if f.named {
 		if s.Name, err = f.name, config.CheckName(f.name); err != nil {
 			return s, err

@@ -30,6 +30,7 @@ const (
 type Config struct {
 	CacheSize  int64         // cache_size = "10GiB": limit of the cache on this device, in bytes
 	PinQuota   Quota         // pin_quota = "80%": how much of it pins may take
+	Heat       Quota         // heat = "25%": how much of it files may take that are kept because they are used; see ParseHeat
 	Mountpoint string        // mountpoint = "~/Shelf": where `shelf up` mounts; absolute once read
 	Name       string        // name = "laptop": name of this device when it is made
 	Via        string        // via = "webdav": how the namespace is shown; see CheckVia
@@ -66,6 +67,7 @@ func Parse(text string) (Config, error) {
 	var f struct {
 		CacheSize  any      `toml:"cache_size"` // "10GiB" or a number of bytes
 		PinQuota   string   `toml:"pin_quota"`
+		Heat       string   `toml:"heat"`
 		Mountpoint string   `toml:"mountpoint"`
 		Name       string   `toml:"name"`
 		AllowOther bool     `toml:"allow_other"`
@@ -87,7 +89,7 @@ func Parse(text string) (Config, error) {
 		if odd[0][0] == "policy" {
 			return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("a policy has no %q; it has program, action, bytes, wait", odd[0][len(odd[0])-1]))
 		}
-		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are allow_other, brake, cache_size, history, listen, mountpoint, name, names, on_conflict, pin_quota, policy, sweep, via", odd[0].String()))
+		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are allow_other, brake, cache_size, heat, history, listen, mountpoint, name, names, on_conflict, pin_quota, policy, sweep, via", odd[0].String()))
 	}
 	c := Config{Listen: f.Listen, OnConflict: f.OnConflict, AllowOther: f.AllowOther}
 	check := func(key string, set func() error) {
@@ -99,6 +101,7 @@ func Parse(text string) (Config, error) {
 	}
 	check("cache_size", func() (err error) { c.CacheSize, err = ParseCacheSize(fmt.Sprint(f.CacheSize)); return err })
 	check("pin_quota", func() (err error) { c.PinQuota, err = ParseQuota(f.PinQuota); return err })
+	check("heat", func() (err error) { c.Heat, err = ParseHeat(f.Heat); return err })
 	check("mountpoint", func() (err error) { c.Mountpoint, err = ExpandPath(f.Mountpoint); return err })
 	check("name", func() error { c.Name = f.Name; return CheckName(f.Name) })
 	check("names", func() error { c.Names = f.Names; return CheckNames(f.Names) })

@@ -125,11 +125,12 @@ type Readier interface {
 	Offline(ctx context.Context, req controlapi.OfflineRequest, progress func(controlapi.OfflineProgress)) (controlapi.OfflineResult, error)
 }
 
-// Accountant knows which programs brought what to this device.
+// Accountant knows which programs brought what to this device, and what is used on it.
 type Accountant interface {
 	Ledger(ctx context.Context, req controlapi.LedgerRequest) (controlapi.Ledger, error)
 	// UndoRun frees what a run brought. NotExist when there is no such run.
 	UndoRun(ctx context.Context, req controlapi.UndoRunRequest) (controlapi.RunUndone, error)
+	Heat(ctx context.Context, req controlapi.HeatRequest) (controlapi.Heat, error)
 }
 
 // Stopper flushes, unmounts and lets the daemon end. It returns when the mount is gone (or

@@ -103,6 +103,7 @@ func Handler(d Daemon, log *slog.Logger) http.Handler {
 	mux.HandleFunc("GET /v1/removed", get(h, func(r *http.Request) (any, error) { return withPath(r, d.Removed) }))
 	mux.HandleFunc("GET /v1/usage", h.usage())
 	mux.HandleFunc("POST /v1/ledger", h.ledger())
+	mux.HandleFunc("POST /v1/heat", h.heat())
 	mux.HandleFunc("POST /v1/ledger/undo", post(h, func(ctx context.Context, q controlapi.UndoRunRequest) (any, error) {
 		return d.UndoRun(ctx, q)
 	}))

@@ -47,6 +47,7 @@ type parts struct {
 	replicator *replicate.Replicator
 	placement  *placement.Engine
 	gate       *hydration.Gate
+	warm       warm
 	fs         *fs.FS
 	locator    *locator
 	corrupt    corruptLog
@@ -259,9 +260,17 @@ func (p *parts) openFS(ctx context.Context, s config.Start) error {
 	if err := p.openGate(s); err != nil {
 		return err
 	}
+	if err := p.openHeat(s); err != nil {
+		return err
+	}
+	var uses fs.Uses // an interface that is nil, where it is off
+	if p.warm.uses != nil {
+		uses = p.warm.uses
+	}
 	changes := p.names.Watch()
 	var err error
 	p.fs, err = fs.New(ctx, fs.Config{
+		Uses:  uses,
 		Names: p.names, Rules: rules(s), Past: p.names, Changes: changes, Blocks: p.fetcher, Gate: p.gate, Store: p.cache, Journal: journal.Open(p.meta), Holes: holes.Open(p.meta), Interrupted: p.cache.Owners(cache.Writing), Damaged: p.cache.Damaged, Sealer: p.sealer,
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Why: p.whyNode, StatFS: p.usage, Log: p.log,
 	})

@@ -107,6 +107,7 @@ func (d *daemon) Free(ctx context.Context, req controlapi.PlaceRequest, progress
 			return err
 		}
 		for _, f := range d.placement.Files(e.ID) {
+			d.unwarm(f.ID)
 			got, err := d.placement.Free(ctx, f)
 			item.MovedBlocks += got.Blocks
 			item.MovedBytes += got.Bytes

@@ -17,6 +17,7 @@ func (d *daemon) Why(ctx context.Context, path string) (controlapi.Why, error) {
 		return controlapi.Why{}, err
 	}
 	w := controlapi.Why{Path: path, Here: true, Holders: []controlapi.Copy{}, Hints: []string{}}
+	w.Heat, w.Kept = d.heatOf(e.ID)
 	for _, e := range d.placement.Files(e.ID) {
 		if err := ctx.Err(); err != nil {
 			return w, err

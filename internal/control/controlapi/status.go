@@ -9,6 +9,7 @@ type Status struct {
 	Device      DeviceName  `json:"device"`
 	Mount       Mount       `json:"mount"` // empty strings when nothing is mounted
 	Cache       Cache       `json:"cache"`
+	Heat        *HeatStatus `json:"heat"` // what is kept because it is used; null: that is off
 	Scrub       Scrub       `json:"scrub"`
 	Peers       []Peer      `json:"peers"` // the account's other devices, by name
 	Files       int64       `json:"files"` // regular files in the namespace
