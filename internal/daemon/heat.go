@@ -46,7 +46,9 @@ func (p *parts) openHeat(s config.Start) (err error) {
 	p.background(func(ctx context.Context) {
 		events, stop := p.host.Subscribe()
 		defer stop()
-		w.engine.Run(ctx, events)
+		changes := p.names.Watch()
+		defer changes.Close()
+		w.engine.Run(ctx, changes, events)
 	})
 	w.uses = p.gate.Uses(w.meter.Use)
 	p.onClose(func(context.Context) error { w.uses.Close(); return nil })

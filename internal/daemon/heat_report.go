@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -21,8 +22,11 @@ func (p *parts) heatOf(id namespace.NodeID) (h float64, kept string) {
 	if why, ok := p.warm.engine.Kept(id); ok {
 		kept = p.keptFor(id, why)
 	}
-	return p.warm.meter.Of(id).Heat, kept
+	return tidy(p.warm.meter.Of(id).Heat), kept
 }
+
+// tidy leaves of a heat what is worth printing.
+func tidy(h float64) float64 { return math.Round(h*100) / 100 }
 
 func (p *parts) keptFor(id namespace.NodeID, why heat.Reason) string {
 	if why == heat.UsedHere {
@@ -62,10 +66,13 @@ func (d *daemon) Heat(ctx context.Context, req controlapi.HeatRequest) (controla
 		}
 		if item, ok := d.heatItem(ctx, f); ok && within(item.Path, at) {
 			out.Files = append(out.Files, item)
-			addFolders(folders, item, at)
+			if item.Heat > 0 {
+				addFolders(folders, item, at)
+			}
 		}
 	}
 	for _, f := range folders {
+		f.Heat = tidy(f.Heat)
 		out.Folders = append(out.Folders, *f)
 	}
 	byHeat := func(a, b controlapi.HeatItem) int {
@@ -83,8 +90,8 @@ func (d *daemon) heatItem(ctx context.Context, f heat.File) (item controlapi.Hea
 		return item, false
 	}
 	name, err := d.names.Path(f.Node)
-	item.Path, item.Heat = "/"+name, f.Heat
-	if _, item.Kept = d.heatOf(f.Node); err != nil || item.Heat == 0 && item.Kept == "" {
+	item.Path = "/" + name
+	if item.Heat, item.Kept = d.heatOf(f.Node); err != nil || item.Heat == 0 && item.Kept == "" {
 		return item, false
 	}
 	if f.Ago != heat.Never {

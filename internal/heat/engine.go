@@ -16,7 +16,11 @@ import (
 type Names interface {
 	Get(id namespace.NodeID) (namespace.Entry, error)
 	Placement(id namespace.NodeID, dev ident.DeviceID) (effective, own namespace.Placement, err error)
-	Watch() *namespace.Watcher
+}
+
+// Changes tells what is no longer as it was; a *namespace.Watcher is one.
+type Changes interface {
+	Next(ctx context.Context) ([]namespace.Change, error)
 }
 
 // Network opens streams to devices and takes theirs.
@@ -130,14 +134,12 @@ func New(cfg Config) *Engine {
 }
 
 // Run works until ctx ends, and then waits for what it began.
-func (e *Engine) Run(ctx context.Context, events <-chan Event) {
+func (e *Engine) Run(ctx context.Context, changes Changes, events <-chan Event) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel()
-	w := e.cfg.Names.Watch()
-	defer w.Close()
-	wg.Go(func() { e.watch(ctx, w) })
+	wg.Go(func() { e.watch(ctx, changes) })
 	wg.Go(func() { e.bringLoop(ctx) })
 	wg.Go(func() { e.tellLoop(ctx) })
 	for used := e.cfg.Meter.Used(); ; {
@@ -157,7 +159,7 @@ func (e *Engine) Run(ctx context.Context, events <-chan Event) {
 }
 
 // watch hears of contents that other devices changed, and of wishes about where files are to be.
-func (e *Engine) watch(ctx context.Context, w *namespace.Watcher) {
+func (e *Engine) watch(ctx context.Context, w Changes) {
 	for {
 		changes, err := w.Next(ctx)
 		if err != nil {
