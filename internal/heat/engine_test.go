@@ -246,7 +246,9 @@ func TestHandOff(t *testing.T) {
 func TestHandOffWhenTheyMeet(t *testing.T) {
 	play(t, func(w *world, a, b *dev) {
 		w.net.Partition(a.id, b.id)
-		doc := a.writes(1, 0, 1, mib)
+		doc, old := a.writes(1, 0, 1, mib), a.writes(2, 1, 1, mib)
+		a.Use(old) // too long ago to be what somebody works on
+		w.later(4 * 24 * time.Hour)
 		a.Use(doc)
 		w.later(time.Hour)
 		b.wants("apart")
@@ -258,7 +260,8 @@ func TestHandOffWhenTheyMeet(t *testing.T) {
 
 func TestNoHandOffOverTheInternet(t *testing.T) {
 	play(t, func(w *world, a, b *dev) {
-		b.set(func() { b.far = true })
+		w.add() // near, so that there is somebody to ask
+		b.set(func() { a.far = true })
 		doc := a.writes(1, 0, 1, mib)
 		a.Use(doc)
 		w.later(time.Hour)
@@ -269,11 +272,11 @@ func TestNoHandOffOverTheInternet(t *testing.T) {
 		}
 		w.later(time.Minute)
 		b.wants("told from far away")
-		b.set(func() { b.far = false })
+		b.set(func() { a.far = false })
 		a.Use(doc)
 		w.later(time.Minute)
 		b.wants("come home", doc)
-		b.set(func() { b.far = true })
+		b.set(func() { a.far = true })
 		a.writes(1, 0, 2, mib)
 		w.later(time.Hour)
 		if got := b.brought()[doc]; got != mib {
