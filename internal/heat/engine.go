@@ -82,7 +82,7 @@ const (
 	lookEvery   = 5 * time.Minute  // without any change: what could not be had may be there now, room may have come
 	againAfter  = 20 * time.Second // before a content is tried again that could not be had; twice as long each time
 	againMost   = time.Hour        // … up to this
-	sparing     = time.Minute      // between two contents of one file: one that is written all the time is not followed
+	sparing     = 15 * time.Second // between two contents of one file: one that is written all the time is not followed
 	forgetAfter = 24 * time.Hour   // what a device said that says nothing more
 	maxNews     = 1024             // files that changed elsewhere and were never used here
 )

@@ -29,11 +29,19 @@ type memory struct {
 	mu     sync.Mutex
 	doors  map[ident.TransportKey]ident.DeviceID // who may be knocked at, and under which name on the net
 	guests map[ident.DeviceID]ident.TransportKey // strangers, by their name on the net
+	path   string                                // how devices reach each other, as p2p has it
 }
 
 func newMemory() *memory {
 	return &memory{net: simnet.New(simnet.Link{Latency: 200 * time.Microsecond}),
-		doors: map[ident.TransportKey]ident.DeviceID{}, guests: map[ident.DeviceID]ident.TransportKey{}}
+		doors: map[ident.TransportKey]ident.DeviceID{}, guests: map[ident.DeviceID]ident.TransportKey{}, path: "lan"}
+}
+
+// reached says how devices reach each other from now on.
+func (m *memory) reached(path string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.path = path
 }
 
 // Open implements daemon.Via.
@@ -79,9 +87,12 @@ func (h *memoryHost) Peers() (out []p2p.PeerState) {
 	for _, d := range h.Connected() {
 		up[d] = true
 	}
+	h.m.mu.Lock()
+	path := h.m.path
+	h.m.mu.Unlock()
 	for _, d := range h.account.Devices() {
 		if d.ID != h.account.Self().ID {
-			out = append(out, p2p.PeerState{Device: d.ID, Connected: up[d.ID], Path: "lan"})
+			out = append(out, p2p.PeerState{Device: d.ID, Connected: up[d.ID], Path: path})
 		}
 	}
 	return out
