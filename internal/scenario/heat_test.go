@@ -3,6 +3,7 @@ package scenario
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -68,7 +69,7 @@ func TestHotFoldersFillThemselves(t *testing.T) {
 // Hand-off is for devices of one network, and brings nothing over the internet.
 func TestHandOffStaysOnTheNetwork(t *testing.T) {
 	m := newMemory()
-	m.reached("direct")
+	m.moves("a", true)
 	a, b := newMemoryDevice(t, m, "a"), newMemoryDevice(t, m, "b")
 	a.start.Heat, b.start.Heat = 64<<20, 64<<20
 	a.create()
@@ -91,7 +92,41 @@ func TestHandOffStaysOnTheNetwork(t *testing.T) {
 	if s, err := b.dev.Status(ctx); err != nil || s.Transferred.BlocksIn != 0 || s.Heat.Files != 0 {
 		t.Errorf("%+v, %+v, %v", s.Transferred, s.Heat, err)
 	}
-	m.reached("lan")
+	m.moves("a", false)
 	works("/home")
 	eventually(t, 30*time.Second, "the work is on b", func() bool { return here("/far") && here("/home") })
+}
+
+// Nor does it bring from far away what a device on this network uses and does not have.
+func TestHandOffAsksNobodyFarAway(t *testing.T) {
+	m := newMemory()
+	m.moves("a", true)
+	a, b, c := newMemoryDevice(t, m, "a"), newMemoryDevice(t, m, "b"), newMemoryDevice(t, m, "c")
+	b.start.Heat, c.start.Heat = 64<<20, 64<<20
+	a.create()
+	a.admit(b)
+	a.admit(c)
+	const size = 24 << 20
+	put(t, a, "/film", string(random(1, size)))
+	eventually(t, 10*time.Second, "c reads a little of it", func() bool {
+		f, err := c.sys().Open("/film", os.O_RDONLY, 0)
+		if err != nil {
+			return false
+		}
+		defer f.Close()
+		n, err := f.Pread(make([]byte, 4096), 12<<20)
+		return err == nil && n == 4096
+	})
+	here := func(d *memoryDevice) controlapi.PathStatus {
+		s, err := d.dev.PathStatus(context.Background(), "/film")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	eventually(t, 30*time.Second, "b has what c has", func() bool { return here(b).LocalBytes > 0 })
+	time.Sleep(3 * time.Second) // it would have begun with the rest long ago
+	if on, at := here(b).LocalBytes, here(c).LocalBytes; on > at || at > size/2 {
+		t.Errorf("%d bytes on b, %d on c", on, at)
+	}
 }

@@ -29,19 +29,29 @@ type memory struct {
 	mu     sync.Mutex
 	doors  map[ident.TransportKey]ident.DeviceID // who may be knocked at, and under which name on the net
 	guests map[ident.DeviceID]ident.TransportKey // strangers, by their name on the net
-	path   string                                // how devices reach each other, as p2p has it
+	far    map[string]bool                       // names of devices that are on no network of the others
 }
 
 func newMemory() *memory {
 	return &memory{net: simnet.New(simnet.Link{Latency: 200 * time.Microsecond}),
-		doors: map[ident.TransportKey]ident.DeviceID{}, guests: map[ident.DeviceID]ident.TransportKey{}, path: "lan"}
+		doors: map[ident.TransportKey]ident.DeviceID{}, guests: map[ident.DeviceID]ident.TransportKey{}, far: map[string]bool{}}
 }
 
-// reached says how devices reach each other from now on.
-func (m *memory) reached(path string) {
+// moves says whether a device is on another network than the others.
+func (m *memory) moves(name string, far bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.path = path
+	m.far[name] = far
+}
+
+// path is the kind of way between two devices, as p2p has it.
+func (m *memory) path(a, b string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.far[a] || m.far[b] {
+		return "direct"
+	}
+	return "lan"
 }
 
 // Open implements daemon.Via.
@@ -87,12 +97,9 @@ func (h *memoryHost) Peers() (out []p2p.PeerState) {
 	for _, d := range h.Connected() {
 		up[d] = true
 	}
-	h.m.mu.Lock()
-	path := h.m.path
-	h.m.mu.Unlock()
 	for _, d := range h.account.Devices() {
 		if d.ID != h.account.Self().ID {
-			out = append(out, p2p.PeerState{Device: d.ID, Connected: up[d.ID], Path: path})
+			out = append(out, p2p.PeerState{Device: d.ID, Connected: up[d.ID], Path: h.m.path(h.account.Self().Name, d.Name)})
 		}
 	}
 	return out
