@@ -75,9 +75,12 @@ func (w warming) Near() (out []ident.DeviceID) {
 	return out
 }
 
-func (w warming) Here(ctx context.Context, c blocks.Content) bool {
-	_, complete, _ := w.p.local(ctx, c)
-	return complete
+func (w warming) Missing(ctx context.Context, c blocks.Content) int64 {
+	plain, complete, _ := w.p.local(ctx, c)
+	if complete {
+		return 0
+	}
+	return max(1, int64(c.Size)-plain)
 }
 
 // Bring fetches a content as cache.

@@ -8,7 +8,7 @@
 //
 // A file that is hot here, and automatic, is kept: what other devices make of it is brought here in the
 // background (engine.go), as cache and nothing more: it may be evicted like anything that was read, and is
-// then not brought again until it changes or is used. A pin, or the wish that a file stay away, is
+// then not brought again until it changes. A pin, or the wish that a file stay away, is
 // never touched.
 //
 // Hand-off: devices of one network tell each other what was used on them lately (tell.go, message.go), and bring

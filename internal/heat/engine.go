@@ -1,8 +1,10 @@
 package heat
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,8 +49,8 @@ const (
 type Device interface {
 	// Near lists the devices that are connected and on this network.
 	Near() []ident.DeviceID
-	// Here reports whether all of a content is on this device, without asking anybody.
-	Here(ctx context.Context, c blocks.Content) bool
+	// Missing is how many bytes of a content are not on this device, without asking anybody.
+	Missing(ctx context.Context, c blocks.Content) int64
 	// Bring fetches what is missing of a content as cache, least urgent of all; for UsedElsewhere from
 	// devices on this network alone. It returns how many bytes came, also beside an error.
 	Bring(ctx context.Context, c blocks.Content, why Reason) (int64, error)
@@ -83,6 +85,7 @@ const (
 	againAfter  = 20 * time.Second // before a content is tried again that could not be had; twice as long each time
 	againMost   = time.Hour        // … up to this
 	sparing     = 15 * time.Second // between two contents of one file: one that is written all the time is not followed
+	turn        = 2 * time.Minute  // for one file; then it waits until others have had theirs
 	forgetAfter = 24 * time.Hour   // what a device said that says nothing more
 	maxNews     = 1024             // files that changed elsewhere and were never used here
 )
@@ -148,9 +151,12 @@ func (e *Engine) Run(ctx context.Context, changes Changes, events <-chan Event) 
 			return
 		case <-used:
 			used = e.cfg.Meter.Used() // before anybody looks what it was: nothing falls between
-		case _, ok := <-events:
+		case ev, ok := <-events:
 			if !ok {
 				return
+			}
+			if ev.Connected {
+				e.retry()
 			}
 		}
 		poke(e.tell)
@@ -226,10 +232,12 @@ func (e *Engine) rest(ctx context.Context) bool {
 }
 
 // round chooses what is to be kept and brings what of it is not here. It returns after how long something
-// may be there that is not now.
+// may be there that is not now. Small files come first: the large ones keep them waiting, not the reverse.
 func (e *Engine) round(ctx context.Context) (again time.Duration) {
 	again = lookEvery
-	for _, w := range e.choose() {
+	chosen := e.choose()
+	slices.SortStableFunc(chosen, func(a, b wish) int { return cmp.Compare(a.size, b.size) })
+	for _, w := range chosen {
 		if wait := e.keep(ctx, w); wait > 0 {
 			again = min(again, wait)
 		}
@@ -262,7 +270,11 @@ func (e *Engine) choose() []wish {
 // keep brings one file, if it is not here and its time has come. It returns how long to wait otherwise.
 func (e *Engine) keep(ctx context.Context, w wish) time.Duration {
 	ent, why, ok := e.wanted(w)
-	if !ok || e.cfg.Device.Here(ctx, ent.Content) {
+	if !ok {
+		return 0
+	}
+	missing := e.cfg.Device.Missing(ctx, ent.Content)
+	if missing == 0 {
 		return 0
 	}
 	root := digest(ent.Content.Root[:8])
@@ -276,19 +288,21 @@ func (e *Engine) keep(ctx context.Context, w wish) time.Duration {
 		return 0 // who comes wakes us
 	}
 	room := e.cfg.Device.Room()
-	if w.size > room || !e.spend(w.size, room) {
+	if w.size > room || !e.spend(missing, room) {
 		return lookEvery
 	}
+	ctx, cancel := context.WithTimeout(ctx, turn)
+	defer cancel()
 	n, err := e.cfg.Device.Bring(ctx, ent.Content, why)
 	e.cfg.Log.Debug("brought because it is used", "elsewhere", why == UsedElsewhere, "bytes", n, "err", err)
-	e.spend(n-w.size, room)
+	e.spend(n-missing, room)
 	if n > 0 {
 		e.cfg.Device.Brought(w.node, why, n)
 	}
 	if err == nil {
 		e.cfg.Meter.Brought(w.node, ent.Content.Root)
 	}
-	return e.tried(w.node, root, err != nil)
+	return e.tried(w.node, root, n, err)
 }
 
 // wait is how long a file is left alone still, which has that content now.
@@ -302,8 +316,20 @@ func (e *Engine) wait(n namespace.NodeID, root digest) time.Duration {
 	return max(0, time.Until(k.next))
 }
 
-// tried notes that a content was brought, or could not be had; then it returns when to try again.
-func (e *Engine) tried(n namespace.NodeID, root digest, failed bool) time.Duration {
+// retry has what could not be had tried anew: somebody has come who may have it.
+func (e *Engine) retry() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for n, k := range e.chosen {
+		if k.fails > 0 {
+			k.fails, k.next = 0, time.Time{}
+			e.chosen[n] = k
+		}
+	}
+}
+
+// tried notes that so many bytes of a content came; with an error it returns when to go on.
+func (e *Engine) tried(n namespace.NodeID, root digest, came int64, err error) time.Duration {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	k, ok := e.chosen[n]
@@ -314,7 +340,7 @@ func (e *Engine) tried(n namespace.NodeID, root digest, failed bool) time.Durati
 		k.fails = 0
 	}
 	wait := sparing
-	if failed {
+	if err != nil && came == 0 {
 		wait = min(againAfter<<min(k.fails, 16), againMost)
 		k.fails++
 	} else {
@@ -322,7 +348,7 @@ func (e *Engine) tried(n namespace.NodeID, root digest, failed bool) time.Durati
 	}
 	k.root, k.next = root, time.Now().Add(wait)
 	e.chosen[n] = k
-	if !failed {
+	if err == nil {
 		return 0
 	}
 	return wait

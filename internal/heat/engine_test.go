@@ -47,6 +47,8 @@ type dev struct {
 	here   map[blocks.Digest]bool
 	came   map[namespace.NodeID]int64
 	fails  error
+	turn   int64                   // bytes that come at once; 0: all
+	parts  map[blocks.Digest]int64 // of contents that are here in part
 	tries  int
 	sealer *seal.Sealer
 }
@@ -59,7 +61,7 @@ func newWorld(t *testing.T) *world {
 
 // add starts a device in the bubble of a test, which must call stop.
 func (w *world) add() *dev {
-	d := &dev{bench: newBench(w.t, time.Now), w: w, room: 100 * mib, place: map[namespace.NodeID]namespace.Placement{}, here: map[blocks.Digest]bool{},
+	d := &dev{bench: newBench(w.t, time.Now), w: w, room: 100 * mib, place: map[namespace.NodeID]namespace.Placement{}, here: map[blocks.Digest]bool{}, parts: map[blocks.Digest]int64{},
 		came: map[namespace.NodeID]int64{}, changes: make(chan []namespace.Change, 64), sealer: seal.New(ident.ShareID{1}, 1, [32]byte{7})}
 	key := ed25519.NewKeyFromSeed(fmt.Appendf(make([]byte, 0, 32), "%032d", len(w.devs)))
 	d.id = ident.DeviceIDOf(key)
@@ -126,10 +128,13 @@ func (d *dev) Near() []ident.DeviceID {
 	return out
 }
 
-func (d *dev) Here(_ context.Context, c blocks.Content) bool {
+func (d *dev) Missing(_ context.Context, c blocks.Content) int64 {
 	d.w.mu.Lock()
 	defer d.w.mu.Unlock()
-	return d.here[c.Root]
+	if d.here[c.Root] {
+		return 0
+	}
+	return int64(c.Size) - d.parts[c.Root]
 }
 
 func (d *dev) Bring(_ context.Context, c blocks.Content, why Reason) (int64, error) {
@@ -139,8 +144,12 @@ func (d *dev) Bring(_ context.Context, c blocks.Content, why Reason) (int64, err
 	if d.fails != nil {
 		return 0, d.fails
 	}
+	if d.turn > 0 && int64(c.Size)-d.parts[c.Root] > d.turn {
+		d.parts[c.Root] += d.turn
+		return d.turn, errs.E("test", errs.Timeout, "", nil)
+	}
 	d.here[c.Root] = true
-	return int64(c.Size), nil
+	return int64(c.Size) - d.parts[c.Root], nil
 }
 
 func (d *dev) Brought(n namespace.NodeID, _ Reason, bytes int64) {
@@ -427,6 +436,37 @@ func TestVainTriesBecomeRare(t *testing.T) {
 		a.writes(1, 0, 2, mib)
 		w.later(10 * time.Second)
 		b.wants("a newer one", doc)
+	})
+	play(t, func(w *world, a, b *dev) { // and when somebody comes who may have it
+		w.net.Partition(a.id, b.id)
+		b.set(func() { b.fails = errs.E("test", errs.Offline, "", nil) })
+		doc := a.writes(1, 0, 1, mib)
+		b.Use(doc, doc)
+		w.later(24 * time.Hour)
+		b.set(func() { b.fails = nil })
+		w.net.Heal(a.id, b.id)
+		w.later(10 * time.Second)
+		b.wants("somebody came", doc)
+	})
+}
+
+// A large file comes in turns, takes from the budget what it brings and no more, and lets smaller ones go first.
+func TestLargeFilesTakeTurns(t *testing.T) {
+	play(t, func(w *world, a, b *dev) {
+		b.set(func() { b.turn, b.room = mib, 10*mib })
+		large := a.writes(1, 0, 1, 8*mib)
+		a.Use(large, large, large)
+		w.later(30 * time.Second)
+		small := a.writes(2, 1, 1, mib/2)
+		a.Use(small)
+		w.later(30 * time.Second)
+		if got := b.brought(); got[small] != mib/2 || got[large] == 0 || got[large] > 5*mib {
+			t.Errorf("after a while: %v", got)
+		}
+		w.later(10 * time.Minute)
+		if got := b.brought(); got[large] != 8*mib {
+			t.Errorf("brought %d bytes of the large one", got[large])
+		}
 	})
 }
 
