@@ -46,6 +46,7 @@ type dev struct {
 	place  map[namespace.NodeID]namespace.Placement
 	here   map[blocks.Digest]bool
 	came   map[namespace.NodeID]int64
+	order  []namespace.NodeID // in which it came
 	fails  error
 	turn   int64                   // bytes that come at once; 0: all
 	parts  map[blocks.Digest]int64 // of contents that are here in part
@@ -156,6 +157,7 @@ func (d *dev) Brought(n namespace.NodeID, _ Reason, bytes int64) {
 	d.w.mu.Lock()
 	defer d.w.mu.Unlock()
 	d.came[n] += bytes
+	d.order = append(d.order, n)
 }
 
 func (d *dev) Room() int64 {
@@ -466,6 +468,14 @@ func TestLargeFilesTakeTurns(t *testing.T) {
 		w.later(10 * time.Minute)
 		if got := b.brought(); got[large] != 8*mib {
 			t.Errorf("brought %d bytes of the large one", got[large])
+		}
+		w.net.Partition(a.id, b.id)
+		hot, cool := a.writes(3, 2, 1, mib/2), a.writes(4, 3, 1, mib/4)
+		a.Use(hot, hot, hot, cool)
+		w.net.Heal(a.id, b.id)
+		w.later(time.Minute)
+		if n := len(b.order); b.order[n-2] != cool || b.order[n-1] != hot {
+			t.Error("the larger one came first")
 		}
 	})
 }
