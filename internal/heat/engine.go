@@ -164,7 +164,8 @@ func (e *Engine) Run(ctx context.Context, changes Changes, events <-chan Event) 
 	}
 }
 
-// watch hears of contents that other devices changed, and of wishes about where files are to be.
+// watch hears of contents that other devices changed, or made and gave a name at once, and of wishes about where
+// files are to be.
 func (e *Engine) watch(ctx context.Context, w Changes) {
 	for {
 		changes, err := w.Next(ctx)
@@ -175,7 +176,7 @@ func (e *Engine) watch(ctx context.Context, w Changes) {
 		e.mu.Lock()
 		for _, c := range changes {
 			switch {
-			case c.What == namespace.ContentChanged && c.Remote && !c.Node.IsDir():
+			case (c.What == namespace.ContentChanged || c.What == namespace.NameChanged) && c.Remote && !c.Node.IsZero() && !c.Node.IsDir():
 				if len(e.news) >= maxNews {
 					clear(e.news) // a device that changes so much does no work of a person's
 				}

@@ -418,6 +418,13 @@ func TestNewFilesInHotFolders(t *testing.T) {
 		a.writes(51, 1, 1, mib)
 		w.later(time.Minute)
 		b.wants("new in a folder that is used", fresh)
+		named := node(52) // what comes whole has a name before anything else is told of it
+		b.set(func() {
+			w.files[named] = namespace.Entry{ID: named, Kind: namespace.File, Parent: node(1000), Content: blocks.Content{Root: blocks.Digest{52}, Size: mib}}
+		})
+		b.changes <- []namespace.Change{{What: namespace.NameChanged, Node: named, Remote: true}}
+		w.later(time.Minute)
+		b.wants("new, and told by its name", fresh, named)
 	})
 }
 
