@@ -30,6 +30,7 @@ var mutants = []mutant{
 	{"S5", "what a device had acknowledged does not tell of its restore", is("restored.go", "r.forgot(h.Ack):", "r.forgot(Ack{}):")},
 	{"S5", "numbers of which nobody was told are covered when given anew", is("restored.go", "} else if p.writer == t.r.self {", "} else if p.writer != t.r.self {")},
 	{"S5", "nothing is said of new incarnations", is("incarnation.go", "		line.learn(x)", "		_ = x")},
+	{"S5", "a closed log is not compared with who takes it for the present one", is("restored.go", "ends = append(slices.Clip(ends), ", "_ = append(slices.Clip(ends), ")},
 	{"S5", "a doubt ends with a session that did not compare the log", is("restored.go", "log == r.self || log == s.skip //", "true //")},
 	{"S6", "only the restored device audits", is("incarnation.go", "		r.oweAll(&line) // whoever hears", "		// whoever hears")},
 	{"S6", "the restored device does not audit", is("restored.go", "	r.oweAll(&line)", "	_ = line")},
@@ -43,8 +44,8 @@ var mutants = []mutant{
 	{"S6", "the fingerprint leaves out removed directories that are shown", and(
 		is("fingerprint.go", "n.before.Alive() || n.was.placed, n.Alive() || n.placed", "n.before.Alive(), n.Alive()"),
 		"check_rows.go", "id == Root || d.placed[id] || n != nil", "id == Root || n != nil")},
-	{"S7", "removals are collected before all have acknowledged them", is("collect.go",
-		"			if !c.Has(v.Dot) {", "			if _ = c; false {")},
+	{"S7", "removals are collected before all have acknowledged them", is("collect.go", "return !c.Covers(past) }", "return c.Covers(past) && false }")},
+	{"S7", "what a removal has overwritten need not be known", is("collect.go", "Vector: v.Past.Vector}", "Vector: []Dot{v.Dot}}")},
 	{"S7", "a directory is collected that placements name", is("collect.go",
 		" || x.ID.IsDir() && t.dir(x.ID).refs > 0", "")},
 	{"S7", "collection while audits are owed, by what was acknowledged before", and(is("collect.go", "r.line.owed[d] || ", ""),
