@@ -50,7 +50,7 @@ func parseCuts(b []byte) (cuts []Cut, ok bool) {
 
 // disowned reports whether a batch is void by what its device has said since.
 func (l *lineage) disowned(x *signedBatch) bool {
-	for _, c := range l.newest[x.writer.Device].Cuts {
+	for _, c := range l.cuts(x.writer.Device) {
 		if c.Incarnation == x.writer.Incarnation && c.First == x.first && c.Hash == x.hash() {
 			return true
 		}
@@ -142,6 +142,7 @@ func (r *Replica) disown(line lineage, voids []void) error {
 	r.mu.Unlock()
 	clear(r.unfinished)
 	clear(r.sessions)
+	clear(r.agreed)
 	for _, v := range voids {
 		if r.heads[v.writer] = v.end; v.end.last == 0 {
 			delete(r.heads, v.writer)

@@ -68,7 +68,11 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 		} else {
 			known, err = r.goesThrough(x.Writer, LogEnd{x.Writer.Incarnation, x.Seq, x.Hash})
 		}
-		if err == nil && !known {
+		switch {
+		case err != nil:
+		case known:
+			r.agree(from, Dot{Writer: x.Writer, Seq: x.Seq})
+		default:
 			err = r.forked(from, x.Writer)
 		}
 	}
@@ -83,22 +87,6 @@ func (r *Replica) forgot(a Ack) bool {
 	return a.Incarnation == r.self.Incarnation && slices.ContainsFunc(a.Claims.Vector, func(d Dot) bool {
 		return d.Writer.Device != r.cfg.Self && !r.line.closed(d.Writer) && r.claims.Upto(d.Writer) < d.Seq
 	})
-}
-
-// forked: a peer holds another log of a writer than the one here. If it is a closed one of this
-// device, the doubt will show where they part; otherwise that device will have to say which holds
-// (disown). Until then nothing that the peer claims of it says anything about what is here. Needs
-// applying.
-func (r *Replica) forked(from ident.DeviceID, w ident.Writer) error {
-	if w.Device == r.cfg.Self {
-		return r.raiseDoubt(from, w)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !slices.Contains(r.apart[from], w) {
-		r.apart[from] = append(r.apart[from], w)
-	}
-	return nil
 }
 
 // raiseDoubt notes that a peer knows another log of this device than the one here; one after the
