@@ -73,25 +73,32 @@ func (r *Replica) voids(line *lineage) (out []void, err error) {
 			if r.heads[w].last < c.First {
 				continue // not held, or this device's own log, which the doubt takes care of
 			}
-			num, _ := r.numberOf(w)
-			row, err := get(r.cfg.DB, r.keys.batch(num, c.First))
+			s, err := r.batchAt(w, c.First)
 			if err != nil {
 				return nil, err
 			}
-			if row == nil {
-				continue
-			}
-			d := decoder{b: bytes.Clone(row)}
-			s, err := d.signedBatch()
-			if err != nil {
-				return nil, err
-			}
-			if s.hash() == c.Hash {
+			if s != nil && s.hash() == c.Hash {
+				num, _ := r.numberOf(w)
 				out = append(out, void{w, num, head{c.First - 1, s.prev}})
 			}
 		}
 	}
 	return out, nil
+}
+
+// batchAt returns the batch of a log that begins at first; nil if none does.
+func (r *Replica) batchAt(w ident.Writer, first uint64) (*signedBatch, error) {
+	num, ok := r.numberOf(w)
+	if !ok {
+		return nil, nil
+	}
+	row, err := get(r.cfg.DB, r.keys.batch(num, first))
+	if err != nil || row == nil {
+		return nil, err
+	}
+	d := decoder{b: bytes.Clone(row)}
+	s, err := d.signedBatch()
+	return &s, err
 }
 
 // disown takes over a lineage that makes part of what is held void, and drops that part. What

@@ -54,3 +54,31 @@ func (r *Replica) thisSide(from ident.DeviceID, s *session, recs []verified) []v
 		return built
 	})
 }
+
+// partedToo writes again, under a new incarnation, what this store has of a fork of which another store
+// of this device says just now that it has disowned its own side: else what was built on that would
+// cover what was written here under the same numbers. Needs applying.
+func (r *Replica) partedToo(said []Incarnation) error {
+	r.mu.RLock()
+	line := r.line
+	r.mu.RUnlock()
+	for _, x := range said {
+		if x.Writer.Device != r.cfg.Self || !line.news(x) || !r.signed(x) {
+			continue
+		}
+		for _, c := range x.Cuts {
+			if slices.Contains(line.cuts(r.cfg.Self), c) {
+				continue // by this store, perhaps: what is here is the side that holds
+			}
+			log := ident.Writer{Device: r.cfg.Self, Incarnation: c.Incarnation}
+			b, err := r.batchAt(log, c.First)
+			if err != nil {
+				return err
+			}
+			if b != nil && b.hash() != c.Hash {
+				return r.reincarnate(log, c.First-1, true)
+			}
+		}
+	}
+	return nil
+}

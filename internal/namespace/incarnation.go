@@ -212,6 +212,11 @@ func (r *Replica) incarnationBytes(x Incarnation) []byte {
 	return appendCuts(x.Writer.Append(bytes.Clone(r.cfg.Share[:])), x.Cuts)
 }
 
+// signed reports whether its device has signed x.
+func (r *Replica) signed(x Incarnation) bool {
+	return ident.Verify(x.Writer.Device[:], ident.SigIncarnation, r.incarnationBytes(x), x.Sig)
+}
+
 // newIncarnation draws the number of this device's next incarnation, which disowns cut (nil:
 // nothing) and whatever the present one does. It is partly random: two stores restored from the
 // same image must not choose the same.
@@ -238,7 +243,11 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 		return errs.E(op, errs.Refused, "another share", nil)
 	}
 	r.applying.Lock()
-	if err := r.learn(from, h); err != nil {
+	err := r.partedToo(h.Incarnations)
+	if err == nil {
+		err = r.learn(from, h)
+	}
+	if err != nil {
 		r.applying.Unlock()
 		return errs.E(op, errs.Other, "", err)
 	}
@@ -249,7 +258,7 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 	r.mu.RLock()
 	newest := r.line.current(r.cfg.Self)
 	r.mu.RUnlock()
-	err := r.checkLogs(from, h, newest)
+	err = r.checkLogs(from, h, newest)
 	if r.inDoubt() { // it stays so until the session ends, though the doubt may end before
 		s.skip = r.logInDoubt()
 	}
@@ -288,7 +297,7 @@ func (r *Replica) learn(from ident.DeviceID, h Hello) error {
 		if !line.news(x) {
 			continue
 		}
-		if !r.cfg.Known(x.Writer.Device) || !ident.Verify(x.Writer.Device[:], ident.SigIncarnation, r.incarnationBytes(x), x.Sig) {
+		if !r.cfg.Known(x.Writer.Device) || !r.signed(x) {
 			r.refuse(from, badItem{writer: x.Writer, err: badBatch("incarnation"), bytes: x.Sig})
 			continue
 		}
