@@ -50,7 +50,10 @@ func (r *Replica) thisSide(from ident.DeviceID, s *session, recs []verified) []v
 	return slices.DeleteFunc(recs, func(x verified) bool {
 		past := Claims{Vector: x.v.Past.Vector}
 		built := slices.ContainsFunc(apart, func(w ident.Writer) bool { return past.Upto(w) > agreed.Upto(w) })
-		s.spoiled = s.spoiled || built
+		if built && !s.spoiled {
+			s.spoiled = true
+			r.log.Warn("namespace: a copied device has to be online before all that another has can be taken", "from", from.Short())
+		}
 		return built
 	})
 }
