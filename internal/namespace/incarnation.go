@@ -75,7 +75,14 @@ func (l *lineage) closed(w ident.Writer) bool { return w.Incarnation < l.current
 
 // news reports whether x is newer than what is known of its device, or disowns more.
 func (l *lineage) news(x Incarnation) bool {
-	return x.Writer.Incarnation > l.current(x.Writer.Device) || !within(x.Cuts, l.cuts(x.Writer.Device))
+	return x.Writer.Incarnation > l.current(x.Writer.Device) || l.disownsMore(x)
+}
+
+// disownsMore reports whether x disowns what is not known to be disowned; there are bounds to that.
+func (l *lineage) disownsMore(x Incarnation) bool {
+	cuts := l.cuts(x.Writer.Device)
+	more := slices.ContainsFunc(x.Cuts, func(c Cut) bool { return !slices.Contains(cuts, c) })
+	return more && len(cuts)+len(x.Cuts) <= maxCuts
 }
 
 // learn takes over an incarnation of some device that is news.
@@ -89,7 +96,7 @@ func (l *lineage) learn(x Incarnation) {
 	l.newest[dev] = all[0]
 	delete(l.older, dev)
 	for _, y := range all[1:] {
-		if cuts := l.cuts(dev); !within(y.Cuts, cuts) && len(cuts)+len(y.Cuts) <= maxCuts {
+		if l.disownsMore(y) {
 			l.older[dev] = append(l.older[dev], y)
 		}
 	}
@@ -107,11 +114,6 @@ func (l *lineage) cuts(dev ident.DeviceID) []Cut {
 		out = append(out, x.Cuts...)
 	}
 	return out
-}
-
-// within reports whether all cuts are in others.
-func within(cuts, others []Cut) bool {
-	return !slices.ContainsFunc(cuts, func(c Cut) bool { return !slices.Contains(others, c) })
 }
 
 func (l *lineage) incarnations() []Incarnation {
