@@ -45,6 +45,9 @@ func fillStatus(st controlapi.Status) controlapi.Status {
 	if st.Peers == nil {
 		st.Peers = []controlapi.Peer{}
 	}
+	if st.Background.Waits == nil {
+		st.Background.Waits = []controlapi.Waiting{}
+	}
 	if st.Warnings == nil {
 		st.Warnings = []string{}
 	}
@@ -80,7 +83,7 @@ func (a *app) showStatus(st controlapi.Status) {
 		pending = "nothing"
 	}
 	t := st.Transferred
-	a.table("", [][]string{
+	rows := [][]string{
 		{"mount", mount},
 		{"contents", files(st.Files) + ", " + size(st.Bytes)},
 		{"cache", cache},
@@ -88,7 +91,11 @@ func (a *app) showStatus(st controlapi.Status) {
 		{"pending", pending},
 		{"received", blocks(t.BlocksIn) + ", " + size(t.BytesIn) + " since the start"},
 		{"sent", blocks(t.BlocksOut) + ", " + size(t.BytesOut)},
-	})
+	}
+	for _, w := range st.Background.Waits {
+		rows = append(rows, []string{"waits", waits(w)})
+	}
+	a.table("", rows)
 	notes := slices.Clone(st.Warnings)
 	if !st.Account.RecoveryConfirmed {
 		notes = append(notes, "the recovery phrase was not confirmed ("+a.program()+" recovery confirm)")
@@ -107,11 +114,25 @@ func (a *app) showStatus(st controlapi.Status) {
 		return
 	}
 	a.say("")
-	rows := [][]string{{"DEVICE", "ID", "STATE", "PATH", "ROUND TRIP"}}
+	rows = [][]string{{"DEVICE", "ID", "STATE", "PATH", "ROUND TRIP"}}
 	for _, p := range st.Peers {
 		rows = append(rows, peerRow(p))
 	}
 	a.table("", rows)
+}
+
+// waits tells what work in the background stands back, and why.
+func waits(w controlapi.Waiting) string {
+	what := safe(w.What)
+	switch w.What {
+	case controlapi.WaitPins:
+		what = count(w.Files, "pinned file waits", "pinned files wait") + " (shelf pin PATH fetches it at once)"
+	case controlapi.WaitFetching:
+		what = files(w.Files) + " fetched slowly"
+	case controlapi.WaitVerifying:
+		what = "verifying waits"
+	}
+	return safe(w.Reason) + ": " + what
 }
 
 // verified tells when what lies here was last read and compared.

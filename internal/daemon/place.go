@@ -44,6 +44,9 @@ func (d *daemon) describe(e namespace.Entry, item *controlapi.PlaceItem) {
 			_, item.Complete, _ = d.local(context.Background(), f.Content)
 		}
 	}
+	if !item.Complete && item.Placement == controlapi.PlacePinned {
+		item.Waits = d.pinsWait()
+	}
 }
 
 // refusal words why a path could not be done.
@@ -83,6 +86,7 @@ func (d *daemon) Pin(ctx context.Context, req controlapi.PlaceRequest, progress 
 		if err := d.saved(ctx); err != nil {
 			return err
 		}
+		d.guest.Fresh(ctx) // what it says of waiting is to be true
 		defer func() {
 			if item.MovedBytes > 0 {
 				d.gate.Ledger().Pinned(e.ID, item.MovedBytes)

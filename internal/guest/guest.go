@@ -29,13 +29,13 @@ const (
 	scrubRest = time.Minute // between two steps under pressure
 )
 
-// DefaultBattery is the level, in per cent, below which pins wait on battery.
+// DefaultBattery is the level, in per cent, at which pins begin to wait on battery.
 const DefaultBattery = 30
 
 // Config makes a Guest.
 type Config struct {
 	Root       fs.FS    // the system's root, from which sys and proc are read; nil: nothing is known of the machine
-	Battery    int      // on battery, pins wait below this level, per cent
+	Battery    int      // on battery, pins wait at this level, per cent, and below; 0: never, 100: always
 	Metered    string   // MeteredAuto, MeteredYes, MeteredNo; "" as MeteredAuto
 	Interfaces []string // with MeteredAuto: patterns of those over which every byte costs, as "wwan*"
 	NoPressure bool     // whatever the machine is short of, nothing slows down
@@ -181,12 +181,17 @@ func (g *Guest) Why(n fetch.Need) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch c := g.conditionsLocked(); {
-	case c.OnBattery && c.Level >= 0 && c.Level < g.cfg.Battery:
+	case c.low(g.cfg.Battery):
 		return c.onBattery()
 	case c.Metered && overInternet(n.Path):
 		return "on a metered connection"
 	}
 	return ""
+}
+
+// low reports whether the battery is in use and at a level or below. One that does not say is low at 100 only.
+func (c Conditions) low(level int) bool {
+	return c.OnBattery && level > 0 && (level >= 100 || c.Level >= 0 && c.Level <= level)
 }
 
 func (c Conditions) onBattery() string {

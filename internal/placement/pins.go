@@ -389,8 +389,9 @@ func (p *pins) retry() {
 func (p *pins) take() (job, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	holding := p.holdingLocked()
 	for i, j := range p.queue {
-		if !p.busy[j] {
+		if !p.busy[j] && !holding(j) {
 			copy(p.queue[1:i+1], p.queue[:i]) // a few busy ones at most: the queue may be very long
 			p.queue = p.queue[1:]
 			delete(p.queued, j)
@@ -467,7 +468,8 @@ func (p *pins) bring(ctx context.Context, j job) error {
 			return err
 		}
 	}
-	set, err := p.e.digestsOf(ctx, contents, j.why)
+	u := p.urgency(j)
+	set, err := p.e.digestsOf(ctx, contents, u)
 	if err != nil {
 		return errs.E(op, errs.Other, ent.Name, err)
 	}
@@ -480,7 +482,7 @@ func (p *pins) bring(ctx context.Context, j job) error {
 	}
 	p.count(j, moved{total: int64(len(missing))})
 	var first error
-	err = cfg.Fetch(ctx, j.why, p.e.ledger.keepers(ent.Versions), slices.Values(missing), func(d blocks.Digest, err error) {
+	err = cfg.Fetch(ctx, u, p.e.ledger.keepers(ent.Versions), slices.Values(missing), func(d blocks.Digest, err error) {
 		if err != nil && first == nil {
 			first = err
 		} else if err == nil {

@@ -1,0 +1,64 @@
+package placement
+
+import "github.com/shelffs/shelf/internal/errs"
+
+// Awaited is ForPin while a person waits for it: nothing holds it up.
+const Awaited Urgency = Here + 1
+
+// urgency is what a job's blocks are asked for with.
+func (p *pins) urgency(j job) Urgency {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.awaitedLocked(j) {
+		return Awaited
+	}
+	return j.why
+}
+
+func (p *pins) awaitedLocked(j job) bool {
+	if j.why != ForPin {
+		return false
+	}
+	for t := range p.tallies {
+		if t.files[j.node] {
+			return true
+		}
+	}
+	return false
+}
+
+// holdingLocked returns what tells of many jobs whether they wait until the machine or its network is another.
+func (p *pins) holdingLocked() func(job) bool {
+	var known, held [Here]bool // by urgency
+	return func(j job) bool {
+		if !known[j.why] {
+			known[j.why], held[j.why] = true, p.e.cfg.Held != nil && p.e.cfg.Held(j.why)
+		}
+		return held[j.why] && !p.awaitedLocked(j)
+	}
+}
+
+// Work counts the files whose pin waits until the machine or its network is another (those that were not
+// begun, and those of which the rest could only be had in a way that is not to be used now), and those that are
+// being fetched while no person waits for them.
+func (e *Engine) Work() (held, working int) {
+	e.pins.mu.Lock()
+	defer e.pins.mu.Unlock()
+	holding := e.pins.holdingLocked()
+	for _, j := range e.pins.queue {
+		if j.why == ForPin && holding(j) {
+			held++
+		}
+	}
+	for j, err := range e.pins.failed {
+		if j.why == ForPin && (holding(j) || errs.Is(err, errs.Busy)) {
+			held++
+		}
+	}
+	for j := range e.pins.busy {
+		if !e.pins.awaitedLocked(j) {
+			working++
+		}
+	}
+	return held, working
+}
