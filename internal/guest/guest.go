@@ -24,7 +24,8 @@ const (
 	lookMetered = 30 * time.Second // at the network: asking the system for it takes more
 
 	dutyPeriod = 4 * time.Second // under pressure, what nobody waits for
-	dutyWork   = time.Second     // is asked for in so much of it
+	dutyWork   = time.Second     // is asked for in so much of it,
+	dutySafety = 3 * time.Second // and second copies of what one device alone has in so much
 
 	scrubRest = time.Minute // between two steps under pressure
 )
@@ -221,11 +222,21 @@ func (g *Guest) Rest(n fetch.Need) time.Duration {
 	c := g.conditionsLocked()
 	wait := g.limits.wait(down, n.Path, c.Metered, n.Priority <= fetch.ReadAhead)
 	if c.Pressure != "" && n.Priority > fetch.ReadAhead && !n.Awaited {
-		if phase := time.Since(g.begun) % dutyPeriod; phase >= dutyWork {
-			wait = max(wait, dutyPeriod-phase)
-		}
+		wait = max(wait, g.duty(n.Priority))
 	}
 	return wait
+}
+
+// duty is the rest of the part of a period in which nothing is asked for under pressure.
+func (g *Guest) duty(p fetch.Priority) time.Duration {
+	work, phase := dutyWork, time.Since(g.begun)%dutyPeriod
+	if p == fetch.Safety {
+		work = dutySafety
+	}
+	if phase < work {
+		return 0
+	}
+	return dutyPeriod - phase
 }
 
 // Count implements fetch.Pacer.
