@@ -77,21 +77,21 @@ func TestDownLimitIsKept(t *testing.T) {
 	for _, urgent := range []bool{false, true} {
 		hosted(t, []way{direct(20*time.Millisecond, 100*mib), direct(30*time.Millisecond, 100*mib)}, guest.Limits{InternetDown: speed}, guest.Conditions{Level: -1},
 			func(t *testing.T, n *network, _ *sense) {
-				all := n.big(80*4, 256*kib)
+				pinned, read := n.big(80, mib), n.big(60, 256*kib)
 				ctx, stop := context.WithCancel(t.Context())
 				var wg sync.WaitGroup
 				wg.Go(func() {
-					_ = n.fetcher.FetchAll(ctx, fetch.Pin, slices.Values(all[:240]), func(blocks.Digest, error) {})
+					_ = n.fetcher.FetchAll(ctx, fetch.Pin, slices.Values(pinned), func(blocks.Digest, error) {})
 				})
 				for i := range 60 { // for a minute
 					began := time.Now()
 					if urgent {
-						if took := n.get(t, n.fetcher.Group(), all[240+i]); took > 200*time.Millisecond {
+						if took := n.get(t, n.fetcher.Group(), read[i]); took > 200*time.Millisecond {
 							t.Errorf("a reader waited %v behind a pin", took)
 						}
 					}
 					time.Sleep(time.Second - time.Since(began))
-					if sent, most := n.sent(), int64(i+1)*speed+speed/4+2*256*kib; sent > most {
+					if sent, most := n.sent(), int64(i+1)*speed+speed/4+2*mib; sent > most {
 						t.Fatalf("%d bytes came in %d s", sent, i+1)
 					}
 				}
