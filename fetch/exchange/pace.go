@@ -16,7 +16,7 @@ type Pacer interface {
 // clear waits until up to n bytes of an answer may be sent, and returns how many: after what is more urgent,
 // and within the limits.
 func (v *service) clear(j *job, n int) (int, error) {
-	for n > 0 {
+	for n > 0 && v.ctx.Err() == nil {
 		changed := v.r.gate.change()
 		if !v.r.gate.wait(&v.level, v.ctx.Done()) {
 			return 0, v.ctx.Err()
@@ -36,5 +36,5 @@ func (v *service) clear(j *job, n int) (int, error) {
 		}
 		t.Stop()
 	}
-	return 0, nil
+	return 0, v.ctx.Err()
 }
