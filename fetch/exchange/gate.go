@@ -51,18 +51,13 @@ func (g *gate) open(level int) bool {
 	return true
 }
 
-// change is closed when a level is paid off, or an answer moves to another, next.
-func (g *gate) change() <-chan struct{} {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.changed
-}
-
 // wait returns when nothing more urgent is owed than the level, which may change meanwhile (with a
 // move), or false when done is closed. Level -1 never waits.
 func (g *gate) wait(level *atomic.Int32, done <-chan struct{}) bool {
 	for !g.open(int(level.Load())) {
-		changed := g.change()
+		g.mu.Lock()
+		changed := g.changed
+		g.mu.Unlock()
 		if g.open(int(level.Load())) { // changed between the two looks
 			return true
 		}

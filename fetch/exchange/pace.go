@@ -17,7 +17,6 @@ type Pacer interface {
 // and within the limits.
 func (v *service) clear(j *job, n int) (int, error) {
 	for n > 0 && v.ctx.Err() == nil {
-		changed := v.r.gate.change()
 		if !v.r.gate.wait(&v.level, v.ctx.Done()) {
 			return 0, v.ctx.Err()
 		}
@@ -28,10 +27,9 @@ func (v *service) clear(j *job, n int) (int, error) {
 		if granted > 0 {
 			return granted, nil
 		}
-		t := time.NewTimer(wait)
+		t := time.NewTimer(wait) // short: less than portions that went a moment ago take
 		select {
 		case <-t.C:
-		case <-changed: // what was in nobody's way may be urgent now
 		case <-v.ctx.Done():
 		}
 		t.Stop()
