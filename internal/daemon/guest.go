@@ -35,6 +35,19 @@ func (p *parts) openGuest(s config.Start) {
 	p.onClose(func(context.Context) error { p.guest.Close(); return nil })
 }
 
+// resume has what was held tried again as soon as somebody has seen that it may be.
+func (p *parts) resume(ctx context.Context) {
+	for {
+		changed := p.guest.Changed()
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+			p.placement.Resume()
+		}
+	}
+}
+
 // sending is the guest for the exchange, which knows devices and not the ways to them.
 type sending struct{ p *parts }
 

@@ -239,6 +239,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 	keeper.set(p.placement)
 	p.corrupt.tell(p.placement.Damaged)
 	p.background(p.locator.run)
+	p.background(p.resume)
 	p.background(func(ctx context.Context) {
 		events, stop := host.Subscribe()
 		defer stop()

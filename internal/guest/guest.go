@@ -152,6 +152,13 @@ func (g *Guest) lookNow(ctx context.Context) {
 	}
 }
 
+// Changed is closed when somebody sees that the machine or its network is another than at the last look.
+func (g *Guest) Changed() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.changed
+}
+
 func (g *Guest) staleLocked() bool { return g.looked.IsZero() || time.Since(g.looked) >= lookEvery }
 
 // refreshLocked has somebody look if nobody has for a while. Until then the last look counts: who asks holds
@@ -279,9 +286,7 @@ func (g *Guest) YieldScrub(ctx context.Context, waits func(why string)) {
 	defer waits("")
 	for pressed := false; ctx.Err() == nil; {
 		c := g.Fresh(ctx)
-		g.mu.Lock()
-		changed := g.changed
-		g.mu.Unlock()
+		changed := g.Changed()
 		switch {
 		case c.OnBattery:
 			waits(c.onBattery())

@@ -38,6 +38,12 @@ func (p *pins) holdingLocked() func(job) bool {
 	}
 }
 
+// Resume tries at once what was held: the machine or its network is another.
+func (e *Engine) Resume() {
+	e.pins.retry()
+	e.pins.poke()
+}
+
 // Work counts the files whose pin waits until the machine or its network is another (those that were not
 // begun, and those of which the rest could only be had in a way that is not to be used now), and those that are
 // being fetched while no person waits for them.
