@@ -87,13 +87,15 @@ func (a *app) showStatus(st controlapi.Status) {
 		{"mount", mount},
 		{"contents", files(st.Files) + ", " + size(st.Bytes)},
 		{"cache", cache},
-		{"verified", verified(st.Scrub)},
+		{"verified", verified(st.Scrub, st.Background.Waits)},
 		{"pending", pending},
 		{"received", blocks(t.BlocksIn) + ", " + size(t.BytesIn) + " since the start"},
 		{"sent", blocks(t.BlocksOut) + ", " + size(t.BytesOut)},
 	}
 	for _, w := range st.Background.Waits {
-		rows = append(rows, []string{"waits", waits(w)})
+		if w.What != controlapi.WaitVerifying { // told above
+			rows = append(rows, []string{"waits", waits(w)})
+		}
 	}
 	a.table("", rows)
 	notes := slices.Clone(st.Warnings)
@@ -129,20 +131,23 @@ func waits(w controlapi.Waiting) string {
 		what = count(w.Files, "pinned file waits", "pinned files wait") + " (shelf pin PATH fetches it at once)"
 	case controlapi.WaitFetching:
 		what = files(w.Files) + " fetched slowly"
-	case controlapi.WaitVerifying:
-		what = "verifying waits"
 	}
 	return safe(w.Reason) + ": " + what
 }
 
 // verified tells when what lies here was last read and compared.
-func verified(s controlapi.Scrub) string {
+func verified(s controlapi.Scrub, waits []controlapi.Waiting) string {
 	text := "not yet"
 	switch {
 	case s.Verified != nil:
 		text = "all of it within the last " + span(time.Since(*s.Verified))
 	case s.Begun != nil:
 		text = fmt.Sprintf("%d %% so far", int(100*s.Done))
+	}
+	for _, w := range waits {
+		if w.What == controlapi.WaitVerifying {
+			text += "; waits, " + safe(w.Reason)
+		}
 	}
 	if s.Damaged > 0 {
 		text += fmt.Sprintf("; %s damaged, %d of them fetched again", blocks(s.Damaged), s.Repaired)

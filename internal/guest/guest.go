@@ -146,7 +146,7 @@ func (g *Guest) lookNow(ctx context.Context) {
 	defer g.mu.Unlock()
 	g.now, g.looked = c, time.Now()
 	if c != was {
-		g.log.Info("the machine has changed", "on_battery", c.OnBattery, "level", c.Level, "metered", c.Metered, "pressure", c.Pressure)
+		g.log.Debug("the machine has changed", "on_battery", c.OnBattery, "level", c.Level, "metered", c.Metered, "pressure", c.Pressure)
 		close(g.changed)
 		g.changed = make(chan struct{})
 	}
