@@ -124,7 +124,13 @@ func Parse(text string) (Config, error) {
 		return nil
 	})
 	check("background", func() (err error) { c.Background, err = f.Background.background(); return err })
-	check("limits", func() (err error) { c.Limits, err = limitsOf(f.Limits); return err })
+	check("limits", func() (err error) {
+		if md.Type("limits") != "Hash" { // the decoder lets it pass
+			return errors.New("it is a table: begin it with [limits]")
+		}
+		c.Limits, err = limitsOf(f.Limits)
+		return err
+	})
 	check("listen", func() error {
 		for _, a := range f.Listen {
 			if err := CheckListen(a); err != nil {

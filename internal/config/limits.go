@@ -35,6 +35,7 @@ func (l *Limits) Named(name string) *int64 {
 	return nil
 }
 
+// limitsOf reads the table [limits].
 func limitsOf(table map[string]any) (l Limits, err error) {
 	for _, name := range slices.Sorted(maps.Keys(table)) {
 		to := l.Named(name)
