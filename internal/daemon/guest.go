@@ -20,8 +20,11 @@ import (
 	"github.com/shelffs/shelf/internal/placement"
 )
 
+// firstLook is how long the start waits to know what the machine is like.
+const firstLook = time.Second
+
 // openGuest begins to mind what this machine and its networks are like.
-func (p *parts) openGuest(s config.Start) {
+func (p *parts) openGuest(ctx context.Context, s config.Start) {
 	var root fs.FS
 	if runtime.GOOS == "linux" {
 		root = os.DirFS("/")
@@ -33,6 +36,9 @@ func (p *parts) openGuest(s config.Start) {
 	p.guest = guest.New(guest.Config{Root: root, Battery: battery, Metered: s.Background.Metered, Interfaces: s.Background.Interfaces,
 		NoPressure: s.Background.NoPressure, Limits: guest.Limits(s.Limits), Log: p.log})
 	p.onClose(func(context.Context) error { p.guest.Close(); return nil })
+	ctx, cancel := context.WithTimeout(ctx, firstLook)
+	defer cancel()
+	p.guest.Fresh(ctx) // what was pinned and is not here yet is tried soon
 }
 
 // resume has what was held tried again as soon as somebody has seen that it may be.

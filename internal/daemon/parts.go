@@ -217,7 +217,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		return err
 	}
 	keeper := &keeper{}
-	p.openGuest(s)
+	p.openGuest(ctx, s)
 	p.exchange = exchange.New(exchange.Config{Network: host, Store: p.cache, Keeper: keeper, Allow: p.account.Member, Silent: host.Check, Pacer: sending{p}, Log: p.log})
 	p.onClose(func(context.Context) error { return p.exchange.Close() })
 	p.locator = newLocator(host, p.exchange)

@@ -113,3 +113,25 @@ func TestMeter(t *testing.T) {
 
 func says(name string) func() string           { return func() string { return name } }
 func knows(is bool) func(context.Context) bool { return func(context.Context) bool { return is } }
+
+func TestPowerElsewhere(t *testing.T) {
+	for in, want := range map[[3]byte]power{
+		{0, 1, 41}: {true, 41}, {0, 4, 5}: {true, 5}, {1, 8, 80}: {false, 80}, {1, 128, 255}: {false, -1},
+		{255, 255, 255}: {false, -1}, {0, 128, 255}: {false, -1}, {0, 0, 255}: {true, -1}, {255, 0, 50}: {false, 50},
+	} {
+		if got := windowsPower(in[0], in[1], in[2]); got != want {
+			t.Errorf("Windows %v: %+v, want %+v", in, got, want)
+		}
+	}
+	for in, want := range map[string]power{
+		"Now drawing from 'Battery Power'\n -InternalBattery-0 (id=4653155)\t41%; discharging; 3:07 remaining present: true\n": {true, 41},
+		"Now drawing from 'AC Power'\n -InternalBattery-0 (id=4653155)\t100%; charged; 0:00 remaining present: true\n":         {false, 100},
+		"Now drawing from 'AC Power'\n": {false, -1},
+		"Now drawing from 'UPS Power'\n -UPS (id=1)\t90%; discharging; (no estimate) present: true\n": {true, 90},
+		"": {false, -1},
+	} {
+		if got := pmsetPower(in); got != want {
+			t.Errorf("macOS %q: %+v, want %+v", in, got, want)
+		}
+	}
+}
