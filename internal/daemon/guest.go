@@ -117,11 +117,8 @@ func (p *parts) pinsWait() string {
 
 // pinWaits says of a file that is not all here that its pin waits, and what a person can do.
 func (p *parts) pinWaits(ctx context.Context, id namespace.NodeID) (reason string, hints []string) {
-	if eff, _, err := p.names.Placement(id, p.self()); err != nil || eff != namespace.Pinned {
-		return "", nil
-	}
 	p.guest.Fresh(ctx)
-	if why := p.pinsWait(); why != "" {
+	if why := p.pinsWait(); why != "" && p.placement.Waits(id) {
 		return "; it is pinned, and that waits: " + why, []string{"to fetch it now all the same: shelf pin"}
 	}
 	return "", nil

@@ -43,9 +43,9 @@ func (d *daemon) describe(e namespace.Entry, item *controlapi.PlaceItem) {
 		if item.Complete {
 			_, item.Complete, _ = d.local(context.Background(), f.Content)
 		}
-	}
-	if !item.Complete && item.Placement == controlapi.PlacePinned {
-		item.Waits = d.pinsWait()
+		if item.Waits == "" && d.placement.Waits(f.ID) {
+			item.Waits = d.pinsWait()
+		}
 	}
 }
 

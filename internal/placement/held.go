@@ -1,6 +1,11 @@
 package placement
 
-import "github.com/shelffs/shelf/internal/errs"
+import (
+	"slices"
+
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
 
 // Awaited is ForPin while a person waits for it: nothing holds it up.
 const Awaited Urgency = Here + 1
@@ -38,10 +43,37 @@ func (p *pins) holdingLocked() func(job) bool {
 	}
 }
 
+// forget takes a job back that has lost its reason: held, it would wait and be counted.
+func (p *pins) forget(j job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.failed, j)
+	if p.queued[j] {
+		delete(p.queued, j)
+		p.forgot = true
+	}
+}
+
+// tidyLocked takes what was forgotten out of the queue, all at once: it may be a large folder.
+func (p *pins) tidyLocked() {
+	if p.forgot {
+		p.queue = slices.DeleteFunc(p.queue, func(j job) bool { return !p.queued[j] })
+		p.forgot = false
+	}
+}
+
 // Resume tries at once what was held: the machine or its network is another.
 func (e *Engine) Resume() {
 	e.pins.retry()
 	e.pins.poke()
+}
+
+// Waits reports whether a file's pin is among those held that Work counts.
+func (e *Engine) Waits(n namespace.NodeID) bool {
+	e.pins.mu.Lock()
+	defer e.pins.mu.Unlock()
+	j := job{n, ForPin}
+	return e.pins.queued[j] && e.pins.holdingLocked()(j) || errs.Is(e.pins.failed[j], errs.Busy)
 }
 
 // Work counts the files whose pin waits until the machine or its network is another (those that were not
@@ -50,6 +82,7 @@ func (e *Engine) Resume() {
 func (e *Engine) Work() (held, working int) {
 	e.pins.mu.Lock()
 	defer e.pins.mu.Unlock()
+	e.pins.tidyLocked()
 	holding := e.pins.holdingLocked()
 	for _, j := range e.pins.queue {
 		if j.why == ForPin && holding(j) {
@@ -57,7 +90,7 @@ func (e *Engine) Work() (held, working int) {
 		}
 	}
 	for j, err := range e.pins.failed {
-		if j.why == ForPin && (holding(j) || errs.Is(err, errs.Busy)) {
+		if j.why == ForPin && errs.Is(err, errs.Busy) {
 			held++
 		}
 	}

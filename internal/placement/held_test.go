@@ -25,6 +25,9 @@ func TestHeldPinsAreNotBegun(t *testing.T) {
 	}
 	b.must(b.Pin(bg, ex.ID, false, nil))
 	b.Resume()
+	if !b.Waits(ex.ID) || b.Waits(ey.ID) {
+		t.Error("it is not told which files wait")
+	}
 	b.must(b.Pin(bg, ey.ID, true, nil))
 	if n := b.fetched[Awaited].Load(); n == 0 || b.classOf(y) != cache.Pinned {
 		t.Errorf("a pin that is waited for is %v, after %d fetches as such", b.classOf(y), n)
@@ -36,6 +39,14 @@ func TestHeldPinsAreNotBegun(t *testing.T) {
 	}
 	if held, _ := b.Work(); held != 2*pinWorkers+1 {
 		t.Errorf("%d pins wait", held)
+	}
+	b.must(b.Unpin(ex.ID))
+	if held, _ := b.Work(); held != 2*pinWorkers || b.Waits(ex.ID) {
+		t.Errorf("%d pins wait after one was taken back", held)
+	}
+	b.must(b.Pin(bg, ex.ID, false, nil))
+	if held, _ := b.Work(); held != 2*pinWorkers+1 {
+		t.Errorf("%d pins wait after it was pinned again", held)
 	}
 	b.holds.Store(false)
 	b.Resume()

@@ -51,7 +51,8 @@ type pins struct {
 
 	mu      sync.Mutex
 	queue   []job
-	queued  map[job]bool
+	queued  map[job]bool // those in it, but for what was forgotten
+	forgot  bool         // some were
 	failed  map[job]error
 	busy    map[job]bool
 	changed chan struct{} // closed and replaced when a job ends
@@ -274,6 +275,7 @@ func (p *pins) considerOne(n namespace.NodeID, keeps bool) {
 	for _, why := range []Urgency{ForPin, ForSafety} {
 		j := job{n, why}
 		if !p.wanted(j) {
+			p.forget(j)
 			if why == ForPin && keeps && p.unwanted(n) {
 				p.unpinned(n)
 			}
@@ -362,6 +364,7 @@ func (p *pins) add(j job) {
 	if p.queued[j] {
 		return
 	}
+	p.tidyLocked()
 	p.queued[j] = true
 	delete(p.failed, j)
 	p.queue = append(p.queue, j)
@@ -389,6 +392,7 @@ func (p *pins) retry() {
 func (p *pins) take() (job, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.tidyLocked()
 	holding := p.holdingLocked()
 	for i, j := range p.queue {
 		if !p.busy[j] && !holding(j) {
