@@ -71,6 +71,7 @@ type Config struct {
 	Present func(blocks.Digest) bool    // optional, cheap: the block is in the cache; spares reading it to see
 	Report  func(Report)                // optional; called without locks, from many goroutines; must not block
 	Name    func(ident.DeviceID) string // optional: a device's name for people
+	Pacer   Pacer                       // optional
 	Log     *slog.Logger                // optional
 }
 
@@ -99,6 +100,7 @@ type Fetcher struct {
 	hedges  bucket
 	ahead   ahead
 	lapses  lapses
+	waker   waker
 	arrived time.Time // when anything last came
 	changes uint64    // how often a device came or went
 	closed  bool

@@ -14,6 +14,7 @@ type Group struct {
 	f       *Fetcher
 	loose   bool    // the blocks have nothing to do with each other
 	pointed bool    // somebody was said to have them all
+	awaited bool    // a person waits for them
 	size    float64 // smoothed size of a block, bytes; 0: none has come
 	devices map[ident.DeviceID]*standing
 }

@@ -58,6 +58,7 @@ type Config struct {
 	Keeper  Keeper                    // optional: without it, every class is None and nothing is granted
 	Allow   func(ident.DeviceID) bool // who may be served, asked for every question; nil: everybody the Network lets in
 	Silent  func(ident.DeviceID)      // optional: a device that owes an answer has sent nothing for a second; must not block
+	Pacer   Pacer                     // optional
 	Log     *slog.Logger              // optional
 }
 

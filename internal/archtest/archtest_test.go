@@ -29,6 +29,7 @@ var rules = map[string]rule{
 	"internal/ident":                     {"ids, key pairs, signatures", "internal/errs"},
 	"internal/kdf":                       {"derivation labels", ""},
 	"internal/gc":                        {"how often garbage is collected", ""},
+	"internal/guest":                     {"what the machine and its networks allow, and limits", "fetch"},
 	"internal/wire":                      {"frames and CBOR common to all protocols", "internal/errs"},
 	"internal/keystore":                  {"the home's master key", "internal/errs internal/kdf"},
 	"internal/config":                    {"the home's layout and settings", "fs/alias internal/errs"},
@@ -89,6 +90,7 @@ var engines = map[string][]string{
 	"github.com/tyler-smith/go-bip39": {"internal/share"},
 	"github.com/spf13/cobra":          {"internal/cli"},
 	"github.com/BurntSushi/toml":      {"internal/config"},
+	"github.com/godbus/dbus":          {"internal/guest"},
 	"golang.org/x/text":               {"fs/alias"},
 	"crypto/hpke":                     {"internal/share"},
 }

@@ -45,6 +45,10 @@ type Start struct {
 	// Sweep is allow, exact or refuse: what becomes of a program without a policy that brings very
 	// many files; "" as allow.
 	Sweep string `json:"sweep"`
+	// Background says when work that nobody waits for stands back.
+	Background Background `json:"background"`
+	// Limits bound the traffic between devices.
+	Limits Limits `json:"limits"`
 	// Listen are multiaddrs; empty lets the daemon choose once and keep its choice.
 	Listen []string `json:"listen"`
 }

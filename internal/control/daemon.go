@@ -23,6 +23,7 @@ type Daemon interface {
 	Historian
 	Readier
 	Accountant
+	Limiter
 	Stopper
 }
 
@@ -131,6 +132,13 @@ type Accountant interface {
 	// UndoRun frees what a run brought. NotExist when there is no such run.
 	UndoRun(ctx context.Context, req controlapi.UndoRunRequest) (controlapi.RunUndone, error)
 	Heat(ctx context.Context, req controlapi.HeatRequest) (controlapi.Heat, error)
+}
+
+// Limiter bounds the traffic of blocks.
+type Limiter interface {
+	Limits(ctx context.Context) (controlapi.Limits, error)
+	// SetLimits replaces all of them, and returns those in force. Invalid: one is too low to work with.
+	SetLimits(ctx context.Context, l controlapi.Limits) (controlapi.Limits, error)
 }
 
 // Stopper flushes, unmounts and lets the daemon end. It returns when the mount is gone (or

@@ -38,7 +38,7 @@ func (p *parts) openHeat(s config.Start) (err error) {
 	}
 	p.onClose(func(context.Context) error { return w.meter.Close() })
 	w.near = fetch.New(fetch.Config{
-		Cache: p.cache, Locator: nearby{p.locator}, Log: p.log, Report: p.corrupt.lied, Name: p.account.Name, Present: p.cache.Expect,
+		Cache: p.cache, Locator: nearby{p.locator}, Pacer: p.guest, Log: p.log, Report: p.corrupt.lied, Name: p.account.Name, Present: p.cache.Expect,
 		Limits: fetch.Limits{InFlightBytes: nearFlight, PerSource: nearFlight},
 	})
 	p.onClose(func(context.Context) error { return w.near.Close() })

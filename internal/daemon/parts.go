@@ -18,6 +18,7 @@ import (
 	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/guest"
 	"github.com/shelffs/shelf/internal/hydration"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/keystore"
@@ -50,6 +51,8 @@ type parts struct {
 	warm       warm
 	fs         *fs.FS
 	locator    *locator
+	guest      *guest.Guest
+	yields     yields
 	corrupt    corruptLog
 	conflicts  conflicts
 	cacheLost  bool // it began empty in this start
@@ -215,11 +218,12 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		return err
 	}
 	keeper := &keeper{}
-	p.exchange = exchange.New(exchange.Config{Network: host, Store: p.cache, Keeper: keeper, Allow: p.account.Member, Silent: host.Check, Log: p.log})
+	p.openGuest(ctx, s)
+	p.exchange = exchange.New(exchange.Config{Network: host, Store: p.cache, Keeper: keeper, Allow: p.account.Member, Silent: host.Check, Pacer: sending{p}, Log: p.log})
 	p.onClose(func(context.Context) error { return p.exchange.Close() })
 	p.locator = newLocator(host, p.exchange)
 	p.fetcher = fetch.New(fetch.Config{
-		Cache: p.cache, Locator: p.locator, Log: p.log, Report: p.corrupt.lied,
+		Cache: p.cache, Locator: p.locator, Pacer: p.guest, Log: p.log, Report: p.corrupt.lied,
 		Name:    p.account.Name,
 		Present: p.cache.Expect, // read ahead, and so leased: it must not go before its reader comes
 	})
@@ -228,7 +232,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		Self: p.account.Self().ID, Blind: blind, Log: p.log})
 	p.placement, err = placement.New(placement.Config{
 		Self: p.account.Self().ID, DB: p.meta, Names: p.names, Store: p.cache, Peers: p.exchange, Network: host,
-		Digests: p.digestsFor, Fetch: p.fetchFor, Log: p.log, Quota: s.PinQuota, Lost: p.cacheLost,
+		Digests: p.digestsFor, Fetch: p.fetchFor, Held: func(u placement.Urgency) bool { return p.held(u) != "" }, Log: p.log, Quota: s.PinQuota, Lost: p.cacheLost,
 	})
 	if err != nil {
 		return err
@@ -236,6 +240,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 	keeper.set(p.placement)
 	p.corrupt.tell(p.placement.Damaged)
 	p.background(p.locator.run)
+	p.background(p.resume)
 	p.background(func(ctx context.Context) {
 		events, stop := host.Subscribe()
 		defer stop()

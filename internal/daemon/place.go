@@ -43,6 +43,9 @@ func (d *daemon) describe(e namespace.Entry, item *controlapi.PlaceItem) {
 		if item.Complete {
 			_, item.Complete, _ = d.local(context.Background(), f.Content)
 		}
+		if item.Waits == "" && d.placement.Waits(f.ID) {
+			item.Waits = d.pinsWait()
+		}
 	}
 }
 
@@ -83,6 +86,7 @@ func (d *daemon) Pin(ctx context.Context, req controlapi.PlaceRequest, progress 
 		if err := d.saved(ctx); err != nil {
 			return err
 		}
+		d.guest.Fresh(ctx) // what it says of waiting is to be true
 		defer func() {
 			if item.MovedBytes > 0 {
 				d.gate.Ledger().Pinned(e.ID, item.MovedBytes)

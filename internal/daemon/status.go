@@ -30,7 +30,8 @@ func (d *daemon) Status(ctx context.Context) (controlapi.Status, error) {
 		Peers:   d.peers(), Files: int64(totals.Files), Bytes: int64(totals.Bytes), Pending: d.pending(), Conflicts: int64(d.conflicts.Count(ctx)),
 		Transferred: controlapi.Transferred{BlocksIn: int64(moved.BlocksIn), BytesIn: int64(moved.BytesIn),
 			BlocksOut: int64(moved.BlocksOut), BytesOut: int64(moved.BytesOut)},
-		Warnings: d.warningsNow(),
+		Background: d.backgroundNow(ctx),
+		Warnings:   d.warningsNow(),
 	}, nil
 }
 

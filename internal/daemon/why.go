@@ -70,6 +70,8 @@ func (p *parts) explain(ctx context.Context, f localFile) (reason string, holder
 		some = "is only partly on this device"
 	}
 	refused, help := p.withheld(f.entry.ID)
+	pin, now := p.pinWaits(ctx, f.entry.ID)
+	refused, help = refused+pin, append(help, now...)
 	defer func() { reason, hints = reason+refused, append(hints, help...) }()
 	waits := ""
 	for _, d := range f.blocks {

@@ -24,7 +24,7 @@ func (p processActor) resolve(path, keep string) error {
 
 func (p processActor) onConflict(command string) string {
 	p.t.Helper()
-	p.configure("on_conflict = '" + command + "'")
+	p.settings("on_conflict = '" + command + "'\n")
 	return p.home
 }
 

@@ -34,8 +34,8 @@ type ledgerAnswer struct {
 // what nobody used but a copying program and an indexer, and not where heat is off.
 func TestWhoWalksToAnotherDeviceFindsTheWorkThere(t *testing.T) {
 	a, b, off := newDevice(t, "desk"), newDevice(t, "lap"), newDevice(t, "off")
-	a.configure("")
-	b.configure("")
+	a.settings("")
+	b.settings("")
 	a.up()
 	for _, d := range []*device{b, off} {
 		a.admit(d)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -43,18 +44,18 @@ func newDevice(t testing.TB, name string, upArgs ...string) *device {
 	}
 	dir := t.TempDir()
 	d := &device{t: t, name: name, home: filepath.Join(dir, "home"), mnt: filepath.Join(dir, "mnt"), args: upArgs}
-	d.configure(`heat = "off"`) // what nobody opened is not here: the scripts count on it
 	t.Cleanup(d.cleanup)
+	d.settings(`heat = "off"`) // what nobody opened is not here: the scripts count on it
 	return d
 }
 
-// configure replaces the settings of the home.
-func (d *device) configure(settings string) {
+// settings writes the configuration, for the next start. Nothing waits for the machine of the tests to be another:
+// it may be busy with them.
+func (d *device) settings(text string) {
 	d.t.Helper()
-	if err := os.MkdirAll(d.home, 0o700); err != nil {
-		d.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(d.home, "config.toml"), []byte(settings+"\n"), 0o600); err != nil {
+	text += "\n[background]\nbattery = \"0%\"\nmetered = \"no\"\npressure = false\n"
+	err := errors.Join(os.MkdirAll(d.home, 0o700), os.WriteFile(filepath.Join(d.home, "config.toml"), []byte(text), 0o600))
+	if err != nil {
 		d.t.Fatal(err)
 	}
 }

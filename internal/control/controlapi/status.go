@@ -17,7 +17,8 @@ type Status struct {
 	Pending     Pending     `json:"pending"`
 	Transferred Transferred `json:"transferred"`
 	Conflicts   int64       `json:"conflicts"` // names that several versions claim
-	Warnings    []string    `json:"warnings"`  // whole sentences for a person, worst first
+	Background  Background  `json:"background"`
+	Warnings    []string    `json:"warnings"` // whole sentences for a person, worst first
 }
 
 // DaemonInfo names the process that answers.
