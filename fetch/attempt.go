@@ -34,6 +34,8 @@ type attempt struct {
 	left     bool  // its device has nothing to do with it any more
 	dropped  bool  // given up, because nothing came of it
 
+	need Need // as it was counted
+
 	// For the device's page.
 	path      Path
 	est       int64 // bytes it is counted as
@@ -51,6 +53,7 @@ func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 	}
 	f.load.add(a.urgent, a.held)
 	f.book.began(a, fl.group, c, f.lim.PerSource)
+	f.countLocked(a, fl.group.need(a.prio, c.Path))
 	fl.attempts = append(fl.attempts, a)
 	delete(f.parked, fl)
 	f.armLocked(fl)
@@ -178,6 +181,7 @@ func (f *Fetcher) landed(fl *flight, a *attempt, b blocks.Sealed, err error) (fi
 	f.forgetLocked(fl, a)
 	f.leftLocked(a)
 	over := fl.over()
+	f.recountLocked(a, max(int64(len(b.Bytes)), int64(a.progress.Load())), errs.Is(err, errs.Interrupted))
 	switch {
 	case err == nil:
 		f.broughtLocked(fl, a, len(b.Bytes), now)

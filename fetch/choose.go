@@ -43,11 +43,11 @@ func (f *Fetcher) tierLocked(fl *flight, c Candidate, now time.Time) tier {
 func (f *Fetcher) chooseLocked(fl *flight, now time.Time) (best Candidate, v verdict) {
 	bestTier, bestVague, bestCost, busyTier := none, false, 0.0, none
 	for _, c := range f.devices {
-		if !c.Connected || !f.eligibleLocked(fl, c.Source.Device(), now) {
+		if !c.Connected || !f.eligibleLocked(fl, c.Source.Device(), now) || f.heldLocked(fl, c.Path) {
 			continue
 		}
 		t := f.tierLocked(fl, c, now)
-		if !f.hasRoomLocked(fl.prio, c, now) {
+		if !f.hasRoomLocked(fl.prio, c, now) || f.restsLocked(fl, c.Path) {
 			busyTier = min(busyTier, t)
 			continue
 		}

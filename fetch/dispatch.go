@@ -95,7 +95,7 @@ func (f *Fetcher) hopeLocked(fl *flight, now time.Time) bool {
 	for _, c := range f.devices {
 		dev := c.Source.Device()
 		t := fl.tried[dev]
-		if (t != nil && t.final) || f.book.isBanned(dev, fl.digest, now) {
+		if (t != nil && t.final) || f.book.isBanned(dev, fl.digest, now) || f.heldLocked(fl, c.Path) {
 			continue
 		}
 		if young || (c.Connected && (t == nil || t.tries < maxTries)) || (!c.Connected && now.Sub(c.LastSeen) < f.lim.Grace) {
@@ -114,6 +114,9 @@ func (f *Fetcher) verdictLocked(fl *flight) error {
 				kind = k
 			}
 		}
+	}
+	if f.heldBackLocked(fl) {
+		kind = errs.Busy
 	}
 	return errs.E("fetch", kind, fl.digest.Short(), nil)
 }

@@ -73,6 +73,7 @@ type Config struct {
 	Came   func(blocks.Digest, ident.DeviceID)
 	Report func(Report)                // optional; called without locks, from many goroutines; must not block
 	Name   func(ident.DeviceID) string // optional: a device's name for people
+	Pacer  Pacer                       // optional
 	Log    *slog.Logger                // optional
 }
 
@@ -101,6 +102,7 @@ type Fetcher struct {
 	hedges  bucket
 	ahead   ahead
 	lapses  lapses
+	waker   waker
 	arrived time.Time // when anything last came
 	changes uint64    // how often a device came or went
 	closed  bool

@@ -16,6 +16,7 @@ type Group struct {
 	loose   bool                    // the blocks have nothing to do with each other
 	holders func() []ident.DeviceID // who is said to have them all by now; nil: that does not change
 	pointed bool                    // somebody is said to have them all
+	awaited bool                    // a person waits for them
 	size    float64                 // smoothed size of a block, bytes; 0: none has come
 	devices map[ident.DeviceID]*standing
 }

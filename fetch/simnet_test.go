@@ -88,6 +88,11 @@ type network struct {
 // simulate runs act in virtual time with a fetcher over a network of the ways given. Every device has every
 // block at first.
 func simulate(t *testing.T, seed uint64, ways []way, limits fetch.Limits, act func(t *testing.T, n *network)) {
+	simulatePaced(t, seed, ways, limits, func() fetch.Pacer { return nil }, act)
+}
+
+// simulatePaced is simulate with a Pacer, which is made inside.
+func simulatePaced(t *testing.T, seed uint64, ways []way, limits fetch.Limits, pacer func() fetch.Pacer, act func(t *testing.T, n *network)) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{seed: seed, begun: time.Now(), bodies: map[blocks.Digest][]byte{}}
 		for i, w := range ways {
@@ -98,7 +103,7 @@ func simulate(t *testing.T, seed uint64, ways []way, limits fetch.Limits, act fu
 		n.roster = fetch.NewRoster(func(d ident.DeviceID) fetch.Source { return n.peers[int(d[0])|int(d[1])<<8] })
 		n.tell()
 		c := &memory{m: map[blocks.Digest]blocks.Sealed{}}
-		n.fetcher = fetch.New(fetch.Config{Cache: c, Locator: n.roster, Present: c.has, Limits: limits})
+		n.fetcher = fetch.New(fetch.Config{Cache: c, Locator: n.roster, Present: c.has, Limits: limits, Pacer: pacer()})
 		act(t, n)
 		if err := n.fetcher.Close(); err != nil {
 			t.Error(err)

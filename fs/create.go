@@ -78,7 +78,7 @@ func (fs *FS) Create(ctx context.Context, who Caller, dir Ino, name string, mode
 }
 
 // Tmpfile makes a file without a name, to be linked or to vanish with its last handle.
-func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl OpenFlags) (Answer, *Handle, error) {
+func (fs *FS) Tmpfile(ctx context.Context, who Caller, dir Ino, mode uint32, fl OpenFlags) (Answer, *Handle, error) {
 	d, err := fs.writable(dir)
 	if err != nil {
 		return Answer{}, nil, err
@@ -102,6 +102,7 @@ func (fs *FS) Tmpfile(_ context.Context, who Caller, dir Ino, mode uint32, fl Op
 	defer n.mu.Unlock()
 	n.gone, n.xattrs, n.nameless = &e, goneXattrs{}, true
 	h := fs.newHandle(n, fs.attach(n, e), fl)
+	h.opened(ctx)
 	return Answer{Attr: fs.attr(n, &e), Cache: true, Name: true}, h, nil
 }
 

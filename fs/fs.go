@@ -28,6 +28,7 @@ type Config struct {
 	Blocks  Blocks
 	Hints   Hints // nil: nobody knows who has what
 	Gate    Gate  // nil: whoever may read a file may bring it here
+	Uses    Uses  // nil: nobody wants to know what is used
 	Store   Store
 	Journal Journal // nil: whatever fsync promises is saved
 	Holes   Holes   // nil: what is known of them ends with FS

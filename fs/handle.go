@@ -3,6 +3,7 @@ package fs
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
@@ -23,12 +24,22 @@ type Handle struct {
 	n     *inode
 	flags OpenFlags
 	ahead readAhead
+	who   Reader
+	told  atomic.Bool // of its use
 
 	once sync.Once
 }
 
 // Open opens the file i. IsDir; Invalid for what has no bytes; Stale.
 func (fs *FS) Open(ctx context.Context, i Ino, fl OpenFlags) (*Handle, error) {
+	h, err := fs.open(ctx, i, fl)
+	if err == nil {
+		h.opened(ctx)
+	}
+	return h, err
+}
+
+func (fs *FS) open(ctx context.Context, i Ino, fl OpenFlags) (*Handle, error) {
 	n, err := fs.table.get(i)
 	if err == nil && (fl.Write || fl.Truncate) {
 		n, err = fs.writable(i)

@@ -54,6 +54,8 @@ func (h *Handle) ReadAt(ctx context.Context, off int64, n int) (Bytes, error) {
 	if !h.flags.Read {
 		return Bytes{}, errs.E("fs.Read", errs.Invalid, "", nil)
 	}
+	h.n.read.Store(true)
+	h.use()
 	return h.fs.readAt(ctx, h.n, off, int64(n), &h.ahead)
 }
 

@@ -19,6 +19,7 @@ type inode struct {
 
 	id   namespace.NodeID
 	past atomic.Pointer[past] // not nil: a node of the past, with a made-up id
+	read atomic.Bool          // it was, through a handle
 
 	mu   sync.Mutex
 	file *file // nil unless open or unsaved

@@ -33,6 +33,7 @@ func (h *Handle) WriteAt(ctx context.Context, off int64, p []byte, fl WriteFlags
 	if err := h.fs.admit(ctx, int64(len(p))); err != nil {
 		return 0, err
 	}
+	h.use()
 	if err := h.write(off, p, fl); err != nil {
 		return 0, err
 	}

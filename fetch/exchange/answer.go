@@ -105,22 +105,20 @@ func (v *service) write(j *job, status errs.Kind, body []byte) error {
 		return err
 	}
 	defer v.endTurn()
-	if len(body) > 0 && !v.r.gate.wait(&v.level, v.ctx.Done()) {
-		return v.ctx.Err()
-	}
 	head := answerHead(status, j.q.id, len(body))
+	took, err := v.clear(j, min(len(body), piece-len(head)))
+	if err != nil {
+		return err
+	}
 	first := scratch.Get().(*[piece]byte)
 	n := copy(first[:], head[:])
-	took := copy(first[n:], body)
-	err := v.writePiece(first[:n+took])
+	n += copy(first[n:], body[:took])
+	err = v.writePiece(first[:n])
 	scratch.Put(first)
-	for body = body[took:]; err == nil && len(body) > 0; {
-		if !v.r.gate.wait(&v.level, v.ctx.Done()) {
-			return v.ctx.Err()
+	for body = body[took:]; err == nil && len(body) > 0; body = body[took:] {
+		if took, err = v.clear(j, min(len(body), piece)); err == nil {
+			err = v.writePiece(body[:took])
 		}
-		n := min(len(body), piece)
-		err = v.writePiece(body[:n])
-		body = body[n:]
 	}
 	return err
 }

@@ -69,6 +69,7 @@ type Config struct {
 	// together: it is for shares all of whose members can read manifests. Optional.
 	Below  func(ctx context.Context, m blocks.Sealed, next blocks.Stretch) iter.Seq[blocks.Digest]
 	Silent func(ident.DeviceID) // optional: a device that owes an answer has sent nothing for a second; must not block
+	Pacer  Pacer                // optional
 	Log    *slog.Logger         // optional
 }
 

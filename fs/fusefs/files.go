@@ -3,6 +3,7 @@
 package fusefs
 
 import (
+	"context"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -36,7 +37,11 @@ func (r *raw) setOpen(out *fuse.OpenOut, h *fs.Handle) {
 func (r *raw) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
 	fl := openFlags(in.Flags)
 	fl.Read = true // the kernel checks, and reads pages also for who only writes to a map
-	h, err := r.core.Open(request{cancel}, fs.Ino(in.NodeId), fl)
+	var ctx context.Context = reading{request{cancel}, in.Pid}
+	if r.echo.from(&in.InHeader) != nil {
+		ctx = request{cancel} // it uses nothing
+	}
+	h, err := r.core.Open(ctx, fs.Ino(in.NodeId), fl)
 	if err != nil {
 		return status(err)
 	}
@@ -56,7 +61,7 @@ func (r *raw) Create(cancel <-chan struct{}, in *fuse.CreateIn, name string, out
 	if r.echo.of(&in.InHeader, name, fs.Appeared) {
 		return r.createEcho(cancel, in, name, fl, out)
 	}
-	a, h, err := r.core.Create(request{cancel}, caller(&in.InHeader), fs.Ino(in.NodeId), name, in.Mode&0o7777, fl, in.Flags&syscall.O_EXCL != 0)
+	a, h, err := r.core.Create(reading{request{cancel}, in.Pid}, caller(&in.InHeader), fs.Ino(in.NodeId), name, in.Mode&0o7777, fl, in.Flags&syscall.O_EXCL != 0)
 	if err != nil {
 		return status(err)
 	}
@@ -82,7 +87,7 @@ func (r *raw) createEcho(cancel <-chan struct{}, in *fuse.CreateIn, name string,
 func (r *raw) Tmpfile(cancel <-chan struct{}, in *fuse.CreateIn, out *fuse.CreateOut) fuse.Status {
 	fl := openFlags(in.Flags)
 	fl.Read = true
-	a, h, err := r.core.Tmpfile(request{cancel}, caller(&in.InHeader), fs.Ino(in.NodeId), in.Mode&0o7777, fl)
+	a, h, err := r.core.Tmpfile(reading{request{cancel}, in.Pid}, caller(&in.InHeader), fs.Ino(in.NodeId), in.Mode&0o7777, fl)
 	if err != nil {
 		return status(err)
 	}

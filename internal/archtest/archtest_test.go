@@ -29,6 +29,7 @@ var rules = map[string]rule{
 	"internal/ident":                     {"ids, key pairs, signatures", "internal/errs"},
 	"internal/kdf":                       {"derivation labels", ""},
 	"internal/gc":                        {"how often garbage is collected", ""},
+	"internal/guest":                     {"what the machine and its networks allow, and limits", "fetch"},
 	"internal/wire":                      {"frames and CBOR common to all protocols", "internal/errs"},
 	"internal/keystore":                  {"the home's master key", "internal/errs internal/kdf"},
 	"internal/config":                    {"the home's layout and settings", "fs/alias internal/errs"},
@@ -67,6 +68,7 @@ var rules = map[string]rule{
 	"internal/control/client":            {"the local API, asking side", "internal/control/controlapi internal/errs"},
 	"internal/cli":                       {"one file per command", "internal/control/controlapi internal/control/client internal/config mounthelper mounthelper/probe internal/errs fs/herald"},
 	"internal/hydration":                 {"which programs may bring bytes here, and what they brought", "fs blocks internal/namespace internal/ident internal/kv internal/wire internal/errs"},
+	"internal/heat":                      {"what is used, and brought here for that", "internal/namespace blocks internal/ident internal/kv internal/wire internal/errs"},
 	"internal/simnet":                    {"an in-memory network", "internal/ident internal/wire internal/errs"},
 	"internal/scenario":                  {"scripts with many devices", "*"},
 	"internal/bench":                     {"the table of figures, measured over real processes", "*"},
@@ -88,6 +90,7 @@ var engines = map[string][]string{
 	"github.com/tyler-smith/go-bip39": {"internal/share"},
 	"github.com/spf13/cobra":          {"internal/cli"},
 	"github.com/BurntSushi/toml":      {"internal/config"},
+	"github.com/godbus/dbus":          {"internal/guest"},
 	"golang.org/x/text":               {"fs/alias"},
 	"crypto/hpke":                     {"internal/share"},
 }
@@ -161,10 +164,10 @@ func TestNoInit(t *testing.T) {
 	}
 }
 
-// Five packages keep rows in one store, the home's: no two may use the same table.
+// Six packages keep rows in one store, the home's: no two may use the same table.
 func TestTablesOfTheStoreAreDisjoint(t *testing.T) {
 	users := map[string]string{}
-	for _, dir := range []string{"namespace", "share", "placement", "daemon", "hydration"} {
+	for _, dir := range []string{"namespace", "share", "placement", "daemon", "hydration", "heat"} {
 		files, err := filepath.Glob("../" + dir + "/*.go")
 		if err != nil {
 			t.Fatal(err)

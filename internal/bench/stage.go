@@ -65,6 +65,14 @@ func newStage(e *ends, dir string, n sizes) (*stage, error) {
 
 // pair makes an account with two devices, called a and b, and mounts both.
 func (s *stage) pair(a, b home) error {
+	for _, h := range []home{a, b} { // what is cold must stay so
+		if err := os.MkdirAll(h.home, 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(h.home, "config.toml"), []byte("heat = \"off\"\n"), 0o600); err != nil {
+			return err
+		}
+	}
 	if err := s.up(a, "--name", "a"); err != nil {
 		return err
 	}

@@ -124,7 +124,7 @@ func TestContractFields(t *testing.T) {
 	for _, v := range []any{upJSON{}, joinJSON{}, lsJSON{}, versionJSON{}, doctorJSON{}, probe.Finding{}, demoResult{},
 		controlapi.Status{}, controlapi.PathStatus{}, controlapi.Entry{}, controlapi.Device{}, controlapi.Why{}, controlapi.PlaceResult{},
 		controlapi.Conflicts{}, controlapi.ResolveResult{}, controlapi.ConflictEvent{},
-		controlapi.SyncResult{}, controlapi.OfflineResult{}, controlapi.Versions{}, controlapi.Restored{}, controlapi.Ledger{}, controlapi.RunUndone{}, duJSON{}, controlapi.Recovery{}, controlapi.InviteToken{}, controlapi.InviteEvent{}, controlapi.Joined{}, controlapi.Failure{}} {
+		controlapi.SyncResult{}, controlapi.OfflineResult{}, controlapi.Versions{}, controlapi.Restored{}, controlapi.Ledger{}, controlapi.RunUndone{}, controlapi.Heat{}, duJSON{}, controlapi.Recovery{}, controlapi.InviteToken{}, controlapi.InviteEvent{}, controlapi.Joined{}, controlapi.Failure{}} {
 		for _, name := range jsonFields(reflect.TypeOf(v), nil) {
 			if !strings.Contains(doc, `"`+name+`"`) {
 				t.Errorf("%T: field %q is not in the document", v, name)

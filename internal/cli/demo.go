@@ -52,6 +52,11 @@ func (a *app) demo(ctx context.Context, once bool) (err error) {
 	d.laptop, d.desktop = d.newHome("laptop"), d.newHome("desktop")
 	defer func() { err = errors.Join(err, d.cleanUp(context.WithoutCancel(ctx))) }()
 
+	for _, h := range []*demoHome{d.laptop, d.desktop} {
+		if err := h.fetchNothingAhead(); err != nil {
+			return err
+		}
+	}
 	res, err := d.play(ctx)
 	if err != nil {
 		if ctx.Err() == nil {

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 )
 
@@ -21,6 +22,15 @@ type demoHome struct {
 	Name  string `json:"name"`
 	Home  string `json:"home"`
 	Mount string `json:"mount"`
+}
+
+// fetchNothingAhead has the home bring only what is opened: that is what the demo shows.
+func (h *demoHome) fetchNothingAhead() error {
+	home := config.Home(h.Home)
+	if err := home.Ensure(); err != nil {
+		return err
+	}
+	return config.WriteFile(home.ConfigFile(), []byte("heat = \"off\"\n"))
 }
 
 // command prepares `shelf --home … args --json`. It ends by SIGTERM with ctx.

@@ -30,6 +30,7 @@ type fakeState struct {
 	Devices   int
 	Files     int64
 	Confirmed bool
+	Limits    controlapi.Limits
 }
 
 // fakeDaemon is a daemon without a network and a filesystem, behind the real control server.
@@ -178,6 +179,11 @@ func (d *fakeDaemon) Status(context.Context) (controlapi.Status, error) {
 			{ID: "klmnopqrst", Name: "nas\x1b[31m"},
 		}
 	}
+	if fakeWants("battery") {
+		st.Background = controlapi.Background{OnBattery: true, Battery: new(18), Pressure: "disk", Waits: []controlapi.Waiting{
+			{What: controlapi.WaitPins, Files: 3, Reason: "on battery at 18 %"}, {What: controlapi.WaitFetching, Files: 1, Reason: "the disk is busy"},
+			{What: controlapi.WaitVerifying, Reason: "on battery at 18 %"}}}
+	}
 	if fakeWants("alone") {
 		for i := range st.Peers {
 			st.Peers[i].Connected = false
@@ -270,6 +276,13 @@ func (d *fakeDaemon) RankedPeers(ctx context.Context) ([]controlapi.RankedPeer, 
 	return list, nil
 }
 
+func (d *fakeDaemon) Limits(context.Context) (controlapi.Limits, error) { return d.state.Limits, nil }
+
+func (d *fakeDaemon) SetLimits(_ context.Context, l controlapi.Limits) (controlapi.Limits, error) {
+	d.state.Limits = l
+	return l, d.save()
+}
+
 func (d *fakeDaemon) Why(_ context.Context, p string) (controlapi.Why, error) {
 	e, err := fakeEntry(p)
 	w := controlapi.Why{Path: p, Here: e.Complete, Missing: e.Size - e.LocalBytes}
@@ -307,6 +320,9 @@ func (d *fakeDaemon) Pin(ctx context.Context, q controlapi.PlaceRequest, progres
 		it.Placement, it.Complete = "pinned", q.Wait
 		if !e.Complete && q.Wait {
 			it.MovedBlocks, it.MovedBytes = 8, 2<<20
+		}
+		if fakeWants("battery") && !q.Wait {
+			it.Waits = "on battery at 18 %"
 		}
 	})
 }

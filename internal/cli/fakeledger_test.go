@@ -23,6 +23,19 @@ func (d *fakeDaemon) Ledger(_ context.Context, q controlapi.LedgerRequest) (cont
 	return l, nil
 }
 
+func (d *fakeDaemon) Heat(_ context.Context, q controlapi.HeatRequest) (controlapi.Heat, error) {
+	if q.Path == "/off" {
+		return controlapi.Heat{Files: []controlapi.HeatItem{}, Folders: []controlapi.HeatItem{}}, nil
+	}
+	used := time.Now().Add(-3 * time.Hour)
+	return controlapi.Heat{Status: &controlapi.HeatStatus{Budget: 2 << 30, Room: 1 << 30, Files: 2, Bytes: 30 << 20},
+		Files: []controlapi.HeatItem{
+			{Path: "/a/thesis", Heat: 9.25, Used: &used, Kept: "used here", Placement: "automatic", Complete: true},
+			{Path: "/song", Heat: 1, Used: &used, Placement: "pinned"},
+			{Path: "/a/notes", Kept: "used on desk\x1b[2Jtop", Placement: "automatic"}},
+		Folders: []controlapi.HeatItem{{Path: "/", Heat: 10.25, Used: &used}, {Path: "/a", Heat: 9.25, Used: &used}}}, nil
+}
+
 func (d *fakeDaemon) UndoRun(_ context.Context, q controlapi.UndoRunRequest) (controlapi.RunUndone, error) {
 	if q.Run != 8 {
 		return controlapi.RunUndone{}, controlapi.E("not_exist", "see: shelf ledger", "there is no run %d", q.Run)

@@ -17,7 +17,8 @@ func (a *app) lsCmd() *cobra.Command {
 		Use:   "ls [PATH]",
 		Short: "List a folder with what is here of it",
 		Long: `List a folder (the root of the share if none is given): how much of each file is on this
-device (shelf status PATH sums up a folder), and its placement (in brackets: inherited). PATH is inside the mount, or begins with / at the root of the share.
+device (shelf status PATH sums up a folder), and its placement (in brackets: inherited; "used": it is
+kept because it is used). PATH is inside the mount, or begins with / at the root of the share.
 With --removed: what was removed from the folder, which may itself be gone (shelf restore brings it back).`,
 		Args: argCount(0, 1, ""),
 		RunE: a.asking(func(ctx context.Context, c *client.Client, st controlapi.Status, args []string) error {
@@ -46,7 +47,7 @@ With --removed: what was removed from the folder, which may itself be gone (shel
 			return a.emit(lsJSON{p, entries}, func() { a.showList(entries, long) })
 		}),
 	}
-	cmd.Flags().BoolVarP(&long, "long", "l", false, "with mode, size and time")
+	cmd.Flags().BoolVarP(&long, "long", "l", false, "with heat, mode, size and time")
 	cmd.Flags().BoolVar(&removed, "removed", false, "what was removed from it")
 	return cmd
 }
@@ -62,7 +63,7 @@ func (a *app) showList(entries []controlapi.Entry, long bool) {
 	}
 	head := []string{"HERE", "PLACEMENT", "NAME"}
 	if long {
-		head = []string{"HERE", "PLACEMENT", "MODE", "SIZE", "MODIFIED", "NAME"}
+		head = []string{"HERE", "PLACEMENT", "HEAT", "MODE", "SIZE", "MODIFIED", "NAME"}
 	}
 	rows := [][]string{head}
 	for _, e := range entries {
@@ -70,9 +71,12 @@ func (a *app) showList(entries []controlapi.Entry, long bool) {
 		if e.Inherited {
 			place = "(" + place + ")"
 		}
+		if e.Kept != "" {
+			place += ", used"
+		}
 		row := []string{hereOf(e), place}
 		if long {
-			row = append(row, modeOf(e), sizeOf(e), e.Mtime.Local().Format("2006-01-02 15:04"))
+			row = append(row, heatText(e.Heat), modeOf(e), sizeOf(e), e.Mtime.Local().Format("2006-01-02 15:04"))
 		}
 		rows = append(rows, append(row, nameOf(e)))
 	}

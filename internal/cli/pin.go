@@ -17,7 +17,8 @@ func (a *app) pinCmd() *cobra.Command {
 		Short: "Fetch and keep on this device",
 		Long: `Fetch files and folders and keep them on this device; what comes into a folder later is
 fetched and kept as well. Returns when everything is here, unless --no-wait is given; when it
-is interrupted, the pin stays and fetching goes on.`,
+is interrupted, the pin stays and fetching goes on. What no command waits for is not fetched on a
+low battery or over a metered connection, until that is over; status tells.`,
 		Args: argCount(1, -1, "a path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			do := func(ctx context.Context, c *client.Client, q controlapi.PlaceRequest, m *meter) (controlapi.PlaceResult, error) {
@@ -36,6 +37,8 @@ func pinned(it controlapi.PlaceItem) string {
 		what = files(it.Files) + ", " + what
 	}
 	switch {
+	case it.Waits != "" && it.Refused == nil:
+		return fmt.Sprintf("pinned (%s); waits, %s (without --no-wait it is fetched now)", what, safe(it.Waits))
 	case !it.Complete && it.Refused == nil:
 		return fmt.Sprintf("pinned (%s); being fetched", what)
 	case it.MovedBlocks == 0 && it.Complete:

@@ -45,6 +45,9 @@ func fillStatus(st controlapi.Status) controlapi.Status {
 	if st.Peers == nil {
 		st.Peers = []controlapi.Peer{}
 	}
+	if st.Background.Waits == nil {
+		st.Background.Waits = []controlapi.Waiting{}
+	}
 	if st.Warnings == nil {
 		st.Warnings = []string{}
 	}
@@ -80,15 +83,22 @@ func (a *app) showStatus(st controlapi.Status) {
 		pending = "nothing"
 	}
 	t := st.Transferred
-	a.table("", [][]string{
+	rows := [][]string{
 		{"mount", mount},
 		{"contents", files(st.Files) + ", " + size(st.Bytes)},
 		{"cache", cache},
-		{"verified", verified(st.Scrub)},
+		{"in use", inUse(st.Heat)},
+		{"verified", verified(st.Scrub, st.Background.Waits)},
 		{"pending", pending},
 		{"received", blocks(t.BlocksIn) + ", " + size(t.BytesIn) + " since the start"},
 		{"sent", blocks(t.BlocksOut) + ", " + size(t.BytesOut)},
-	})
+	}
+	for _, w := range st.Background.Waits {
+		if w.What != controlapi.WaitVerifying { // told above
+			rows = append(rows, []string{"waits", waits(w)})
+		}
+	}
+	a.table("", rows)
 	notes := slices.Clone(st.Warnings)
 	if !st.Account.RecoveryConfirmed {
 		notes = append(notes, "the recovery phrase was not confirmed ("+a.program()+" recovery confirm)")
@@ -107,21 +117,38 @@ func (a *app) showStatus(st controlapi.Status) {
 		return
 	}
 	a.say("")
-	rows := [][]string{{"DEVICE", "ID", "STATE", "PATH", "ROUND TRIP"}}
+	rows = [][]string{{"DEVICE", "ID", "STATE", "PATH", "ROUND TRIP"}}
 	for _, p := range st.Peers {
 		rows = append(rows, peerRow(p))
 	}
 	a.table("", rows)
 }
 
+// waits tells what work in the background stands back, and why.
+func waits(w controlapi.Waiting) string {
+	what := safe(w.What)
+	switch w.What {
+	case controlapi.WaitPins:
+		what = count(w.Files, "pinned file waits", "pinned files wait") + " (shelf pin PATH fetches it at once)"
+	case controlapi.WaitFetching:
+		what = files(w.Files) + " fetched slowly"
+	}
+	return safe(w.Reason) + ": " + what
+}
+
 // verified tells when what lies here was last read and compared.
-func verified(s controlapi.Scrub) string {
+func verified(s controlapi.Scrub, waits []controlapi.Waiting) string {
 	text := "not yet"
 	switch {
 	case s.Verified != nil:
 		text = "all of it within the last " + span(time.Since(*s.Verified))
 	case s.Begun != nil:
 		text = fmt.Sprintf("%d %% so far", int(100*s.Done))
+	}
+	for _, w := range waits {
+		if w.What == controlapi.WaitVerifying {
+			text += "; waits, " + safe(w.Reason)
+		}
 	}
 	if s.Damaged > 0 {
 		text += fmt.Sprintf("; %s damaged, %d of them fetched again", blocks(s.Damaged), s.Repaired)
@@ -160,6 +187,9 @@ func (a *app) showPath(p controlapi.PathStatus) {
 		here = fmt.Sprintf("%s of %s (%s)", size(p.LocalBytes), size(p.Size), percent(min(p.LocalBytes, p.Size-1), p.Size))
 	}
 	rows := [][]string{{"here", here}, {"placement", placement(p.Placement, p.Inherited)}}
+	if p.Kept != "" {
+		rows = append(rows, []string{"kept", "because it is " + keptText(p.Kept, p.Heat)})
+	}
 	if p.Verified != nil {
 		rows = append(rows, []string{"verified", "all that is here within the last " + span(time.Since(*p.Verified))})
 	}

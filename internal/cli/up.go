@@ -45,6 +45,7 @@ func (a *app) start(f startFlags) (config.Start, error) {
 	s.CacheSize, s.Name, s.Mountpoint, s.Listen, s.NoBrake = conf.CacheSize, conf.Name, conf.Mountpoint, conf.Listen, conf.NoBrake
 	s.OnConflict, s.History, s.Names, s.Via = conf.OnConflict, conf.History, conf.Names, conf.Via
 	s.Policies, s.Sweep = conf.Policies, conf.Sweep
+	s.Background, s.Limits = conf.Background, conf.Limits
 	s.AllowOther = conf.AllowOther || f.others
 	if s.CacheSize == 0 {
 		s.CacheSize = config.DefaultCacheSize
@@ -58,6 +59,7 @@ func (a *app) start(f startFlags) (config.Start, error) {
 		}
 	}
 	s.PinQuota = conf.PinQuota.Of(s.CacheSize)
+	s.Heat = conf.HeatOf(s.CacheSize)
 	if f.named {
 		if s.Name, err = f.name, config.CheckName(f.name); err != nil {
 			return s, err

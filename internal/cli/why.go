@@ -37,6 +37,9 @@ func (a *app) whyCmd() *cobra.Command {
 func (a *app) showWhy(w controlapi.Why) {
 	if w.Here {
 		a.say("%s is here, all of it.", safe(w.Path))
+		if w.Kept != "" {
+			a.say("It is kept here because it is %s.", keptText(w.Kept, w.Heat))
+		}
 		return
 	}
 	a.say("%s: %s", safe(w.Path), safe(sentence(w.Reason)))

@@ -30,6 +30,7 @@ const (
 type Config struct {
 	CacheSize  int64         // cache_size = "10GiB": limit of the cache on this device, in bytes
 	PinQuota   Quota         // pin_quota = "80%": how much of it pins may take
+	Heat       Quota         // heat = "25%": how much of it files may take that are kept because they are used; see ParseHeat
 	Mountpoint string        // mountpoint = "~/Shelf": where `shelf up` mounts; absolute once read
 	Name       string        // name = "laptop": name of this device when it is made
 	Via        string        // via = "webdav": how the namespace is shown; see CheckVia
@@ -40,6 +41,8 @@ type Config struct {
 	NoBrake    bool          // brake = false: however much another device removes at once, follow it
 	Sweep      string        // sweep = "refuse": a program that brings very many files; see CheckSweep
 	Policies   []Policy      // [[policy]]: what programs may bring here; before those of package hydration
+	Background Background    // [background]: when work that nobody waits for stands back
+	Limits     Limits        // [limits]: bytes per second between devices, by network
 	Listen     []string      // listen = ["/ip4/0.0.0.0/tcp/4001", ":4001"]: where it waits for its peers
 }
 
@@ -66,6 +69,7 @@ func Parse(text string) (Config, error) {
 	var f struct {
 		CacheSize  any      `toml:"cache_size"` // "10GiB" or a number of bytes
 		PinQuota   string   `toml:"pin_quota"`
+		Heat       string   `toml:"heat"`
 		Mountpoint string   `toml:"mountpoint"`
 		Name       string   `toml:"name"`
 		AllowOther bool     `toml:"allow_other"`
@@ -77,17 +81,22 @@ func Parse(text string) (Config, error) {
 		Sweep      string   `toml:"sweep"`
 		Listen     []string `toml:"listen"`
 
-		Policy []policyTable `toml:"policy"`
+		Policy     []policyTable   `toml:"policy"`
+		Background backgroundTable `toml:"background"`
+		Limits     map[string]any  `toml:"limits"`
 	}
 	md, err := toml.Decode(text, &f)
 	if err != nil {
 		return Config{}, errs.E(op, errs.Invalid, "", err) // names the line
 	}
 	if odd := md.Undecoded(); len(odd) > 0 {
-		if odd[0][0] == "policy" {
+		switch odd[0][0] {
+		case "background":
+			return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("background has no %q; it has battery, metered, interfaces, pressure", odd[0][len(odd[0])-1]))
+		case "policy":
 			return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("a policy has no %q; it has program, action, bytes, wait", odd[0][len(odd[0])-1]))
 		}
-		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are allow_other, brake, cache_size, history, listen, mountpoint, name, names, on_conflict, pin_quota, policy, sweep, via", odd[0].String()))
+		return Config{}, errs.E(op, errs.Invalid, "", fmt.Errorf("there is no setting %q; there are allow_other, background, brake, cache_size, heat, history, limits, listen, mountpoint, name, names, on_conflict, pin_quota, policy, sweep, via", odd[0].String()))
 	}
 	c := Config{Listen: f.Listen, OnConflict: f.OnConflict, AllowOther: f.AllowOther}
 	check := func(key string, set func() error) {
@@ -99,6 +108,7 @@ func Parse(text string) (Config, error) {
 	}
 	check("cache_size", func() (err error) { c.CacheSize, err = ParseCacheSize(fmt.Sprint(f.CacheSize)); return err })
 	check("pin_quota", func() (err error) { c.PinQuota, err = ParseQuota(f.PinQuota); return err })
+	check("heat", func() (err error) { c.Heat, err = ParseHeat(f.Heat); return err })
 	check("mountpoint", func() (err error) { c.Mountpoint, err = ExpandPath(f.Mountpoint); return err })
 	check("name", func() error { c.Name = f.Name; return CheckName(f.Name) })
 	check("names", func() error { c.Names = f.Names; return CheckNames(f.Names) })
@@ -115,6 +125,14 @@ func Parse(text string) (Config, error) {
 			c.Policies = append(c.Policies, p)
 		}
 		return nil
+	})
+	check("background", func() (err error) { c.Background, err = f.Background.background(); return err })
+	check("limits", func() (err error) {
+		if md.Type("limits") != "Hash" { // the decoder lets it pass
+			return errors.New("it is a table: begin it with [limits]")
+		}
+		c.Limits, err = limitsOf(f.Limits)
+		return err
 	})
 	check("listen", func() error {
 		for _, a := range f.Listen {

@@ -17,6 +17,32 @@ type Quota struct {
 
 const defaultQuota = 80 // per cent
 
+// DefaultHeat is what part of the cache the files may take that are kept because they are used.
+const DefaultHeat = 25 // per cent
+
+// ParseHeat reads a quota, or off: nothing is kept for that reason (negative Bytes).
+func ParseHeat(s string) (Quota, error) {
+	if s == "off" {
+		return Quota{Bytes: -1}, nil
+	}
+	q, err := ParseQuota(s)
+	if err != nil {
+		err = errs.E("config.ParseHeat", errs.Invalid, "heat "+strconv.Quote(s), errors.New("say, for example, 25%, 5GiB or off"))
+	}
+	return q, err
+}
+
+// HeatOf is how many bytes of a cache of limit bytes may be kept because they are used; 0: off.
+func (c Config) HeatOf(limit int64) int64 {
+	switch {
+	case c.Heat.Bytes < 0:
+		return 0
+	case c.Heat == Quota{}:
+		return Quota{Percent: DefaultHeat}.Of(limit)
+	}
+	return c.Heat.Of(limit)
+}
+
 // ParseQuota reads "80%" or a size, as "50GiB".
 func ParseQuota(s string) (Quota, error) {
 	if num, ok := strings.CutSuffix(strings.TrimSpace(s), "%"); ok {

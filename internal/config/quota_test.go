@@ -25,3 +25,18 @@ func TestQuota(t *testing.T) {
 		t.Error("most is no quota")
 	}
 }
+
+func TestHeat(t *testing.T) {
+	const limit = 10 << 30
+	for text, want := range map[string]int64{``: limit / 4, `heat = "off"`: 0, `heat = "10%"`: limit / 10, `heat = "1GiB"`: 1 << 30, `heat = "1TiB"`: limit} {
+		c, err := Parse(text)
+		if got := c.HeatOf(limit); err != nil || got != want {
+			t.Errorf("%s: %d of the limit, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{`heat = ""`, `heat = "0%"`, `heat = "on"`, `heat = true`, `heat = "-1GiB"`} {
+		if c, err := Parse(text); err == nil {
+			t.Errorf("%s: %+v", text, c.Heat)
+		}
+	}
+}

@@ -28,6 +28,9 @@ type Start struct {
 	CacheSize int64 `json:"cache_size"`
 	// PinQuota is how many bytes of it pins may take; 0: all.
 	PinQuota int64 `json:"pin_quota"`
+	// Heat is how many bytes of it files may take that are kept here because they are used, here or on
+	// another device of this network; 0: it is off.
+	Heat int64 `json:"heat"`
 	// NoBrake follows other devices however much they remove or overwrite at once.
 	NoBrake bool `json:"no_brake"`
 	// Names is exact, windows or mac: which names count as the same in the mount; "" as this
@@ -42,6 +45,10 @@ type Start struct {
 	// Sweep is allow, exact or refuse: what becomes of a program without a policy that brings very
 	// many files; "" as allow.
 	Sweep string `json:"sweep"`
+	// Background says when work that nobody waits for stands back.
+	Background Background `json:"background"`
+	// Limits bound the traffic between devices.
+	Limits Limits `json:"limits"`
 	// Listen are multiaddrs; empty lets the daemon choose once and keep its choice.
 	Listen []string `json:"listen"`
 }

@@ -23,6 +23,7 @@ type Daemon interface {
 	Historian
 	Readier
 	Accountant
+	Limiter
 	Stopper
 }
 
@@ -125,11 +126,19 @@ type Readier interface {
 	Offline(ctx context.Context, req controlapi.OfflineRequest, progress func(controlapi.OfflineProgress)) (controlapi.OfflineResult, error)
 }
 
-// Accountant knows which programs brought what to this device.
+// Accountant knows which programs brought what to this device, and what is used on it.
 type Accountant interface {
 	Ledger(ctx context.Context, req controlapi.LedgerRequest) (controlapi.Ledger, error)
 	// UndoRun frees what a run brought. NotExist when there is no such run.
 	UndoRun(ctx context.Context, req controlapi.UndoRunRequest) (controlapi.RunUndone, error)
+	Heat(ctx context.Context, req controlapi.HeatRequest) (controlapi.Heat, error)
+}
+
+// Limiter bounds the traffic of blocks.
+type Limiter interface {
+	Limits(ctx context.Context) (controlapi.Limits, error)
+	// SetLimits replaces all of them, and returns those in force. Invalid: one is too low to work with.
+	SetLimits(ctx context.Context, l controlapi.Limits) (controlapi.Limits, error)
 }
 
 // Stopper flushes, unmounts and lets the daemon end. It returns when the mount is gone (or

@@ -19,6 +19,18 @@ func (h *handler) ledger() http.HandlerFunc {
 	})
 }
 
+// heat serves what is used.
+func (h *handler) heat() http.HandlerFunc {
+	return post(h, func(ctx context.Context, q controlapi.HeatRequest) (any, error) {
+		if q.Path != "" {
+			if err := checkPath(q.Path); err != nil {
+				return nil, err
+			}
+		}
+		return h.d.Heat(ctx, q)
+	})
+}
+
 // usage serves what files take.
 func (h *handler) usage() http.HandlerFunc {
 	return get(h, func(r *http.Request) (any, error) {

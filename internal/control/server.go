@@ -103,9 +103,12 @@ func Handler(d Daemon, log *slog.Logger) http.Handler {
 	mux.HandleFunc("GET /v1/removed", get(h, func(r *http.Request) (any, error) { return withPath(r, d.Removed) }))
 	mux.HandleFunc("GET /v1/usage", h.usage())
 	mux.HandleFunc("POST /v1/ledger", h.ledger())
+	mux.HandleFunc("POST /v1/heat", h.heat())
 	mux.HandleFunc("POST /v1/ledger/undo", post(h, func(ctx context.Context, q controlapi.UndoRunRequest) (any, error) {
 		return d.UndoRun(ctx, q)
 	}))
+	mux.HandleFunc("GET /v1/limits", get(h, func(r *http.Request) (any, error) { return d.Limits(r.Context()) }))
+	mux.HandleFunc("POST /v1/limits", post(h, func(ctx context.Context, l controlapi.Limits) (any, error) { return d.SetLimits(ctx, l) }))
 	mux.HandleFunc("POST /v1/restore", h.restore)
 	mux.HandleFunc("POST /v1/undo", h.undo)
 	mux.HandleFunc("POST /v1/pin", h.place(d.Pin))

@@ -32,17 +32,26 @@ func (a at) GetBlock(ctx context.Context, d digest) (blocks.Sealed, error) {
 }
 
 func priority(u placement.Urgency) fetch.Priority {
-	if u == placement.ForPin {
+	if u == placement.ForPin || u == placement.Awaited {
 		return fetch.Pin
 	}
 	return fetch.Safety
+}
+
+// groupFor is a new group of blocks that are wanted so urgently.
+func (p *parts) groupFor(u placement.Urgency, holders ...ident.DeviceID) *fetch.Group {
+	g := p.fetcher.Group(holders...)
+	if u == placement.Awaited {
+		g.Awaited()
+	}
+	return g
 }
 
 func (p *parts) digestsFor(ctx context.Context, c blocks.Content, u placement.Urgency) iter.Seq2[digest, error] {
 	if u == placement.Here {
 		return content.Digests(ctx, p.cache, p.sealer, c)
 	}
-	return content.Digests(ctx, at{p.fetcher.Group(), priority(u)}, p.sealer, c)
+	return content.Digests(ctx, at{p.groupFor(u), priority(u)}, p.sealer, c)
 }
 
 // below lists what another device needs below a manifest, as far as it is here. All members can read it themselves.
@@ -51,7 +60,7 @@ func (p *parts) below(ctx context.Context, m blocks.Sealed, next blocks.Stretch)
 }
 
 func (p *parts) fetchFor(ctx context.Context, u placement.Urgency, holders []ident.DeviceID, ds iter.Seq[digest], each func(digest, error)) error {
-	return p.fetcher.Group(holders...).FetchAll(ctx, priority(u), ds, each)
+	return p.groupFor(u, holders...).FetchAll(ctx, priority(u), ds, each)
 }
 
 // keeper is the placement engine for the exchange, which is made before it.

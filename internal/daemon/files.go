@@ -207,6 +207,7 @@ func (p *parts) entry(ctx context.Context, e namespace.Entry) controlapi.Entry {
 	case namespace.Dir:
 	case namespace.File:
 		out.Here = &controlapi.Here{}
+		out.Heat, out.Kept = p.heatOf(e.ID)
 		out.LocalBytes, out.Complete, _ = p.local(ctx, e.Content)
 	default:
 		out.Here = &controlapi.Here{Complete: true}
@@ -247,6 +248,7 @@ func (d *daemon) PathStatus(ctx context.Context, path string) (controlapi.PathSt
 	}
 	s := controlapi.PathStatus{Path: path, Kind: kindNames[e.Kind], Mtime: time.Unix(0, e.Mtime), Conflict: d.conflict(e), Complete: true}
 	s.Placement, s.Inherited = d.placementOf(e.ID)
+	s.Heat, s.Kept = d.heatOf(e.ID)
 	if !e.Writer.IsZero() {
 		s.Writer = d.account.Name(e.Writer)
 	}

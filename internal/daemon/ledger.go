@@ -119,6 +119,7 @@ func (d *daemon) UndoRun(ctx context.Context, req controlapi.UndoRunRequest) (co
 	}
 	for _, id := range nodes {
 		for _, e := range d.placement.Files(id) {
+			d.unwarm(e.ID)
 			if err := d.dropFetched(ctx, e, &out); err != nil {
 				return out, err
 			}

@@ -62,7 +62,8 @@ func (lonelyHost) Check(ident.DeviceID)                                      {}
 func home(t *testing.T) config.Start {
 	t.Helper()
 	t.Setenv("SHELF_KEYRING", "off")
-	return config.Start{Home: config.Home(t.TempDir()), Name: "test", Version: "test", CacheSize: 1 << 30, Create: true}
+	return config.Start{Home: config.Home(t.TempDir()), Name: "test", Version: "test", CacheSize: 1 << 30, Create: true,
+		Background: config.Background{Battery: new(0), Metered: "no", NoPressure: true}} // whatever the machine of the tests is like
 }
 
 func open(s config.Start, via Via) (*daemon, error) {

@@ -191,7 +191,7 @@ func (d *daemon) bringAll(ctx context.Context, lacks []lack, looked int64, progr
 // bringOnce fetches a file as cache: it stays while it is used, like one that was read.
 func (d *daemon) bringOnce(ctx context.Context, e namespace.Entry, came func(int64)) error {
 	var missing []digest
-	for b, err := range d.digestsFor(ctx, e.Content, placement.ForPin) {
+	for b, err := range d.digestsFor(ctx, e.Content, placement.Awaited) {
 		if err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func (d *daemon) bringOnce(ctx context.Context, e namespace.Entry, came func(int
 	}
 	var first error
 	var n int64
-	err := d.fetcher.FetchAll(ctx, fetch.Pin, slices.Values(missing), func(b digest, err error) {
+	err := d.groupFor(placement.Awaited).FetchAll(ctx, fetch.Pin, slices.Values(missing), func(b digest, err error) {
 		if err != nil {
 			first = cmp.Or(first, err)
 			return

@@ -18,6 +18,7 @@ import (
 	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/guest"
 	"github.com/shelffs/shelf/internal/hydration"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/keystore"
@@ -48,8 +49,11 @@ type parts struct {
 	placement  *placement.Engine
 	gate       *hydration.Gate
 	senders    senders
+	warm       warm
 	fs         *fs.FS
 	locator    *locator
+	guest      *guest.Guest
+	yields     yields
 	corrupt    corruptLog
 	conflicts  conflicts
 	cacheLost  bool // it began empty in this start
@@ -215,12 +219,13 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		return err
 	}
 	keeper := &keeper{}
-	p.exchange = exchange.New(exchange.Config{Network: host, Store: p.cache, Keeper: keeper, Below: p.below, Allow: p.account.Member, Silent: host.Check, Log: p.log})
+	p.openGuest(ctx, s)
+	p.exchange = exchange.New(exchange.Config{Network: host, Store: p.cache, Keeper: keeper, Below: p.below, Allow: p.account.Member, Silent: host.Check, Pacer: sending{p}, Log: p.log})
 	p.onClose(func(context.Context) error { return p.exchange.Close() })
 	p.locator = newLocator(host, p.exchange)
 	p.fetcher = fetch.New(fetch.Config{
-		Cache: p.cache, Locator: p.locator, Log: p.log, Report: p.corrupt.lied,
-		Came:    p.senders.came,
+		Came:  p.senders.came,
+		Cache: p.cache, Locator: p.locator, Pacer: p.guest, Log: p.log, Report: p.corrupt.lied,
 		Name:    p.account.Name,
 		Present: p.cache.Expect, // read ahead, and so leased: it must not go before its reader comes
 	})
@@ -229,7 +234,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		Self: p.account.Self().ID, Blind: blind, Log: p.log})
 	p.placement, err = placement.New(placement.Config{
 		Self: p.account.Self().ID, DB: p.meta, Names: p.names, Store: p.cache, Peers: p.exchange, Network: host,
-		Digests: p.digestsFor, Fetch: p.fetchFor, Sender: p.senders.sender, Log: p.log, Quota: s.PinQuota, Lost: p.cacheLost,
+		Digests: p.digestsFor, Fetch: p.fetchFor, Sender: p.senders.sender, Held: func(u placement.Urgency) bool { return p.held(u) != "" }, Log: p.log, Quota: s.PinQuota, Lost: p.cacheLost,
 	})
 	if err != nil {
 		return err
@@ -237,6 +242,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 	keeper.set(p.placement)
 	p.corrupt.tell(p.placement.Damaged)
 	p.background(p.locator.run)
+	p.background(p.resume)
 	p.background(func(ctx context.Context) {
 		events, stop := host.Subscribe()
 		defer stop()
@@ -261,9 +267,17 @@ func (p *parts) openFS(ctx context.Context, s config.Start) error {
 	if err := p.openGate(s); err != nil {
 		return err
 	}
+	if err := p.openHeat(s); err != nil {
+		return err
+	}
+	var uses fs.Uses // an interface that is nil, where it is off
+	if p.warm.uses != nil {
+		uses = p.warm.uses
+	}
 	changes := p.names.Watch()
 	var err error
 	p.fs, err = fs.New(ctx, fs.Config{
+		Uses:  uses,
 		Names: p.names, Rules: rules(s), Past: p.names, Changes: changes, Blocks: p.fetcher, Hints: hints{p.fetcher, p.placement.Keepers}, Gate: p.gate, Store: p.cache, Journal: journal.Open(p.meta), Holes: holes.Open(p.meta), Interrupted: p.cache.Owners(cache.Writing), Damaged: p.cache.Damaged, Sealer: p.sealer,
 		UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), Why: p.whyNode, StatFS: p.usage, Log: p.log,
 	})

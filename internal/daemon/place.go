@@ -44,6 +44,9 @@ func (d *daemon) describe(e namespace.Entry, item *controlapi.PlaceItem) {
 		if item.Complete {
 			_, item.Complete, _ = d.local(context.Background(), f.Content)
 		}
+		if item.Waits == "" && d.placement.Waits(f.ID) {
+			item.Waits = d.pinsWait()
+		}
 	}
 }
 
@@ -85,6 +88,7 @@ func (d *daemon) Pin(ctx context.Context, req controlapi.PlaceRequest, progress 
 			return err
 		}
 		var from map[ident.DeviceID]int64
+		d.guest.Fresh(ctx) // what it says of waiting is to be true
 		defer func() {
 			if item.MovedBytes > 0 {
 				d.gate.Ledger().Pinned(e.ID, item.MovedBytes, from)
@@ -108,7 +112,11 @@ func (d *daemon) Free(ctx context.Context, req controlapi.PlaceRequest, progress
 		if err := d.saved(ctx); err != nil {
 			return err
 		}
-		d.placement.Free(ctx, d.placement.Files(e.ID), func(f namespace.Entry, got placement.Freed, err error) {
+		files := d.placement.Files(e.ID)
+		for _, f := range files {
+			d.unwarm(f.ID)
+		}
+		d.placement.Free(ctx, files, func(f namespace.Entry, got placement.Freed, err error) {
 			item.MovedBlocks += got.Blocks
 			item.MovedBytes += got.Bytes
 			item.KeptBlocks += got.KeptBlocks

@@ -22,10 +22,11 @@ type scrubber struct {
 	store *cache.Store
 	now   func() time.Time
 	sleep func(context.Context, time.Duration)
+	yield func(context.Context) // returns when this machine has time for the next step
 }
 
 func (p *parts) scrub(ctx context.Context) {
-	s := scrubber{p.cache, time.Now, pause}
+	s := scrubber{p.cache, time.Now, pause, func(ctx context.Context) { p.guest.YieldScrub(ctx, p.yields.scrub) }}
 	for ctx.Err() == nil {
 		if err := s.once(ctx); err != nil && ctx.Err() == nil {
 			p.log.Warn("the cache could not be verified", "err", err)
@@ -46,6 +47,9 @@ func (s *scrubber) once(ctx context.Context) error {
 	}
 	if early := time.Duration(r.Share()*float64(scrubPeriod)) - age; early > 0 {
 		s.sleep(ctx, min(early, scrubLook))
+		return ctx.Err()
+	}
+	if s.yield(ctx); ctx.Err() != nil {
 		return ctx.Err()
 	}
 	begun := s.now()

@@ -44,7 +44,7 @@ func TestScrubKeepsToItsSchedule(t *testing.T) {
 	begun := clock.t
 	read := int64(0)
 	for day := range 45 {
-		s := scrubber{store, clock.now, clock.sleep}
+		s := scrubber{store, clock.now, clock.sleep, func(context.Context) {}}
 		before, _ := store.Round()
 		for end := clock.t.Add(12 * time.Hour); clock.t.Before(end); {
 			if err := s.once(ctx); err != nil {

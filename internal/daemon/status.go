@@ -25,11 +25,13 @@ func (d *daemon) Status(ctx context.Context) (controlapi.Status, error) {
 		Device:  controlapi.DeviceName{ID: self.ID.String(), Name: self.Name},
 		Mount:   d.mounts.where(),
 		Cache:   controlapi.Cache{Limit: cs.Limit, Quota: d.pinQuota(), Used: cs.Used, Pinned: cs.Pinned, Staged: cs.Staged, Fetched: cs.Fetched, History: cs.Past},
+		Heat:    d.heatStatus(),
 		Scrub:   d.scrubbed(),
 		Peers:   d.peers(), Files: int64(totals.Files), Bytes: int64(totals.Bytes), Pending: d.pending(), Conflicts: int64(d.conflicts.Count(ctx)),
 		Transferred: controlapi.Transferred{BlocksIn: int64(moved.BlocksIn), BytesIn: int64(moved.BytesIn),
 			BlocksOut: int64(moved.BlocksOut), BytesOut: int64(moved.BytesOut)},
-		Warnings: d.warningsNow(),
+		Background: d.backgroundNow(ctx),
+		Warnings:   d.warningsNow(),
 	}, nil
 }
 

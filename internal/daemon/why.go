@@ -17,6 +17,7 @@ func (d *daemon) Why(ctx context.Context, path string) (controlapi.Why, error) {
 		return controlapi.Why{}, err
 	}
 	w := controlapi.Why{Path: path, Here: true, Holders: []controlapi.Copy{}, Hints: []string{}}
+	w.Heat, w.Kept = d.heatOf(e.ID)
 	for _, e := range d.placement.Files(e.ID) {
 		if err := ctx.Err(); err != nil {
 			return w, err
@@ -69,6 +70,8 @@ func (p *parts) explain(ctx context.Context, f localFile) (reason string, holder
 		some = "is only partly on this device"
 	}
 	refused, help := p.withheld(f.entry.ID)
+	pin, now := p.pinWaits(ctx, f.entry.ID)
+	refused, help = refused+pin, append(help, now...)
 	defer func() { reason, hints = reason+refused, append(hints, help...) }()
 	waits := ""
 	for _, d := range f.blocks {

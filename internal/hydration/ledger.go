@@ -60,10 +60,11 @@ type Ledger struct {
 	mu      sync.Mutex
 	pending map[entryKey]*Entry
 	last    uint64 // number of the newest run
+	own     map[string]ownRun
 }
 
 func openLedger(db *kv.DB, clock func() time.Time, log *slog.Logger) (*Ledger, error) {
-	l := &Ledger{db: db, clock: clock, log: log, early: make(chan struct{}, 1), pending: map[entryKey]*Entry{}}
+	l := &Ledger{db: db, clock: clock, log: log, early: make(chan struct{}, 1), pending: map[entryKey]*Entry{}, own: map[string]ownRun{}}
 	err := db.ScanKeys(db.Key(tableBrought), func(k kv.Key) bool {
 		l.rows++
 		if key, ok := l.parse(k); ok {
@@ -131,6 +132,28 @@ func (l *Ledger) refuse(e Entry) {
 // Pinned notes what a pin brought, as a run of its own, and which devices sent that.
 func (l *Ledger) Pinned(id namespace.NodeID, bytes int64, from map[ident.DeviceID]int64) {
 	l.note(Entry{Run: l.next(), Program: "shelf pin", Node: id, Action: Allow, Pinned: bytes, From: from})
+}
+
+// Brought notes what was brought for a reason of this device's own, under the name of that. What comes
+// without a rest between is one run.
+func (l *Ledger) Brought(reason string, id namespace.NodeID, bytes int64) {
+	now := l.clock()
+	l.mu.Lock()
+	r, ok := l.own[reason]
+	if !ok || now.Sub(r.last) > restTime {
+		l.last++
+		r.id = l.last
+	}
+	r.last = now
+	l.own[reason] = r
+	l.mu.Unlock()
+	l.note(Entry{Run: r.id, Program: reason, Node: id, Action: Allow, Ahead: bytes})
+}
+
+// ownRun is a run of this device's own.
+type ownRun struct {
+	id   uint64
+	last time.Time
 }
 
 // note adds to an entry.

@@ -77,7 +77,7 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 			}
 		}
 	}
-	good = r.unfrozen(good)
+	good = r.thisSide(from, s, r.unfrozen(good))
 	for len(good) > 0 {
 		n := min(len(good), applyStep)
 		done, held, err := r.merge(op, good[:n], repair)

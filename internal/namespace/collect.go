@@ -3,6 +3,7 @@ package namespace
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -137,16 +138,13 @@ func (r *Replica) isMember(members []ident.DeviceID, d ident.DeviceID) bool {
 	return false
 }
 
-// stable reports whether every member knows these versions.
+// stable reports whether every member knows these versions, and all that they have overwritten: what
+// nobody claims could be in an image of a disk, and no audit would tell that it is dead.
 func (k *knowledge) stable(reg merge.Register) bool {
 	for _, v := range reg {
-		if !k.own.Has(v.Dot) {
+		past := Claims{Vector: v.Past.Vector}
+		if !k.own.Covers(past) || slices.ContainsFunc(k.theirs, func(c Claims) bool { return !c.Covers(past) }) {
 			return false
-		}
-		for _, c := range k.theirs {
-			if !c.Has(v.Dot) {
-				return false
-			}
 		}
 	}
 	return true

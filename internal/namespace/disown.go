@@ -50,7 +50,7 @@ func parseCuts(b []byte) (cuts []Cut, ok bool) {
 
 // disowned reports whether a batch is void by what its device has said since.
 func (l *lineage) disowned(x *signedBatch) bool {
-	for _, c := range l.newest[x.writer.Device].Cuts {
+	for _, c := range l.cuts(x.writer.Device) {
 		if c.Incarnation == x.writer.Incarnation && c.First == x.first && c.Hash == x.hash() {
 			return true
 		}
@@ -73,25 +73,32 @@ func (r *Replica) voids(line *lineage) (out []void, err error) {
 			if r.heads[w].last < c.First {
 				continue // not held, or this device's own log, which the doubt takes care of
 			}
-			num, _ := r.numberOf(w)
-			row, err := get(r.cfg.DB, r.keys.batch(num, c.First))
+			s, err := r.batchAt(w, c.First)
 			if err != nil {
 				return nil, err
 			}
-			if row == nil {
-				continue
-			}
-			d := decoder{b: bytes.Clone(row)}
-			s, err := d.signedBatch()
-			if err != nil {
-				return nil, err
-			}
-			if s.hash() == c.Hash {
+			if s != nil && s.hash() == c.Hash {
+				num, _ := r.numberOf(w)
 				out = append(out, void{w, num, head{c.First - 1, s.prev}})
 			}
 		}
 	}
 	return out, nil
+}
+
+// batchAt returns the batch of a log that begins at first; nil if none does.
+func (r *Replica) batchAt(w ident.Writer, first uint64) (*signedBatch, error) {
+	num, ok := r.numberOf(w)
+	if !ok {
+		return nil, nil
+	}
+	row, err := get(r.cfg.DB, r.keys.batch(num, first))
+	if err != nil || row == nil {
+		return nil, err
+	}
+	d := decoder{b: bytes.Clone(row)}
+	s, err := d.signedBatch()
+	return &s, err
 }
 
 // disown takes over a lineage that makes part of what is held void, and drops that part. What
@@ -142,6 +149,7 @@ func (r *Replica) disown(line lineage, voids []void) error {
 	r.mu.Unlock()
 	clear(r.unfinished)
 	clear(r.sessions)
+	clear(r.agreed)
 	for _, v := range voids {
 		if r.heads[v.writer] = v.end; v.end.last == 0 {
 			delete(r.heads, v.writer)

@@ -20,7 +20,7 @@ const maxWriters = 4096
 type Hello struct {
 	Version      uint8
 	Share        [16]byte      // the share under a PRF of its read key
-	Incarnations []Incarnation // the newest of each restored device, sorted
+	Incarnations []Incarnation // of restored devices: the newest of each, and those that disown more, sorted
 	Facts        []Fact        // which of them have audited with whom
 	Claims       Claims        // durable
 	Progress     Progress      // what has arrived of an unfinished session with the device spoken to

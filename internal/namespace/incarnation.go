@@ -27,7 +27,8 @@ type Incarnation struct {
 // lineage is what is known of restored devices. It is one small row.
 type lineage struct {
 	newest map[ident.DeviceID]Incarnation
-	owed   map[ident.DeviceID]bool // with whom this device still has to audit (S6)
+	older  map[ident.DeviceID][]Incarnation // those that disown what no newer one does: a copy that did not know of them began that
+	owed   map[ident.DeviceID]bool          // with whom this device still has to audit (S6)
 	facts  map[Fact]bool
 	joined bool // this device owes audits since it has joined
 }
@@ -59,11 +60,11 @@ type (
 )
 
 func newLineage() lineage {
-	return lineage{newest: map[ident.DeviceID]Incarnation{}, owed: map[ident.DeviceID]bool{}, facts: map[Fact]bool{}}
+	return lineage{newest: map[ident.DeviceID]Incarnation{}, older: map[ident.DeviceID][]Incarnation{}, owed: map[ident.DeviceID]bool{}, facts: map[Fact]bool{}}
 }
 
 func (l *lineage) clone() lineage {
-	return lineage{maps.Clone(l.newest), maps.Clone(l.owed), maps.Clone(l.facts), l.joined}
+	return lineage{maps.Clone(l.newest), maps.Clone(l.older), maps.Clone(l.owed), maps.Clone(l.facts), l.joined}
 }
 
 // current is the number of a device's newest incarnation.
@@ -72,22 +73,56 @@ func (l *lineage) current(d ident.DeviceID) uint32 { return max(1, l.newest[d].W
 // closed reports whether a newer incarnation has closed w.
 func (l *lineage) closed(w ident.Writer) bool { return w.Incarnation < l.current(w.Device) }
 
-// learn takes over a newer incarnation of some device; false if it is not new.
-func (l *lineage) learn(x Incarnation) bool {
-	if x.Writer.Incarnation <= l.current(x.Writer.Device) {
-		return false
+// news reports whether x is newer than what is known of its device, or disowns more.
+func (l *lineage) news(x Incarnation) bool {
+	return x.Writer.Incarnation > l.current(x.Writer.Device) || l.disownsMore(x)
+}
+
+// disownsMore reports whether x disowns what is not known to be disowned; there are bounds to that.
+func (l *lineage) disownsMore(x Incarnation) bool {
+	cuts := l.cuts(x.Writer.Device)
+	more := slices.ContainsFunc(x.Cuts, func(c Cut) bool { return !slices.Contains(cuts, c) })
+	return more && len(cuts)+len(x.Cuts) <= maxCuts
+}
+
+// learn takes over an incarnation of some device that is news.
+func (l *lineage) learn(x Incarnation) {
+	dev := x.Writer.Device
+	all := append(slices.Clone(l.older[dev]), x)
+	if n, ok := l.newest[dev]; ok {
+		all = append(all, n)
 	}
-	l.newest[x.Writer.Device] = x
+	slices.SortFunc(all, func(a, b Incarnation) int { return -merge.CompareWriters(a.Writer, b.Writer) })
+	l.newest[dev] = all[0]
+	delete(l.older, dev)
+	for _, y := range all[1:] {
+		if l.disownsMore(y) {
+			l.older[dev] = append(l.older[dev], y)
+		}
+	}
 	for f := range l.facts {
 		if l.closed(f.Writer) {
 			delete(l.facts, f)
 		}
 	}
-	return true
+}
+
+// cuts are all that a device has disowned of its logs.
+func (l *lineage) cuts(dev ident.DeviceID) []Cut {
+	out := slices.Clone(l.newest[dev].Cuts)
+	for _, x := range l.older[dev] {
+		out = append(out, x.Cuts...)
+	}
+	return out
 }
 
 func (l *lineage) incarnations() []Incarnation {
-	return slices.SortedFunc(maps.Values(l.newest), func(a, b Incarnation) int { return merge.CompareWriters(a.Writer, b.Writer) })
+	all := slices.Collect(maps.Values(l.newest))
+	for _, xs := range l.older {
+		all = append(all, xs...)
+	}
+	slices.SortFunc(all, func(a, b Incarnation) int { return merge.CompareWriters(a.Writer, b.Writer) })
+	return all
 }
 
 func (l *lineage) factList() []Fact {
@@ -116,7 +151,7 @@ func (l *lineage) decode(row []byte) error {
 	incs, ok1 := incarnationsFromWire(w.Newest)
 	facts, ok2 := factsFromWire(w.Facts)
 	for _, x := range incs {
-		l.newest[x.Writer.Device] = x
+		l.learn(x)
 	}
 	for _, f := range facts {
 		l.facts[f] = true
@@ -179,6 +214,11 @@ func (r *Replica) incarnationBytes(x Incarnation) []byte {
 	return appendCuts(x.Writer.Append(bytes.Clone(r.cfg.Share[:])), x.Cuts)
 }
 
+// signed reports whether its device has signed x.
+func (r *Replica) signed(x Incarnation) bool {
+	return ident.Verify(x.Writer.Device[:], ident.SigIncarnation, r.incarnationBytes(x), x.Sig)
+}
+
 // newIncarnation draws the number of this device's next incarnation, which disowns cut (nil:
 // nothing) and whatever the present one does. It is partly random: two stores restored from the
 // same image must not choose the same.
@@ -188,7 +228,7 @@ func (r *Replica) newIncarnation(cut []Cut) (Incarnation, error) {
 		return Incarnation{}, errs.E("namespace.newIncarnation", errs.Other, "", err)
 	}
 	w := ident.Writer{Device: r.cfg.Self, Incarnation: r.line.current(r.cfg.Self) + 1 + binary.BigEndian.Uint32(b[:])}
-	x := Incarnation{Writer: w, Cuts: slices.Concat(r.line.newest[r.cfg.Self].Cuts, cut)}
+	x := Incarnation{Writer: w, Cuts: append(r.line.cuts(r.cfg.Self), cut...)}
 	x.Sig = ident.Sign(r.cfg.Key, ident.SigIncarnation, r.incarnationBytes(x))
 	return x, nil
 }
@@ -205,7 +245,11 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 		return errs.E(op, errs.Refused, "another share", nil)
 	}
 	r.applying.Lock()
-	if err := r.learn(from, h); err != nil {
+	err := r.partedToo(h.Incarnations)
+	if err == nil {
+		err = r.learn(from, h)
+	}
+	if err != nil {
 		r.applying.Unlock()
 		return errs.E(op, errs.Other, "", err)
 	}
@@ -216,7 +260,7 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 	r.mu.RLock()
 	newest := r.line.current(r.cfg.Self)
 	r.mu.RUnlock()
-	err := r.checkLogs(from, h, newest)
+	err = r.checkLogs(from, h, newest)
 	if r.inDoubt() { // it stays so until the session ends, though the doubt may end before
 		s.skip = r.logInDoubt()
 	}
@@ -252,10 +296,10 @@ func (r *Replica) learn(from ident.DeviceID, h Hello) error {
 			r.knownTo[from] = x.Writer.Incarnation
 			r.mu.Unlock()
 		}
-		if x.Writer.Incarnation <= line.current(x.Writer.Device) {
+		if !line.news(x) {
 			continue
 		}
-		if !r.cfg.Known(x.Writer.Device) || !ident.Verify(x.Writer.Device[:], ident.SigIncarnation, r.incarnationBytes(x), x.Sig) {
+		if !r.cfg.Known(x.Writer.Device) || !r.signed(x) {
 			r.refuse(from, badItem{writer: x.Writer, err: badBatch("incarnation"), bytes: x.Sig})
 			continue
 		}

@@ -80,6 +80,7 @@ type Replica struct {
 	unfinished map[ident.DeviceID]*progress
 	brakes     brakes
 	frozen     map[ident.Writer]Freeze
+	agreed     map[ident.DeviceID]Claims // how far a peer's logs were seen to be the ones here
 
 	// sealing orders batches of this device and changes of claims. It guards own.
 	sealing sync.Mutex
@@ -168,7 +169,7 @@ func Open(cfg Config) (*Replica, error) {
 	}
 	r := &Replica{
 		cfg: cfg, keys: keys{cfg.DB}, self: ident.Writer{Device: cfg.Self, Incarnation: 1}, names: cfg.Names, log: cfg.Log,
-		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, apart: map[ident.DeviceID][]ident.Writer{}, acks: map[ident.DeviceID]Ack{},
+		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, apart: map[ident.DeviceID][]ident.Writer{}, agreed: map[ident.DeviceID]Claims{}, acks: map[ident.DeviceID]Ack{},
 		unfinished: map[ident.DeviceID]*progress{}, heldBy: map[ident.DeviceID]bool{}, frozen: map[ident.Writer]Freeze{}, frozenBy: map[ident.DeviceID]uint64{}, skews: map[ident.DeviceID]time.Duration{}, knownTo: map[ident.DeviceID]uint32{},
 		brakes: brakes{held: map[ident.Writer]Hold{}, counts: map[ident.Writer]burst{}}, line: newLineage(), differs: map[ident.DeviceID]difference{},
 		numbers: writerTable{num: map[ident.Writer]uint32{}},

@@ -40,10 +40,12 @@ func (r *Replica) logInDoubt() ident.Writer {
 // checkLogs looks whether a peer that says where it knows logs to end knows others than the ones
 // here. Needs applying.
 func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
-	known, err := newest <= r.self.Incarnation, error(nil)
+	known, err, ends := newest <= r.self.Incarnation, error(nil), h.Ends
 	switch {
 	case h.Log.Seq == 0 || !known:
 	case h.Log.Incarnation < r.self.Incarnation: // the peer has yet to hear of the present one
+		closed := ident.Writer{Device: r.cfg.Self, Incarnation: h.Log.Incarnation}
+		ends = append(slices.Clip(ends), ChainEnd{closed, h.Log.Seq, h.Log.Hash})
 	default:
 		known, err = r.knows(h.Log)
 	}
@@ -52,15 +54,12 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 	case !known:
 		err = r.raiseDoubt(from, r.self)
 	case !r.inDoubt() && !r.Copied() && r.forgot(h.Ack):
-		r.sealing.Lock()
-		end := r.own.last
-		r.sealing.Unlock()
-		err = r.reincarnate(r.self, end, false)
+		err = r.reincarnate(r.self, r.ownEnd(), false)
 	}
 	r.mu.Lock()
 	delete(r.apart, from)
 	r.mu.Unlock()
-	for _, x := range h.Ends {
+	for _, x := range ends {
 		if err != nil || x.Seq > r.heads[x.Writer].last {
 			continue // what goes on beyond is sent
 		}
@@ -69,7 +68,11 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 		} else {
 			known, err = r.goesThrough(x.Writer, LogEnd{x.Writer.Incarnation, x.Seq, x.Hash})
 		}
-		if err == nil && !known {
+		switch {
+		case err != nil:
+		case known:
+			r.agree(from, Dot{Writer: x.Writer, Seq: x.Seq})
+		default:
 			err = r.forked(from, x.Writer)
 		}
 	}
@@ -84,22 +87,6 @@ func (r *Replica) forgot(a Ack) bool {
 	return a.Incarnation == r.self.Incarnation && slices.ContainsFunc(a.Claims.Vector, func(d Dot) bool {
 		return d.Writer.Device != r.cfg.Self && !r.line.closed(d.Writer) && r.claims.Upto(d.Writer) < d.Seq
 	})
-}
-
-// forked: a peer holds another log of a writer than the one here. If it is a closed one of this
-// device, the doubt will show where they part; otherwise that device will have to say which holds
-// (disown). Until then nothing that the peer claims of it says anything about what is here. Needs
-// applying.
-func (r *Replica) forked(from ident.DeviceID, w ident.Writer) error {
-	if w.Device == r.cfg.Self {
-		return r.raiseDoubt(from, w)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !slices.Contains(r.apart[from], w) {
-		r.apart[from] = append(r.apart[from], w)
-	}
-	return nil
 }
 
 // raiseDoubt notes that a peer knows another log of this device than the one here; one after the
@@ -140,7 +127,7 @@ func (r *Replica) compareLogs(from ident.DeviceID, s *session, x *signedBatch, s
 func (r *Replica) Copied() bool { return r.reborn.Load() >= 3 }
 
 // endDoubt ends the doubt if the session has shown where the logs part, or that all the peer
-// claims is here: what was written since they parted is written again. That comes before
+// claims is here. What was written since they parted is written again. That comes before
 // anything of the peer is merged, which may cover other writes of the same numbers. Needs
 // applying.
 func (r *Replica) endDoubt(s *session, theirs Claims) error {
@@ -149,12 +136,22 @@ func (r *Replica) endDoubt(s *session, theirs Claims) error {
 	if !r.inDoubt() || !compared || !s.parted && theirs.Upto(log) > s.common || !r.mayEnd(s) {
 		return nil
 	}
-	if log == r.self || s.parted {
-		return r.reincarnate(log, s.common, s.parted)
+	switch {
+	case s.parted:
+		return r.reincarnate(log, s.common, true)
+	case log == r.self: // what follows here stays: as far as is known nobody has another
+		return r.reincarnate(log, r.ownEnd(), false)
 	}
 	r.doubted.Store(0) // of a closed log nothing else is known
 	r.news.Add(1)
 	return r.saveSelf()
+}
+
+// ownEnd is the last number of this device's log that others may know.
+func (r *Replica) ownEnd() uint64 {
+	r.sealing.Lock()
+	defer r.sealing.Unlock()
+	return r.own.last
 }
 
 // mayEnd reports whether this peer raised the doubt, or nobody has since the last restart.
@@ -205,10 +202,10 @@ func (r *Replica) loadSelf() (fresh, moved bool, err error) {
 }
 
 // reincarnate goes on under a new incarnation. What was written in one of this device's logs
-// after common, the end of that part which others have too, is written again with unchanged
-// stamps, so that nothing done since the image is lost, and is no second log under the old
-// numbers. If the log is known to have forked, what follows common here is void from
-// there on. Needs applying.
+// after common is written again with unchanged stamps, so that nothing done since the image is
+// lost, and is no second log under the old numbers: where the log has forked, common is where, and
+// what follows it here is void from there on; else only what nobody was told is left. Needs
+// applying.
 func (r *Replica) reincarnate(log ident.Writer, common uint64, forked bool) error {
 	const op = "namespace.reincarnate"
 	r.sealing.Lock()

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/kv"
 )
 
@@ -354,6 +355,48 @@ func TestCopiedDevice(t *testing.T) {
 	for _, d := range []*device{a, b, twin} {
 		if n := d.Stat().Files; n != 21 {
 			t.Errorf("%d files", n)
+		}
+	}
+}
+
+// Two devices that know two sides of a fork do not take from each other what was built on it, but
+// everything else. When the device has said what holds, all agree, and have all.
+func TestForkStopsOnlyWhatWasBuiltOnIt(t *testing.T) {
+	w := newMemWorld(t, 1, 3)
+	w.tolerant = true // its own log is refused
+	a, b, c := w.devices[0], w.devices[1], w.devices[2]
+	a.image = []byte("a disk")
+	a.close()
+	a.open()
+	old := mkfile(t, a.Replica, Root, "old", 1)
+	shared := mkfile(t, a.Replica, Root, "shared", 2)
+	w.heal()
+	image := a.mem.Clone()
+	must(a.Commit(shared.ID, nil, content(3), Now))
+	pull(t, b, a, -1)
+	a.restore(image, "")
+	must(a.Commit(shared.ID, nil, content(4), Now))
+	pull(t, c, a, -1)
+
+	must(b.Commit(shared.ID, nil, content(5), Now))
+	must(b.Commit(old.ID, nil, content(6), Now))
+	pull(t, c, b, -1)
+	if e := must(c.Lookup(Root, "old")); e.Content != content(6) {
+		t.Error("what the fork has nothing to do with waits, too")
+	}
+	if e := must(c.Lookup(Root, "shared")); e.Content != content(4) {
+		t.Error("what was built on the other side is taken for an edit of this one")
+	}
+	w.heal()
+	w.heal()
+	w.converged()
+	have := map[blocks.Content]bool{}
+	for _, e := range must(c.List(Root, 0, 100)) {
+		have[e.Content] = true
+	}
+	for _, n := range []int{4, 5, 6} {
+		if !have[content(n)] {
+			t.Errorf("content %d is gone", n)
 		}
 	}
 }

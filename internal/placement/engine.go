@@ -66,6 +66,7 @@ type Config struct {
 	Fetch func(ctx context.Context, u Urgency, holders []ident.DeviceID, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error
 	// Sender tells which device sent a block that Fetch brought just now, if it is known. Optional.
 	Sender func(blocks.Digest) (ident.DeviceID, bool)
+	Held   func(u Urgency) bool // optional: nothing of it is to be fetched until the machine or its network is another; must not wait
 	Log    *slog.Logger
 	Quota  int64 // bytes of the store that pins may take, with what is held for others; 0: all
 	Lost   bool  // the store began empty: what was kept before is no longer here

@@ -52,7 +52,8 @@ type pins struct {
 
 	mu      sync.Mutex
 	queue   []job
-	queued  map[job]bool
+	queued  map[job]bool // those in it, but for what was forgotten
+	forgot  bool         // some were
 	failed  map[job]error
 	busy    map[job]bool
 	changed chan struct{} // closed and replaced when a job ends
@@ -276,6 +277,7 @@ func (p *pins) considerOne(n namespace.NodeID, keeps bool) {
 	for _, why := range []Urgency{ForPin, ForSafety} {
 		j := job{n, why}
 		if !p.wanted(j) {
+			p.forget(j)
 			if why == ForPin && keeps && p.unwanted(n) {
 				p.unpinned(n)
 			}
@@ -364,6 +366,7 @@ func (p *pins) add(j job) {
 	if p.queued[j] {
 		return
 	}
+	p.tidyLocked()
 	p.queued[j] = true
 	delete(p.failed, j)
 	p.queue = append(p.queue, j)
@@ -391,8 +394,10 @@ func (p *pins) retry() {
 func (p *pins) take() (job, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.tidyLocked()
+	holding := p.holdingLocked()
 	for i, j := range p.queue {
-		if !p.busy[j] {
+		if !p.busy[j] && !holding(j) {
 			copy(p.queue[1:i+1], p.queue[:i]) // a few busy ones at most: the queue may be very long
 			p.queue = p.queue[1:]
 			delete(p.queued, j)
@@ -469,7 +474,8 @@ func (p *pins) bring(ctx context.Context, j job) error {
 			return err
 		}
 	}
-	set, err := p.e.digestsOf(ctx, contents, j.why)
+	u := p.urgency(j)
+	set, err := p.e.digestsOf(ctx, contents, u)
 	if err != nil {
 		return errs.E(op, errs.Other, ent.Name, err)
 	}
@@ -482,7 +488,7 @@ func (p *pins) bring(ctx context.Context, j job) error {
 	}
 	p.count(j, moved{total: int64(len(missing))})
 	var first error
-	err = cfg.Fetch(ctx, j.why, p.e.ledger.keepers(ent.Versions), slices.Values(missing), func(d blocks.Digest, err error) {
+	err = cfg.Fetch(ctx, u, p.e.ledger.keepers(ent.Versions), slices.Values(missing), func(d blocks.Digest, err error) {
 		if err != nil && first == nil {
 			first = err
 		} else if err == nil {

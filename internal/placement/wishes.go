@@ -49,12 +49,13 @@ func (e *Engine) Pin(ctx context.Context, n namespace.NodeID, wait bool, progres
 	if err := e.cfg.Names.SetPlacement(n, e.cfg.Self, namespace.Pinned); err != nil {
 		return err
 	}
-	t, stop := e.pins.watchFiles(files)
-	defer stop()
-	e.pins.placementChanged(n)
 	if !wait {
+		e.pins.placementChanged(n)
 		return nil
 	}
+	t, stop := e.pins.watchFiles(files) // before it begins: what is waited for is not held
+	defer stop()
+	e.pins.placementChanged(n)
 	return e.pins.wait(ctx, files, t, progress)
 }
 

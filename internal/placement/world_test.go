@@ -58,6 +58,8 @@ type dev struct {
 
 	pointed atomic.Pointer[[]ident.DeviceID]         // the holders of the last fetch
 	meddle  atomic.Pointer[func(n namespace.NodeID)] // see meddled
+	holds   atomic.Bool                              // pins are held: Config.Held
+	fetched [Awaited + 1]atomic.Int32                // fetches, by urgency
 	ahead   atomic.Int64                             // how far its clock has been put, in nanoseconds
 }
 
@@ -98,7 +100,7 @@ func (d *dev) open() {
 		Clock: func() time.Time { return time.Now().Add(time.Duration(d.ahead.Load())) }})
 	d.must(err)
 	d.Engine, err = New(Config{Self: d.id, DB: d.db, Names: meddled{d.names, d}, Store: d.store, Peers: d, Network: d.host,
-		Digests: d.digests, Fetch: d.fetch, Quota: d.quota, Log: slog.New(slog.DiscardHandler)})
+		Digests: d.digests, Fetch: d.fetch, Held: func(u Urgency) bool { return u == ForPin && d.holds.Load() }, Quota: d.quota, Log: slog.New(slog.DiscardHandler)})
 	d.must(err)
 	d.w.net.Up(d.id)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -198,8 +200,9 @@ func (d *dev) digests(_ context.Context, c blocks.Content, _ Urgency) iter.Seq2[
 	}
 }
 
-func (d *dev) fetch(ctx context.Context, _ Urgency, holders []ident.DeviceID, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error {
+func (d *dev) fetch(ctx context.Context, u Urgency, holders []ident.DeviceID, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error {
 	d.pointed.Store(&holders)
+	d.fetched[u].Add(1)
 	for g := range ds {
 		err := error(errs.E("test.fetch", errs.Offline, "", nil))
 		for _, id := range d.host.Connected() {

@@ -3,8 +3,6 @@ package scenario
 import (
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 
 	"github.com/shelffs/shelf/internal/control/controlapi"
 )
@@ -26,12 +24,7 @@ func (p processActor) resolve(path, keep string) error {
 
 func (p processActor) onConflict(command string) string {
 	p.t.Helper()
-	if err := os.Mkdir(p.home, 0o700); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(p.home, "config.toml"), []byte("on_conflict = '"+command+"'\n"), 0o600); err != nil {
-		p.t.Fatal(err)
-	}
+	p.settings("on_conflict = '" + command + "'\n")
 	return p.home
 }
 

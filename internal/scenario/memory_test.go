@@ -30,11 +30,29 @@ type memory struct {
 	doors  map[ident.TransportKey]ident.DeviceID // who may be knocked at, and under which name on the net
 	guests map[ident.DeviceID]ident.TransportKey // strangers, by their name on the net
 	asked  questions
+	far    map[string]bool // names of devices that are on no network of the others
 }
 
 func newMemory() *memory {
 	return &memory{net: simnet.New(simnet.Link{Latency: 200 * time.Microsecond}),
-		doors: map[ident.TransportKey]ident.DeviceID{}, guests: map[ident.DeviceID]ident.TransportKey{}}
+		doors: map[ident.TransportKey]ident.DeviceID{}, guests: map[ident.DeviceID]ident.TransportKey{}, far: map[string]bool{}}
+}
+
+// moves says whether a device is on another network than the others.
+func (m *memory) moves(name string, far bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.far[name] = far
+}
+
+// path is the kind of way between two devices, as p2p has it.
+func (m *memory) path(a, b string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.far[a] || m.far[b] {
+		return "direct"
+	}
+	return "lan"
 }
 
 // Open implements daemon.Via.
@@ -82,7 +100,7 @@ func (h *memoryHost) Peers() (out []p2p.PeerState) {
 	}
 	for _, d := range h.account.Devices() {
 		if d.ID != h.account.Self().ID {
-			out = append(out, p2p.PeerState{Device: d.ID, Connected: up[d.ID], Path: "lan"})
+			out = append(out, p2p.PeerState{Device: d.ID, Connected: up[d.ID], Path: h.m.path(h.account.Self().Name, d.Name)})
 		}
 	}
 	return out
@@ -106,7 +124,8 @@ type memoryDevice struct {
 func newMemoryDevice(t testing.TB, m *memory, name string) *memoryDevice {
 	t.Helper()
 	t.Setenv("SHELF_KEYRING", "off")
-	d := &memoryDevice{t: t, m: m, start: config.Start{Home: config.Home(t.TempDir()), Name: name, CacheSize: 1 << 30, Version: "test"}}
+	d := &memoryDevice{t: t, m: m, start: config.Start{Home: config.Home(t.TempDir()), Name: name, CacheSize: 1 << 30, Version: "test",
+		Background: config.Background{Battery: new(0), Metered: "no", NoPressure: true}}}
 	t.Cleanup(d.away)
 	return d
 }

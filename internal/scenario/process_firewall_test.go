@@ -55,9 +55,7 @@ func with(t *testing.T, settings string, files map[string][]byte) (a, b *device)
 		a.write(name, data)
 	}
 	a.admit(b)
-	if err := os.WriteFile(filepath.Join(b.home, "config.toml"), []byte(settings), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	b.settings(settings)
 	b.must("down") // what joined runs without the settings
 	b.up()
 	for name, data := range files {

@@ -5,7 +5,6 @@ package scenario
 import (
 	"bytes"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 )
@@ -15,12 +14,7 @@ import (
 func TestReadsStreamWhenNothingFits(t *testing.T) {
 	const mib = 1 << 20
 	a, b := newDevice(t, "desk").up(), newDevice(t, "laptop")
-	if err := os.MkdirAll(b.home, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(b.home, "config.toml"), []byte("cache_size = \"16MiB\"\npin_quota = \"100%\"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	b.settings("cache_size = \"16MiB\"\npin_quota = \"100%\"\n")
 	film := random(1, 24*mib)
 	favourites := map[string][]byte{"fav/one": random(2, 13*mib), "fav/two": random(3, 2*mib+mib/2)}
 	a.write("film", film)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -44,7 +45,19 @@ func newDevice(t testing.TB, name string, upArgs ...string) *device {
 	dir := t.TempDir()
 	d := &device{t: t, name: name, home: filepath.Join(dir, "home"), mnt: filepath.Join(dir, "mnt"), args: upArgs}
 	t.Cleanup(d.cleanup)
+	d.settings(`heat = "off"`) // what nobody opened is not here: the scripts count on it
 	return d
+}
+
+// settings writes the configuration, for the next start. Nothing waits for the machine of the tests to be another:
+// it may be busy with them.
+func (d *device) settings(text string) {
+	d.t.Helper()
+	text += "\n[background]\nbattery = \"0%\"\nmetered = \"no\"\npressure = false\n"
+	err := errors.Join(os.MkdirAll(d.home, 0o700), os.WriteFile(filepath.Join(d.home, "config.toml"), []byte(text), 0o600))
+	if err != nil {
+		d.t.Fatal(err)
+	}
 }
 
 // cleanup ends the daemon whatever state the test left it in, and shows its log if the test failed.

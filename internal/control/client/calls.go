@@ -43,6 +43,16 @@ func (c *Client) RankedPeers(ctx context.Context) ([]controlapi.RankedPeer, erro
 	return call[[]controlapi.RankedPeer](ctx, c, get, "/peers", nil, nil)
 }
 
+// Limits asks for the limits in force.
+func (c *Client) Limits(ctx context.Context) (controlapi.Limits, error) {
+	return call[controlapi.Limits](ctx, c, get, "/limits", nil, nil)
+}
+
+// SetLimits replaces them.
+func (c *Client) SetLimits(ctx context.Context, l controlapi.Limits) (controlapi.Limits, error) {
+	return call[controlapi.Limits](ctx, c, post, "/limits", nil, l)
+}
+
 // Brake asks what is held back because a device changed so much at once.
 func (c *Client) Brake(ctx context.Context) (controlapi.Brake, error) {
 	return call[controlapi.Brake](ctx, c, get, "/brake", nil, nil)

@@ -24,3 +24,8 @@ func (c *Client) Usage(ctx context.Context, path string, fetch bool) (controlapi
 	}
 	return call[controlapi.Usage](ctx, c, get, "/usage", q, nil)
 }
+
+// Heat asks what is used on this device.
+func (c *Client) Heat(ctx context.Context, q controlapi.HeatRequest) (controlapi.Heat, error) {
+	return call[controlapi.Heat](ctx, c, post, "/heat", nil, q)
+}

@@ -36,6 +36,7 @@ type PlaceItem struct {
 	KeptBlocks  int64    `json:"kept_blocks"` // free: not dropped
 	KeptBytes   int64    `json:"kept_bytes"`
 	Complete    bool     `json:"complete"` // every byte is on this device
+	Waits       string   `json:"waits"`    // pin: why the rest is not fetched now, in a few words; "": it is, or all is here
 	Refused     *Refusal `json:"refused"`  // null when it was done in full
 }
 

@@ -35,6 +35,8 @@ type Entry struct {
 	Inherited bool      `json:"inherited"`        // comes from a folder above, or is the default
 	*Here               // nil for a folder: its sums are in PathStatus, and take a walk over all that is below
 	Conflict  *Conflict `json:"conflict"` // null unless this is a conflict copy
+	Heat      float64   `json:"heat"`     // of a file, on this device; see Heat
+	Kept      string    `json:"kept"`     // as in HeatItem
 }
 
 // Here is how much of a node is on this device.
@@ -60,6 +62,8 @@ type PathStatus struct {
 	Conflict   *Conflict  `json:"conflict"`
 	Writer     string     `json:"writer"` // name of the device that wrote the newest version
 	Why        string     `json:"why"`    // "" when complete here, else what keeps the rest away
+	Heat       float64    `json:"heat"`   // of a file, on this device; see Heat
+	Kept       string     `json:"kept"`   // as in HeatItem
 }
 
 // Copy is one device's part of a file. Complete says that it has every block.
@@ -86,6 +90,8 @@ type Why struct {
 	Reason  string   `json:"reason"`  // one sentence
 	Waiting bool     `json:"waiting"` // somebody is waiting for it right now
 	Missing int64    `json:"missing_bytes"`
+	Heat    float64  `json:"heat"`    // of a file, on this device; see Heat
+	Kept    string   `json:"kept"`    // as in HeatItem
 	Holders []Copy   `json:"holders"` // devices that have it
 	Hints   []string `json:"hints"`   // what a person can do
 }

@@ -9,6 +9,7 @@ type Status struct {
 	Device      DeviceName  `json:"device"`
 	Mount       Mount       `json:"mount"` // empty strings when nothing is mounted
 	Cache       Cache       `json:"cache"`
+	Heat        *HeatStatus `json:"heat"` // what is kept because it is used; null: that is off
 	Scrub       Scrub       `json:"scrub"`
 	Peers       []Peer      `json:"peers"` // the account's other devices, by name
 	Files       int64       `json:"files"` // regular files in the namespace
@@ -16,7 +17,8 @@ type Status struct {
 	Pending     Pending     `json:"pending"`
 	Transferred Transferred `json:"transferred"`
 	Conflicts   int64       `json:"conflicts"` // names that several versions claim
-	Warnings    []string    `json:"warnings"`  // whole sentences for a person, worst first
+	Background  Background  `json:"background"`
+	Warnings    []string    `json:"warnings"` // whole sentences for a person, worst first
 }
 
 // DaemonInfo names the process that answers.

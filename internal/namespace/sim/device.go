@@ -39,6 +39,7 @@ type device struct {
 	mark     []byte       // tells the disk from copies of it
 	dying    bool         // the power is about to fail
 	keep     int          // and so much of what is not durable will survive
+	deaf     bool         // to liars: here they are members no more
 }
 
 // handle is a file that somebody has open.

@@ -33,7 +33,9 @@ func (w *world) join(_ *device, _ *Step) {
 	if w.dev(joiner) == nil && !w.joined {
 		w.joined = true
 		w.stats.Met["members who joined"]++
-		w.add(joiner).start()
+		j := w.add(joiner)
+		j.deaf = true
+		j.start()
 	}
 }
 
@@ -65,7 +67,7 @@ func (w *world) collect(d *device, _ *Step) {
 		return
 	}
 	w.stats.Met["collections of something"]++
-	w.dropped = true
+	w.dropped, d.deaf = true, true
 	d.shown = map[nodeID]*item{} // what is forgotten and comes back is new
 	after := d.view()
 	for i := range min(len(before.items), len(after.items)) {

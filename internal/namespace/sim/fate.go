@@ -61,10 +61,10 @@ func (o *oracle) fate(f *fact, all []knowledge) fate {
 				return kept
 			}
 			worst = vague
-		case k.hasAll(f) || f.again.Seq > 0 && k.claims.Has(f.again):
+		case k.hasAll(f) || slices.ContainsFunc(f.again, k.claims.Has):
 			return kept
 		case k.d.id != f.by.Device || k.d.i == f.dev && k.d.life == f.life+1: // its disk is older, and may have heard of it since
-			if k.ends[f.by] >= f.seq || f.again.Seq > 0 && k.ends[f.again.Writer] > 0 {
+			if k.ends[f.by] >= f.seq || slices.ContainsFunc(f.again, func(e namespace.Dot) bool { return k.ends[e.Writer] > 0 }) {
 				worst = vague
 			}
 		default:
@@ -90,9 +90,11 @@ func (o *oracle) rewritten() {
 		if now == d.writer {
 			continue
 		}
-		for i := range o.facts {
-			if f := &o.facts[i]; f.dev == d.i && f.life == d.life {
-				f.again = namespace.Dot{Writer: now, Seq: d.names.Written()}
+		if n := d.names.Written(); n > 0 {
+			for i := range o.facts {
+				if f := &o.facts[i]; f.dev == d.i && f.life == d.life {
+					f.again = append(f.again[:len(f.again):len(f.again)], namespace.Dot{Writer: now, Seq: n})
+				}
 			}
 		}
 		d.writer = now

@@ -12,7 +12,8 @@ import (
 
 // Somebody who was a member, and has all keys, signs what no program of ours would. Each such
 // liar writes one file, honestly, and then lies in one way. Nothing of the lie may ever be
-// shown, and nobody else's work may suffer (invariant 24).
+// shown, and nobody else's work may suffer (invariant 24). Who has forgotten removals by what the
+// members acknowledged, or has just joined, knows that a liar is none, and does not listen to him.
 
 // chain is a liar's log, which is the same for whoever hears him.
 type chain struct {
@@ -105,6 +106,9 @@ func (w *world) lieAgain() {
 }
 
 func (w *world) hear(d *device, c *chain) {
+	if d.deaf {
+		return
+	}
 	id := c.id()
 	for _, f := range c.frames { // each a session
 		err := d.names.Apply(ctx, id, f.bytes)

@@ -23,9 +23,9 @@ type fact struct {
 	by   ident.Writer // of the device's log,
 	from uint64       // the first of the numbers that it took,
 	seq  uint64       // and the last
-	// again is the end of a later log of the same disk in which what others had not been told of
-	// the first was written again; zero if there was none.
-	again namespace.Dot
+	// again are the ends of later logs of the same disk in which what others had not been told of
+	// the log before was written again.
+	again []namespace.Dot
 	vague bool // for a while nobody could say whether it was lost
 	what  int  // contents
 	dir   nodeID
