@@ -103,6 +103,7 @@ func (fs *FS) record(f *file, c blocks.Content, mtime int64, promised uint64) (n
 	done := fs.expect(changeKey{what: namespace.ContentChanged, node: id}, attrKey(id))
 	e, err := fs.cfg.Names.Commit(id, f.base, c, mtime, over...)
 	if errs.Is(err, errs.Stale) && f.entry.ID == id { // the others have forgotten it
+		f.n.keepWhole()
 		e, err = fs.cfg.Names.CommitLost(f.entry, c, mtime, over...)
 	}
 	if err == nil {
@@ -115,7 +116,9 @@ func (fs *FS) record(f *file, c blocks.Content, mtime int64, promised uint64) (n
 			e = with
 		}
 	}
-	done(err)
+	if done(err); err == nil && f.n.lost != nil {
+		e = fs.regain(f.n, e)
+	}
 	return e, err
 }
 

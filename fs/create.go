@@ -170,7 +170,7 @@ func (fs *FS) linkNameless(ctx context.Context, n *inode, dir namespace.NodeID, 
 		fs.cfg.Names.Remove(dir, name, false)
 		return Answer{}, err
 	}
-	n.gone, n.xattrs, n.nameless = nil, nil, false
+	n.gone, n.xattrs, n.since, n.nameless = nil, nil, unseen{}, false
 	f.entry, f.base = e, e.Versions
 	if f.touched {
 		f.want = true

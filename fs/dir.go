@@ -76,6 +76,9 @@ func (fs *FS) Opendir(_ context.Context, i Ino) (*Dir, error) {
 	if e.Kind != namespace.Dir {
 		return nil, errs.E("fs.Opendir", errs.NotDir, "", nil)
 	}
+	if n.past.Load() == nil {
+		n.listings, n.listed = n.listings+1, e
+	}
 	d := &Dir{fs: fs, n: n}
 	d.foreign.Store(fs.foreign.Load())
 	return d, nil
@@ -93,8 +96,18 @@ func (d *Dir) recheck() {
 	}
 }
 
-// Close ends the listing.
-func (d *Dir) Close() { d.recheck() }
+// Close ends the listing; it must be called once.
+func (d *Dir) Close() {
+	d.recheck()
+	n := d.n
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.listings > 0 {
+		if n.listings--; n.listings == 0 {
+			d.fs.unlose(n)
+		}
+	}
+}
 
 // Read calls fn with the entries after an offset (0: from the beginning) until fn returns
 // false or there are no more. An entry that stays is reported once, whatever happens to
@@ -155,7 +168,7 @@ func (d *Dir) from(cookie uint64) (listing, error) {
 		return d.readPast(p, cookie)
 	}
 	d.n.mu.Lock()
-	gone := d.n.gone != nil
+	gone := d.n.away() != nil
 	d.n.mu.Unlock()
 	if gone { // removed while it was open: it is empty
 		return listing{}, nil

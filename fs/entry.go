@@ -83,18 +83,25 @@ func (fs *FS) entry(n *inode) (namespace.Entry, error) {
 		return p.entry, nil
 	}
 	e, err := fs.cfg.Names.Get(n.id)
-	if err == nil || !errs.Is(err, errs.Stale) {
+	switch {
+	case err == nil && n.lost != nil:
+		return fs.regain(n, e), nil
+	case err == nil:
+		if n.listings > 0 {
+			n.listed = e
+		}
+		return e, nil
+	case !errs.Is(err, errs.Stale):
+		return e, err
+	case fs.lose(n):
+		return *n.lost, nil
+	}
+	was, ok := fs.lately.find(n.id, fs.now())
+	if !ok {
 		return e, err
 	}
-	if n.file != nil { // removed elsewhere, still open here
-		e = n.file.entry
-	} else if was, ok := fs.lately.find(n.id, fs.now()); ok { // or about to be
-		e = was
-	} else {
-		return e, err
-	}
-	e.Nlink = 0
-	return e, nil
+	was.Nlink = 0 // removed elsewhere, and about to be opened here
+	return was, nil
 }
 
 // Getattr returns the attributes of i. Stale when the node is gone.

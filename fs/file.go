@@ -83,6 +83,7 @@ func (fs *FS) detach(n *inode) {
 	}
 	fs.saver.clean(n)
 	n.file = nil
+	fs.unlose(n)
 	fs.table.unpin(n)
 }
 
@@ -90,7 +91,7 @@ func (fs *FS) detach(n *inode) {
 // of its own.
 // n.mu is held.
 func (f *file) adopt(e namespace.Entry) {
-	f.entry.Mode = e.Mode
+	f.entry.Mode, f.entry.UID, f.entry.GID = e.Mode, e.UID, e.GID
 	if f.touched || f.saving || f.n.gone != nil {
 		return
 	}
@@ -108,6 +109,7 @@ func (fs *FS) touch(f *file) {
 	}
 	f.gen++
 	f.emptied = false
+	f.n.since.attrs.Atime, f.n.since.attrs.Mtime = nil, nil
 	f.mtime, f.ctime, f.changed = now, now, now
 	fs.saver.dirty(f.n)
 }

@@ -41,10 +41,7 @@ func (fs *FS) follow() {
 func (fs *FS) apply(c *namespace.Change) {
 	switch c.What {
 	case namespace.ContentChanged, namespace.AttrChanged:
-		if n := fs.table.findPinned(c.Node); n != nil {
-			fs.refresh(n)
-			fs.table.unpin(n)
-		}
+		fs.refreshNode(c.Node)
 		fs.invalidate(c.Node, c.What == namespace.ContentChanged)
 	case namespace.NameChanged:
 		fs.renamed(c)
@@ -55,7 +52,7 @@ func (fs *FS) apply(c *namespace.Change) {
 }
 
 // refresh shows the new bytes of a file that is open here without changes of its own, and of one
-// that was removed here and is back.
+// that was removed and is back; it notes what was removed elsewhere.
 func (fs *FS) refresh(n *inode) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -63,11 +60,19 @@ func (fs *FS) refresh(n *inode) {
 		fs.back(n)
 		return
 	}
-	if n.file == nil {
+	if _, open := n.last(); !open {
 		return
 	}
-	if e, err := fs.cfg.Names.Get(n.id); err == nil {
+	if e, err := fs.entry(n); err == nil && n.file != nil {
 		n.file.adopt(e)
+	}
+}
+
+// refreshNode is refresh for a node that need not be in use.
+func (fs *FS) refreshNode(id namespace.NodeID) {
+	if n := fs.table.findPinned(id); n != nil {
+		fs.refresh(n)
+		fs.table.unpin(n)
 	}
 }
 
@@ -87,6 +92,7 @@ func (fs *FS) renamed(c *namespace.Change) {
 	if !ok {
 		return
 	}
+	fs.refreshNode(c.Old)
 	name := c.Name
 	tell := func(k Invalidator) error { return k.Entry(dir, name) }
 	if old, ok := fs.table.isKnown(c.Old); ok && c.Node.IsZero() && fs.removed(c.Old) {
@@ -95,10 +101,7 @@ func (fs *FS) renamed(c *namespace.Change) {
 	fs.tell(dir, tell, nil)
 	fs.invalidate(c.Parent, true) // its times, its listing
 	if !c.Node.IsZero() {
-		if n := fs.table.findPinned(c.Node); n != nil {
-			fs.refresh(n) // it may have been removed here, and be back
-			fs.table.unpin(n)
-		}
+		fs.refreshNode(c.Node)       // it may have been removed here, and be back
 		fs.invalidate(c.Node, false) // its link count
 	}
 }
@@ -163,10 +166,7 @@ func (fs *FS) heard(err error) {
 // What it remembers not to exist is taken back by its short life.
 func (fs *FS) forgetAll() {
 	for ino, id := range fs.table.all() {
-		if n := fs.table.findPinned(id); n != nil {
-			fs.refresh(n)
-			fs.table.unpin(n)
-		}
+		fs.refreshNode(id)
 		fs.tellBytes(ino)
 		if e, err := fs.cfg.Names.Get(id); err == nil && id != namespace.Root {
 			if dir, ok := fs.table.isKnown(e.Parent); ok {

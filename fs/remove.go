@@ -50,6 +50,9 @@ func (fs *FS) hold(dir namespace.NodeID, name string) (release func(removed *nam
 		return func(*namespace.Entry) {}, keys
 	}
 	n.mu.Lock()
+	if n.lost != nil {
+		_, _ = fs.entry(n) // it is back
+	}
 	xattrs := fs.xattrsOf(n)
 	return func(removed *namespace.Entry) {
 		if n == nil {
@@ -67,7 +70,7 @@ func (fs *FS) hold(dir namespace.NodeID, name string) (release func(removed *nam
 // vanish notes that n's last name is gone. n.mu is held.
 func (fs *FS) vanish(n *inode, last namespace.Entry, xattrs goneXattrs) {
 	last.Nlink, last.Ctime = 0, fs.now()
-	n.gone, n.xattrs = &last, xattrs
+	n.gone, n.lost, n.xattrs, n.since = &last, nil, xattrs, unseen{}
 	if f := n.file; f != nil {
 		f.entry.Nlink = 0
 		if f.touched { // its memory still counts
@@ -85,7 +88,7 @@ func (fs *FS) back(n *inode) bool {
 	if err != nil {
 		return false
 	}
-	n.gone, n.xattrs = nil, nil
+	e = fs.regain(n, e)
 	if f := n.file; f != nil {
 		f.adopt(e)
 		if f.touched {

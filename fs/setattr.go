@@ -60,14 +60,17 @@ func (fs *FS) setEntry(n *inode, e namespace.Entry, c AttrChange) (namespace.Ent
 	switch {
 	case ch == namespace.AttrChange{}:
 		return e, nil
-	case n.gone != nil: // nameless: nobody else will ever see it
-		setLocal(n.gone, ch, fs.now())
-		return *n.gone, nil
+	case n.away() == nil:
+		done := fs.expect(attrKey(n.id))
+		e, err := fs.cfg.Names.SetAttr(n.id, ch)
+		if done(err); !errs.Is(err, errs.Stale) || !fs.lose(n) {
+			return e, err
+		}
 	}
-	done := fs.expect(attrKey(n.id))
-	e, err := fs.cfg.Names.SetAttr(n.id, ch)
-	done(err)
-	return e, err
+	was := n.away()
+	setLocal(was, ch, now)
+	n.since.set(ch)
+	return *was, nil
 }
 
 // setTimes takes the times out of ch. The commit's mtime is the access time as well; one that is the

@@ -25,8 +25,15 @@ type inode struct {
 	file *file // nil unless open or unsaved
 	// gone is what the node was when its last name was removed here while it was in use;
 	// nil as long as the namespace shows it.
-	gone   *namespace.Entry
-	xattrs goneXattrs // while gone is set
+	gone *namespace.Entry
+	// lost is what the node was when it was removed elsewhere while it was open: saving its bytes brings
+	// it back.
+	lost   *namespace.Entry
+	xattrs goneXattrs // while gone or lost is set
+	since  unseen
+	// An open directory is counted, and remembered as the namespace showed it last.
+	listings int
+	listed   namespace.Entry
 	// nameless says that it was made without a name and has got none yet: the namespace knows nothing of it.
 	nameless bool
 	// The ctime that was shown before the last commit, and that of the record, which is later.

@@ -48,7 +48,7 @@ func (fs *FS) Getxattr(ctx context.Context, i Ino, name string) ([]byte, error) 
 		return fs.cfg.Past.XattrAt(p.entry.ID, name, p.when)
 	}
 	var v []byte
-	if n.whileGone(func(x goneXattrs) { v, err = x.get(name) }) {
+	if n.whileAway(func(x goneXattrs) { v, err = x.get(name) }) {
 		return v, err
 	}
 	return fs.cfg.Names.GetXattr(n.id, name)
@@ -68,10 +68,10 @@ func (fs *FS) Setxattr(_ context.Context, i Ino, name string, value []byte, flag
 		return errs.E("fs.Setxattr", errs.Forbidden, "", nil)
 	case len(value) > maxXattrValue:
 		return errs.E("fs.Setxattr", errs.Range, "", nil)
-	case n.whileGone(func(x goneXattrs) { err = x.set(name, value, flag) }):
-		return err
 	}
-	return fs.changeAttr(n, func(id namespace.NodeID) error { return fs.cfg.Names.SetXattr(id, name, value, flag) })
+	return fs.changeXattr(n, name,
+		func(id namespace.NodeID) error { return fs.cfg.Names.SetXattr(id, name, value, flag) },
+		func(x goneXattrs) error { return x.set(name, value, flag) })
 }
 
 // changeAttr does what changes n but for its bytes. It holds n, so that no commit, which shows the
@@ -79,9 +79,31 @@ func (fs *FS) Setxattr(_ context.Context, i Ino, name string, value []byte, flag
 func (fs *FS) changeAttr(n *inode, change func(id namespace.NodeID) error, keys ...changeKey) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	return fs.changeAttrHeld(n, change, keys...)
+}
+
+// changeAttrHeld is changeAttr for who holds n.mu.
+func (fs *FS) changeAttrHeld(n *inode, change func(id namespace.NodeID) error, keys ...changeKey) error {
 	done := fs.expect(append(keys, attrKey(n.id))...)
 	err := change(n.id)
 	done(err)
+	return err
+}
+
+// changeXattr changes an extended attribute of n in the namespace, or in memory if that does not show it.
+func (fs *FS) changeXattr(n *inode, name string, change func(id namespace.NodeID) error, away func(goneXattrs) error) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.away() == nil {
+		if err := fs.changeAttrHeld(n, change); !errs.Is(err, errs.Stale) || !fs.lose(n) {
+			return err
+		}
+	}
+	err := away(n.xattrs)
+	if err == nil {
+		n.away().Ctime = fs.now()
+		n.since.setXattr(name)
+	}
 	return err
 }
 
@@ -98,7 +120,7 @@ func (fs *FS) Listxattr(_ context.Context, i Ino) ([]string, error) {
 		return nil, nil
 	}
 	var names []string
-	if n.whileGone(func(x goneXattrs) { names = x.list() }) {
+	if n.whileAway(func(x goneXattrs) { names = x.list() }) {
 		return names, nil
 	}
 	return fs.cfg.Names.ListXattr(n.id)
@@ -116,10 +138,10 @@ func (fs *FS) Removexattr(_ context.Context, i Ino, name string) error {
 	switch {
 	case strings.HasPrefix(name, shelfPrefix):
 		return errs.E("fs.Removexattr", errs.Forbidden, "", nil)
-	case n.whileGone(func(x goneXattrs) { err = x.remove(name) }):
-		return err
 	}
-	return fs.changeAttr(n, func(id namespace.NodeID) error { return fs.cfg.Names.RemoveXattr(id, name) })
+	return fs.changeXattr(n, name,
+		func(id namespace.NodeID) error { return fs.cfg.Names.RemoveXattr(id, name) },
+		func(x goneXattrs) error { return x.remove(name) })
 }
 
 func checkXattrName(name string) error {

@@ -56,7 +56,7 @@ func (x goneXattrs) remove(name string) error {
 // xattrsOf reads what would go with the last name of n, if somebody has it open. n.mu is held.
 func (fs *FS) xattrsOf(n *inode) goneXattrs {
 	x := goneXattrs{}
-	if n.file == nil {
+	if _, open := n.last(); !open {
 		return x
 	}
 	names, err := fs.cfg.Names.ListXattr(n.id)
@@ -71,11 +71,11 @@ func (fs *FS) xattrsOf(n *inode) goneXattrs {
 	return x
 }
 
-// whileGone calls fn with the extended attributes of n if it has no name; else it reports false.
-func (n *inode) whileGone(fn func(x goneXattrs)) bool {
+// whileAway calls fn with the extended attributes of n if it has no name; else it reports false.
+func (n *inode) whileAway(fn func(x goneXattrs)) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.gone == nil {
+	if n.away() == nil {
 		return false
 	}
 	fn(n.xattrs)

@@ -82,6 +82,7 @@ func (f *file) Readdir(int) (out []os.FileInfo, err error) {
 		if err != nil {
 			return err
 		}
+		defer d.Close()
 		var all []fs.Dirent
 		err = d.Read(f.ctx, 0, func(e fs.Dirent) bool {
 			if e.Name != "." && e.Name != ".." {

@@ -170,6 +170,7 @@ func (t *tree) names(ctx context.Context, i fs.Ino) (out []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	defer d.Close()
 	err = d.Read(ctx, 0, func(e fs.Dirent) bool {
 		if e.Name != "." && e.Name != ".." {
 			out = append(out, e.Name)

@@ -3,6 +3,7 @@ package fstest
 import (
 	"context"
 	"os"
+	"path"
 	"syscall"
 	"time"
 
@@ -44,7 +45,28 @@ func (s *coreSys) in(p string, fn func(dir fs.Ino, name string) error) error {
 	return errno(paths.In(bg, s.fs, s.root+p, fn))
 }
 
+func (s *coreSys) openDir(p string) (f File, err error) {
+	dir, name := path.Split(p)
+	err = s.walk(dir, func(i fs.Ino, _ fs.Attr) error {
+		a, err := s.fs.Lookup(bg, i, name)
+		if err != nil {
+			return errno(err)
+		}
+		d, err := s.fs.Opendir(bg, a.Ino)
+		if err != nil {
+			s.fs.Forget(a.Ino, 1)
+			return errno(err)
+		}
+		f = &coreDir{coreFile{s: s, ino: a.Ino}, d}
+		return nil
+	})
+	return f, err
+}
+
 func (s *coreSys) Open(p string, flag int, mode uint32) (f File, err error) {
+	if flag&openDirectory != 0 {
+		return s.openDir(p)
+	}
 	fl := fs.OpenFlags{
 		Read: flag&(os.O_WRONLY|os.O_RDWR) != os.O_WRONLY, Write: flag&(os.O_WRONLY|os.O_RDWR) != 0,
 		Append: flag&os.O_APPEND != 0, Truncate: flag&os.O_TRUNC != 0, Sync: flag&os.O_SYNC != 0,
@@ -52,7 +74,7 @@ func (s *coreSys) Open(p string, flag int, mode uint32) (f File, err error) {
 	open := func(i fs.Ino) error {
 		h, err := s.fs.Open(bg, i, fl)
 		if err == nil {
-			f = &coreFile{s: s, h: h}
+			f = &coreFile{s: s, ino: h.Ino(), h: h}
 		}
 		return errno(err)
 	}
@@ -66,7 +88,7 @@ func (s *coreSys) Open(p string, flag int, mode uint32) (f File, err error) {
 			return errno(err)
 		}
 		s.fs.Forget(a.Ino, 1) // the handle keeps it
-		f = &coreFile{s: s, h: h}
+		f = &coreFile{s: s, ino: h.Ino(), h: h}
 		return nil
 	})
 	return f, err
@@ -189,6 +211,7 @@ func (s *coreSys) ReadDir(p string) (names []string, err error) {
 		if err != nil {
 			return errno(err)
 		}
+		defer d.Close()
 		for off, more := uint64(0), true; more; { // in small steps, as a kernel asks
 			more = false
 			n := 0
@@ -214,6 +237,7 @@ func (s *coreSys) SyncDir(p string) error {
 	return s.walk(p, func(i fs.Ino, _ fs.Attr) error {
 		d, err := s.fs.Opendir(bg, i)
 		if err == nil {
+			defer d.Close()
 			err = d.Sync(bg)
 		}
 		return errno(err)

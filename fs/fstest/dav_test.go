@@ -28,6 +28,8 @@ var davExceptions = map[string]string{
 	"TruncateByPath":            "parts of files",
 	"UnlinkWhileOpen":           "an open file is its path",
 	"UnlinkWhileOpenBig":        "an open file is its path",
+	"RemovedFileHasAttributes":  "an open file is its path",
+	"RemovedDirHasAttributes":   "an open file is its path",
 	"RenameUnsavedFile":         "an open file is its path",
 	"RenameOverFile":            "an open file is its path",
 	"RenameUnsavedOver":         "an open file is its path",

@@ -8,3 +8,6 @@ import (
 )
 
 var errNoAttr = fs.Errno(errs.E("", errs.NoAttr, "", nil))
+
+// openDirectory has no name on Windows.
+const openDirectory = 0x10000

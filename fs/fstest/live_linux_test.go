@@ -113,6 +113,40 @@ func TestRemoteChangesShow(t *testing.T) {
 	}
 }
 
+// What is open stays whole when it is removed elsewhere: its bytes, also through a map, and its attributes.
+func TestOpenWhileRemovedElsewhere(t *testing.T) {
+	c := mounted(t)
+	tt := &T{T: t, Sys: OS(c.mnt)}
+	tt.write("/f", "bytes")
+	tt.mkdir("/d")
+	for _, p := range []string{"/f", "/d"} {
+		tt.ok(tt.Setxattr(p, "user.old", []byte("old"), 0))
+	}
+	f := tt.openAttrs("/f", os.O_RDWR).(*osFile)
+	d := tt.openAttrs("/d", openDirectory)
+	m, err := unix.Mmap(f.fd, 0, 5, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	tt.ok(err)
+	defer unix.Munmap(m)
+	c.ask("fetch")
+	c.ask("unlink", "/f")
+	c.ask("rmdir", "/d")
+	c.ask("push")
+	soon(t, absent, cat(filepath.Join(c.mnt, "f")))
+	soon(t, "[]", func() string { return names(c.mnt) })
+	c.ask("pass", "1m") // what was found lately is forgotten
+	tt.hasAttributes(f, "file")
+	tt.hasAttributes(d, "directory")
+	if string(m) != "bytes" {
+		t.Errorf("the map shows %q", m)
+	}
+	copy(m, "BYTES")
+	tt.ok(unix.Msync(m, unix.MS_SYNC))
+	tt.same(tt.pread(f, 0, 9), []byte("BYTES"))
+	tt.ok(f.Truncate(3))
+	tt.ok(f.Allocate(0, 0, 4))
+	tt.same(tt.pread(f, 0, 9), []byte("BYT\x00"))
+}
+
 // The kernel keeps listings. One that is read while the directory changes elsewhere is not kept as it
 // was, whatever comes first.
 func TestListingsAmidChanges(t *testing.T) {

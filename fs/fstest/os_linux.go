@@ -1,6 +1,7 @@
 package fstest
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,10 +130,7 @@ func (s osSys) Getxattr(p, name string) ([]byte, error) {
 func (s osSys) Listxattr(p string) ([]string, error) {
 	buf := make([]byte, 64<<10)
 	n, err := unix.Llistxattr(s.at(p), buf)
-	if n <= 0 {
-		return nil, err
-	}
-	return strings.Split(strings.TrimSuffix(string(buf[:n]), "\x00"), "\x00"), err
+	return attrNames(buf[:max(n, 0)]), err
 }
 
 func (s osSys) Statfs() (Space, error) {
@@ -181,6 +179,40 @@ func (f *osFile) Find(off int64, hole bool) (int64, error) {
 		whence = unix.SEEK_HOLE
 	}
 	return unix.Seek(f.fd, off, whence)
+}
+
+func (f *osFile) Chmod(mode uint32) error  { return unix.Fchmod(f.fd, mode) }
+func (f *osFile) Chown(uid, gid int) error { return unix.Fchown(f.fd, uid, gid) }
+
+func (f *osFile) Utimes(atime, mtime int64) error {
+	ts := []unix.Timespec{nsec(atime), nsec(mtime)}
+	return unix.UtimesNanoAt(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", f.fd), ts, 0)
+}
+
+func (f *osFile) Setxattr(name string, v []byte, flag int) error {
+	return unix.Fsetxattr(f.fd, name, v, flag)
+}
+
+func (f *osFile) Removexattr(name string) error { return unix.Fremovexattr(f.fd, name) }
+
+func (f *osFile) Getxattr(name string) ([]byte, error) {
+	buf := make([]byte, 64<<10)
+	n, err := unix.Fgetxattr(f.fd, name, buf)
+	return buf[:max(n, 0)], err
+}
+
+func (f *osFile) Listxattr() ([]string, error) {
+	buf := make([]byte, 64<<10)
+	n, err := unix.Flistxattr(f.fd, buf)
+	return attrNames(buf[:max(n, 0)]), err
+}
+
+// attrNames takes a list of names, each ended by a zero, apart.
+func attrNames(list []byte) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(list), "\x00"), "\x00")
 }
 
 func (f *osFile) Sync() error { return again(func() error { return unix.Fsync(f.fd) }) }

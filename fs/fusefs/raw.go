@@ -32,7 +32,7 @@ func (r *raw) String() string { return "shelf" }
 // closeAll ends the handles that the kernel left open when the mount went.
 func (r *raw) closeAll() {
 	r.files.Drain(func(h *fs.Handle) { h.Close() })
-	r.dirs.Drain(func(*fs.Dir) {})
+	r.dirs.Drain(func(d *fs.Dir) { d.Close() })
 }
 
 // request is the context of one request: it ends when the kernel interrupts it. It makes

@@ -31,7 +31,7 @@ var ctx = context.Background()
 // Close ends the handles that are left.
 func (v *Volume) Close() {
 	v.files.Drain(func(h *fs.Handle) { h.Close() })
-	v.dirs.Drain(func(*fs.Dir) {})
+	v.dirs.Drain(func(d *fs.Dir) { d.Close() })
 }
 
 // at calls fn with the inode of an open file, or else of a path.
@@ -228,7 +228,11 @@ func (v *Volume) Fsyncdir(fh uint64) error {
 }
 
 // Releasedir ends a handle of a directory.
-func (v *Volume) Releasedir(fh uint64) { v.dirs.Take(fh) }
+func (v *Volume) Releasedir(fh uint64) {
+	if d, ok := v.dirs.Take(fh); ok {
+		d.Close()
+	}
+}
 
 // Setxattr sets an extended attribute.
 func (v *Volume) Setxattr(path, name string, value []byte, fl namespace.XattrFlag) error {
