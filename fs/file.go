@@ -35,6 +35,7 @@ type file struct {
 	atime   *int64 // set since the first change that is not committed
 	changed int64  // clock at the last change, for the quiet second
 	since   int64  // clock at the first change that is not committed
+	parts   int64  // clock at the first of writes that may be parts of larger ones (parts.go); 0: the last was none
 
 	gen     uint64 // counts changes
 	saved   uint64 // gen of the last commit

@@ -41,14 +41,19 @@ func (s *saver) begin(n *inode) *job {
 		return nil
 	}
 	j := &job{n: n, f: f, gen: f.gen, size: f.size, mtime: f.mtime, commit: f.want && n.gone == nil}
-	if !j.commit && f.dirty.empty() {
+	later := j.commit && s.fs.midway(f)
+	if later && (f.dirty.empty() || f.dirty.held < earlySeal && s.short.Load() == 0) {
+		s.postpone(n)
+		return nil
+	}
+	if j.commit = j.commit && !later; !j.commit && f.dirty.empty() {
 		return nil
 	}
 	if j.commit {
 		j.promised = f.promises.last
 		f.promises.fresh, f.promises.full, f.promises.bytes = nil, false, 0
 	}
-	f.want, f.saving = false, true
+	f.want, f.saving = later, true
 	f.emptied = f.emptied && !j.commit
 	s.jobs.Add(1)
 	f.splices++

@@ -21,6 +21,8 @@ type inode struct {
 	past atomic.Pointer[past] // not nil: a node of the past, with a made-up id
 	read atomic.Bool          // it was, through a handle
 
+	writes atomic.Int32 // under way: they may wait for memory
+
 	mu   sync.Mutex
 	file *file // nil unless open or unsaved
 	// gone is what the node was when its last name was removed here while it was in use;

@@ -12,6 +12,8 @@ type WriteFlags struct {
 	// Cached marks pages that the kernel writes back for a memory map: the offset counts,
 	// also on a handle opened to append.
 	Cached bool
+	// More says that this may be a part of a larger write, the rest of which follows at once.
+	More bool
 	// ClearSetID drops set-uid and set-gid: the writer has no privileges.
 	ClearSetID bool
 }
@@ -30,6 +32,8 @@ func (h *Handle) WriteAt(ctx context.Context, off int64, p []byte, fl WriteFlags
 	if len(p) == 0 {
 		return 0, nil
 	}
+	h.n.writes.Add(1)
+	defer h.n.writes.Add(-1)
 	if err := h.fs.admit(ctx, int64(len(p))); err != nil {
 		return 0, err
 	}
@@ -64,6 +68,7 @@ func (h *Handle) write(off int64, p []byte, fl WriteFlags) error {
 	}
 	f.write(off, p)
 	f.size = max(f.size, off+int64(len(p)))
+	fs.notePart(f, fl.More)
 	fs.touch(f)
 	if fl.ClearSetID && f.entry.Mode&setIDs != 0 {
 		if _, err := fs.setEntry(n, f.entry, AttrChange{ClearSetID: true}); err != nil {

@@ -115,9 +115,17 @@ func (r *raw) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint
 	}
 	n, err := h.WriteAt(request{cancel}, int64(in.Offset), data, fs.WriteFlags{
 		Cached:     in.WriteFlags&fuse.WRITE_CACHE != 0,
+		More:       full(in.WriteFlags, len(data)),
 		ClearSetID: in.WriteFlags&fuse.WRITE_KILL_SUIDGID != 0,
 	})
 	return uint32(n), status(err)
+}
+
+// full reports whether a request of n bytes is as large as one can be, which all parts of a write(2) but the last
+// are. One that does not begin with a page is shorter by what the page lacks.
+func full(flags uint32, n int) bool {
+	const page = 64 << 10 // the largest there is
+	return flags&fuse.WRITE_CACHE == 0 && n > maxWrite-page
 }
 
 func (r *raw) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {

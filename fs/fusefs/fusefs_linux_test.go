@@ -137,3 +137,21 @@ func TestUnmountEndsInAnyCase(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What a kernel makes of one write of 3 MiB and a little, by where it begins.
+func TestFullRequests(t *testing.T) {
+	const mib = 1 << 20
+	for _, n := range []int{mib, mib - 5, mib - 4095, mib - 4096} {
+		if !full(0, n) {
+			t.Errorf("after %d bytes no more are waited for", n)
+		}
+	}
+	for _, n := range []int{1, 4096, mib / 2} {
+		if full(0, n) {
+			t.Errorf("after %d bytes more are waited for", n)
+		}
+	}
+	if full(fuse.WRITE_CACHE, mib) {
+		t.Error("pages of a map count as parts of a write")
+	}
+}

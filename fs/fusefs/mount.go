@@ -103,6 +103,8 @@ func Mount(ctx context.Context, dir string, core *fs.FS, o Options) (*Server, er
 	return s, nil
 }
 
+const maxWrite = 1 << 20 // bytes of one request
+
 // mountOptions are the settings that the measurements ask for; see the package comment.
 func mountOptions(o Options) *fuse.MountOptions {
 	name := o.Name
@@ -114,7 +116,7 @@ func mountOptions(o Options) *fuse.MountOptions {
 		Name:          mounthelper.Type,
 		AllowOther:    o.AllowOther,
 		Options:       []string{"default_permissions"},
-		MaxWrite:      1 << 20,
+		MaxWrite:      maxWrite,
 		MaxReadAhead:  1 << 20,
 		MaxBackground: 128,
 		DisableSplice: true,
