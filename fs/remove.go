@@ -21,50 +21,42 @@ func (fs *FS) remove(dir Ino, name string, wantDir bool) error {
 	if err != nil {
 		return err
 	}
-	release, keys := fs.hold(d.id, name)
-	defer release(nil)
+	h, xattrs, keys := fs.holdTarget(d.id, name)
+	defer fs.release(h)
 	done := fs.expect(keys...)
 	e, err := fs.cfg.Names.Remove(d.id, name, wantDir)
 	done(err)
 	if err != nil {
 		return err
 	}
-	release(&e)
+	fs.noteRemoved(h, &e, xattrs)
 	return nil
 }
 
-// hold locks the inode that dir shows under name, if it is in use, so that no commit can
-// come between its removal and the note of it: a commit would bring the file back. The
-// function it returns unlocks; the first call that passes what was removed notes it. The
-// keys are what the removal changes.
-func (fs *FS) hold(dir namespace.NodeID, name string) (release func(removed *namespace.Entry), keys []changeKey) {
-	var n *inode
-	keys = []changeKey{nameKey(dir, name)}
-	if e, err := fs.cfg.Names.Lookup(dir, name); err == nil {
-		n = fs.table.findPinned(e.ID)
-		if e.Nlink > 1 { // the other names show a smaller link count
-			keys = append(keys, attrKey(e.ID))
-		}
+// holdTarget holds what dir shows under a name that is about to be removed, and others beside it. It returns the
+// extended attributes that go with it, if somebody has it open, and what the removal changes.
+func (fs *FS) holdTarget(dir namespace.NodeID, name string, others ...namespace.NodeID) (held, goneXattrs, []changeKey) {
+	keys := []changeKey{nameKey(dir, name)}
+	e, err := fs.cfg.Names.Lookup(dir, name)
+	if err != nil {
+		return fs.hold(others...), nil, keys
 	}
-	if n == nil {
-		return func(*namespace.Entry) {}, keys
+	if e.Nlink > 1 { // the other names show a smaller link count
+		keys = append(keys, attrKey(e.ID))
 	}
-	n.mu.Lock()
-	if n.lost != nil {
-		_, _ = fs.entry(n) // it is back
+	h := fs.hold(append(others, e.ID)...)
+	var xattrs goneXattrs
+	if n := h.find(e.ID); n != nil {
+		xattrs = fs.xattrsOf(n)
 	}
-	xattrs := fs.xattrsOf(n)
-	return func(removed *namespace.Entry) {
-		if n == nil {
-			return
-		}
-		if removed != nil && removed.ID == n.id && removed.Nlink == 0 {
-			fs.vanish(n, *removed, xattrs)
-		}
-		n.mu.Unlock()
-		fs.table.unpin(n)
-		n = nil
-	}, keys
+	return h, xattrs, keys
+}
+
+// noteRemoved notes that a name of e was removed, which may have been the last.
+func (fs *FS) noteRemoved(h held, e *namespace.Entry, xattrs goneXattrs) {
+	if n := h.find(e.ID); n != nil && e.Nlink == 0 {
+		fs.vanish(n, *e, xattrs)
+	}
 }
 
 // vanish notes that n's last name is gone. n.mu is held.
@@ -120,14 +112,15 @@ func (fs *FS) Rename(ctx context.Context, srcDir Ino, src string, dstDir Ino, ds
 	}
 	keys := []changeKey{nameKey(from, src), attrKey(e.ID)} // the ctime moves
 	moved := []namespace.NodeID{e.ID}
-	release := func(*namespace.Entry) {}
+	var h held
+	var xattrs goneXattrs
 	switch fl {
 	case namespace.RenameReplace:
 		if err := fs.saveBefore(ctx, &e, to, dst); err != nil {
 			return err
 		}
 		var more []changeKey
-		release, more = fs.hold(to, dst)
+		h, xattrs, more = fs.holdTarget(to, dst, e.ID)
 		keys = append(keys, more...)
 	case namespace.RenameExchange:
 		if x, err := fs.cfg.Names.Lookup(to, dst); err == nil {
@@ -136,15 +129,18 @@ func (fs *FS) Rename(ctx context.Context, srcDir Ino, src string, dstDir Ino, ds
 		fallthrough
 	default:
 		keys = append(keys, nameKey(to, dst))
+		h = fs.hold(moved...)
 	}
-	defer release(nil)
+	defer fs.release(h)
 	done := fs.expect(keys...)
 	_, replaced, err := fs.cfg.Names.Rename(from, src, to, dst, fl)
 	done(err)
 	if err != nil {
 		return err
 	}
-	release(replaced)
+	if fl == namespace.RenameReplace && replaced != nil {
+		fs.noteRemoved(h, replaced, xattrs)
+	}
 	for _, id := range moved {
 		if from != to && id.IsDir() {
 			fs.invalidate(id, true) // what is kept of its listing has the old number of ".."

@@ -43,6 +43,12 @@ func (a *amid) Link(id, dir namespace.NodeID, name string) (namespace.Entry, err
 	return a.Namespace.Link(id, dir, name)
 }
 
+func (a *amid) Rename(sd namespace.NodeID, src string, dd namespace.NodeID, dst string, f namespace.RenameFlag) (namespace.Entry, *namespace.Entry, error) {
+	a.change()
+	defer close(a.made)
+	return a.Namespace.Rename(sd, src, dd, dst, f)
+}
+
 func (a *amid) Commit(id namespace.NodeID, base []namespace.Dot, c blocks.Content, mtime int64, also ...namespace.Also) (namespace.Entry, error) {
 	close(a.begun)
 	wait(a.made)
@@ -54,17 +60,20 @@ func TestCtimeMovesAmidASave(t *testing.T) {
 	for name, change := range map[string]func(t *T) error{
 		"setxattr": func(t *T) error { return t.Setxattr("/f", "user.a", []byte("b"), 0) },
 		"link":     func(t *T) error { return t.Link("/f", "/g") },
+		"rename":   func(t *T) error { return t.Rename("/f", "/g", Replace) },
+		"exchange": func(t *T) error { return t.Rename("/f", "/d", Exchange) },
 	} {
 		var a amid
 		tt, d := one(t, setup{wrap: func(c *fs.Config) { a.Namespace, c.Names = c.Names, &a }})
 		a.save = func() error { return d.fs.Sync(bg) }
+		tt.mkdir("/d")
 		f := tt.open("/f", os.O_RDWR|os.O_CREATE)
 		tt.pwrite(f, 0, []byte("bytes"))
 		before := tt.stat("/f")
 		time.Sleep(5 * time.Millisecond)
 		tt.ok(change(tt))
 		tt.ok(<-a.saved)
-		if now := tt.stat("/f"); now.Ctime <= before.Ctime || now.Mtime != before.Mtime {
+		if now, err := f.Stat(); err != nil || now.Ctime <= before.Ctime || now.Mtime != before.Mtime {
 			t.Errorf("%s: %+v, before %+v", name, now, before)
 		}
 	}
