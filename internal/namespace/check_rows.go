@@ -237,6 +237,9 @@ func (c *checker) links(d *derived) error {
 		if len(k) != 32 || !d.links[linkKey{NodeID(k[:16]), NodeID(k[16:])}] {
 			return differs("an index of a hard link that is not there: %x", []byte(k))
 		}
+		if !c.t.r.linked.may(NodeID(k[:16])) {
+			return differs("a hard link that would not be looked for: %x", []byte(k))
+		}
 		return nil
 	})
 	if err == nil && n != len(d.links) {

@@ -168,6 +168,7 @@ func (t *tx) rows(b *kv.Batch) {
 	}
 	for k, there := range t.linkRows {
 		if there {
+			t.r.linked.add(k.file) // before a reader can see the row
 			t.fail(b.Set(t.keys.link(k.file, k.link), nil))
 		} else {
 			t.fail(b.Delete(t.keys.link(k.file, k.link)))

@@ -36,7 +36,7 @@ func (n *node) link() (to NodeID) {
 // linksTo returns the living hard link nodes of a file, by id.
 func (t *tx) linksTo(id NodeID) []NodeID {
 	var out []NodeID
-	if t.state.links > 0 {
+	if t.state.links > 0 && t.r.linked.may(id) {
 		out = t.storedLinks(id)
 	}
 	if t.changes == nil || len(t.linkRows) == 0 {

@@ -1,6 +1,7 @@
 package namespace
 
 import (
+	"fmt"
 	"math/rand"
 	"testing"
 
@@ -249,4 +250,33 @@ func anyRecord(rng *rand.Rand, dirs []NodeID) (regID, *merge.Version) {
 		v.Class = merge.Weak
 	}
 	return regID{node: node, kind: regBytes}, v
+}
+
+// Hard links of a file are looked for where there may be some, on every device and after a restart, and not
+// with every entry that is read.
+func TestHardLinksAreLookedForWhereTheyMayBe(t *testing.T) {
+	w, a, b := two(t)
+	f := mkfile(t, a.Replica, Root, "f", 5)
+	must(a.Link(f.ID, Root, "l"))
+	others := make([]NodeID, 1000)
+	for i := range others {
+		others[i] = mkfile(t, a.Replica, Root, fmt.Sprint("other", i), 6).ID
+	}
+	w.heal()
+	b.close()
+	b.open()
+	for _, d := range []*device{a, b} {
+		if e := must(d.Get(f.ID)); e.Nlink != 2 || !d.linked.may(f.ID) {
+			t.Errorf("%+v", e)
+		}
+		looked := 0
+		for _, id := range others {
+			if d.linked.may(id) {
+				looked++
+			}
+		}
+		if looked > 2 {
+			t.Errorf("links of %d files of %d without any are looked for", looked, len(others))
+		}
+	}
 }

@@ -103,6 +103,7 @@ type Replica struct {
 	state    state
 	writers  []ident.Writer // numbers.list as of the last commit
 	caches   caches
+	linked   linked
 	readers  readers
 	claims   Claims
 	acks     map[ident.DeviceID]Ack
