@@ -35,6 +35,7 @@ const (
 	hastyEnv    = "SHELF_FSTEST_HASTY"    // not empty: little is kept unsaved, and not for long
 	othersEnv   = "SHELF_FSTEST_OTHERS"   // not empty: other users are let in
 	requestsEnv = "SHELF_FSTEST_REQUESTS" // a file for the kernel's requests
+	capsEnv     = "SHELF_FSTEST_CAPS"     // capabilities of the kernel to mount with and without, two numbers
 	fleetingEnv = "SHELF_FSTEST_FLEETING" // a file that does not last; see fleeting
 )
 
@@ -44,6 +45,11 @@ func mount(ctx context.Context, dir string, core *fs.FS) (unmounter, error) {
 		return mountVolume(ctx, dir, core)
 	}
 	o := fusefs.Options{Helper: helper, AllowOther: os.Getenv(othersEnv) != ""}
+	if caps := os.Getenv(capsEnv); caps != "" {
+		if _, err := fmt.Sscanf(caps, "%d,%d", &o.With, &o.Without); err != nil {
+			return nil, err
+		}
+	}
 	if name := os.Getenv(requestsEnv); name != "" {
 		f, err := os.Create(name)
 		if err != nil {

@@ -36,6 +36,10 @@ type Options struct {
 	Debug      bool // every request goes to Log, names included
 	Log        *slog.Logger
 
+	// With and Without are capabilities of the kernel (fuse.CAP_…) to use beside and in spite of those that
+	// were chosen: to measure what the choice costs.
+	With, Without uint64
+
 	// Helper makes the command of the helper of package herald. Nil: programs that watch hear
 	// nothing of what other devices change.
 	Helper func() *exec.Cmd
@@ -122,9 +126,9 @@ func mountOptions(o Options) *fuse.MountOptions {
 		DisableSplice: true,
 		// Neither way of the library: the kernel drops pages when it learns of another size, at that moment,
 		// and not when an mtime differs, which it does after own writes.
-		DisabledCapabilities: fuse.CAP_AUTO_INVAL_DATA,
+		DisabledCapabilities: fuse.CAP_AUTO_INVAL_DATA | o.Without,
 		EnableSymlinkCaching: true,
-		ExtraCapabilities:    capabilities,
+		ExtraCapabilities:    capabilities | o.With,
 		DirectMount:          os.Geteuid() == 0,
 		Debug:                o.Debug,
 		Logger:               log.New(io.Discard, "", 0),
