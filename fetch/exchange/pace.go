@@ -20,7 +20,7 @@ func (v *service) clear(j *job, n int) (int, error) {
 		if !v.r.gate.wait(&v.level, v.ctx.Done()) {
 			return 0, v.ctx.Err()
 		}
-		if v.x.cfg.Pacer == nil || j.q.kind != kindGet {
+		if v.x.cfg.Pacer == nil || !j.q.block() {
 			return n, nil
 		}
 		granted, wait := v.x.cfg.Pacer.Grant(v.r.dev, v.level.Load() < levels-1, n)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/fetch"
 	"github.com/shelffs/shelf/fetch/exchange"
 	"github.com/shelffs/shelf/internal/guest"
@@ -78,8 +79,12 @@ func TestUpLimitHoldsForReaders(t *testing.T) {
 	limited(t, 1<<20, 20, 512<<10, func() {}, func(t *testing.T, w *two) {
 		began := time.Now()
 		var wg sync.WaitGroup
-		for _, d := range w.digests {
-			wg.Go(func() { _, _ = w.get(t.Context(), d, fetch.OnDemand) })
+		for i, d := range w.digests {
+			r := fetch.Request{Digest: d, Priority: fetch.OnDemand}
+			if i%2 == 0 { // as a manifest
+				r.Along = func(blocks.Sealed) {}
+			}
+			wg.Go(func() { _, _ = w.alice.Source(bob).Fetch(t.Context(), r) })
 		}
 		wg.Wait()
 		if took := time.Since(began); took < 9700*time.Millisecond || took > 10200*time.Millisecond {
