@@ -34,13 +34,19 @@ type device struct {
 	env     []string // and what more it is told
 }
 
+// cannot skips a test that this machine is not made for; in CI it fails.
+func cannot(t testing.TB, what string, err error) {
+	t.Helper()
+	if os.Getenv("CI") != "" {
+		t.Fatal(what+": ", err)
+	}
+	t.Skip(what+": ", err)
+}
+
 func newDevice(t testing.TB, name string, upArgs ...string) *device {
 	t.Helper()
 	if _, err := os.Stat("/dev/fuse"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("no /dev/fuse: mounts cannot be tested here")
-		}
-		t.Skip("no /dev/fuse: mounts cannot be tested here")
+		cannot(t, "no mount can be made here", err)
 	}
 	dir := t.TempDir()
 	d := &device{t: t, name: name, home: filepath.Join(dir, "home"), mnt: filepath.Join(dir, "mnt"), args: upArgs}
