@@ -396,7 +396,6 @@ func (r *Replica) ownAfter(num uint32, seq uint64) (ownLive, error) {
 func (t *tx) redot(id regID, seqs []uint64, p *logPart, forked bool) {
 	reg := slices.Clone(t.held(id))
 	slices.Sort(seqs)
-	var siblings []Dot
 	for _, seq := range seqs {
 		i := slices.IndexFunc(reg, func(v *merge.Version) bool { return v.Dot == Dot{Writer: p.writer, Seq: seq} })
 		if i < 0 {
@@ -414,10 +413,11 @@ func (t *tx) redot(id regID, seqs []uint64, p *logPart, forked bool) {
 			v.Past = v.Past.Upto(p.writer, t.r.own.last)
 		}
 		v.Past = v.Past.Add(v.Dot)
-		for _, s := range siblings {
-			v.Past = v.Past.Without(s)
+		for _, u := range reg { // that of another log, too
+			if u.Dot.Writer == t.author {
+				v.Past = v.Past.Without(u.Dot)
+			}
 		}
-		siblings = append(siblings, v.Dot)
 		reg[i] = &v
 		t.written = append(t.written, written{id, &v})
 	}

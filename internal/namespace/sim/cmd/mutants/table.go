@@ -34,6 +34,7 @@ var mutants = []mutant{
 	{"S5", "what was built on the other side of a fork is taken", is("fork.go", "past.Upto(w) > agreed.Upto(w)", "past.Upto(w) > agreed.Upto(w) && false")},
 	{"S5", "a newer incarnation ends what an older one has disowned", is("incarnation.go", "l.older[dev] = append(l.older[dev], y)", "_ = y")},
 	{"S5", "one side of a fork is written again, the other is not", is("incarnation.go", "err := r.partedToo(h.Incarnations)", "err := error(nil)")},
+	{"S5", "what is written again swallows what the same device wrote beside it", is("restored.go", "if u.Dot.Writer == t.author {", "if u.Dot.Writer == t.author && false {")},
 	{"S5", "a doubt ends with a session that did not compare the log", is("restored.go", "log == r.self || log == s.skip //", "true //")},
 	{"S6", "only the restored device audits", is("incarnation.go", "		r.oweAll(&line) // whoever hears", "		// whoever hears")},
 	{"S6", "the restored device does not audit", is("restored.go", "	r.oweAll(&line)", "	_ = line")},
