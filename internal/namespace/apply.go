@@ -46,7 +46,7 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 	defer r.applying.Unlock()
 	s := r.session(from)
 	bad := f.bad
-	more, err := r.admit(from, s, f.batches)
+	heads, more, err := r.admit(from, s, f.batches)
 	if err != nil {
 		return errs.E(op, errs.Other, "", err)
 	}
@@ -77,6 +77,7 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 			}
 		}
 	}
+	r.arrived(from, s, heads)
 	good = r.thisSide(from, s, r.unfrozen(good))
 	for len(good) > 0 {
 		n := min(len(good), applyStep)

@@ -138,6 +138,20 @@ func (r *Replica) advance(from ident.DeviceID, s *session, done []verified) erro
 	return r.saveProgress()
 }
 
+// arrived notes that chains have grown; but if something was refused, it may be a batch that is here
+// and lacks its member hashes still. Needs applying.
+func (r *Replica) arrived(from ident.DeviceID, s *session, heads map[ident.Writer]head) {
+	if s.spoiled {
+		return
+	}
+	p := r.progressFrom(from)
+	for w, h := range heads {
+		if s.theirs.Upto(w) >= h.last {
+			p.note(3, Dot{Writer: w, Seq: h.last})
+		}
+	}
+}
+
 // saveProgress writes the rows that are behind. They come after what they speak of, so a crash
 // cannot keep them alone.
 func (r *Replica) saveProgress() error {

@@ -12,10 +12,11 @@ import (
 )
 
 // admit checks batches and appends the good ones to their writers' chains, in one batch of the
-// store. A store error ends it. Needs applying.
-func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) (bad []badItem, err error) {
+// store. It returns where the chains end now that have grown. A store error ends it. Needs applying.
+func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) (heads map[ident.Writer]head, bad []badItem, err error) {
+	heads = map[ident.Writer]head{}
 	if len(batches) == 0 {
-		return nil, nil
+		return heads, nil, nil
 	}
 	signed := r.signatures(batches)
 	b := r.cfg.DB.Batch()
@@ -25,7 +26,6 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 	r.mu.RLock()
 	line := r.line
 	r.mu.RUnlock()
-	heads := map[ident.Writer]head{}
 	for i := range batches {
 		x := &batches[i]
 		refuse := func(why string) {
@@ -38,7 +38,7 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 		switch {
 		case x.writer == r.self || x.writer == s.skip:
 			if err := r.compareLogs(from, s, x, signed[i]); err != nil {
-				return bad, err
+				return nil, bad, err
 			}
 			continue
 		case x.share != r.cfg.Share || x.epoch != epoch:
@@ -62,11 +62,11 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 		case x.last() <= h.last:
 			same, err := r.known(x)
 			if err != nil {
-				return bad, err
+				return nil, bad, err
 			}
 			if !same {
 				if err := r.forked(from, x.writer); err != nil {
-					return bad, err
+					return nil, bad, err
 				}
 				refuse("fork")
 				continue
@@ -76,7 +76,7 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 			continue
 		case x.first <= h.last || x.prev != h.hash:
 			if err := r.forked(from, x.writer); err != nil {
-				return bad, err
+				return nil, bad, err
 			}
 			refuse("fork")
 			continue
@@ -93,7 +93,7 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 		_ = b.Set(r.keys.writer(uint32(i)), r.numbers.list[i].Append(nil))
 	}
 	if err := b.Commit(kv.NoSync); err != nil {
-		return bad, err
+		return nil, bad, err
 	}
 	r.saved = len(r.numbers.list)
 	r.mu.Lock()
@@ -103,13 +103,7 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 		r.heads[w] = h
 	}
 	clear(s.batches)
-	p := r.progressFrom(from)
-	for w, h := range heads {
-		if s.theirs.Upto(w) >= h.last {
-			p.note(3, Dot{Writer: w, Seq: h.last})
-		}
-	}
-	return bad, nil
+	return heads, bad, nil
 }
 
 // known reports whether a batch is the one stored at its place; it takes over the stored

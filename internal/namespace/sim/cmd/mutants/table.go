@@ -21,6 +21,7 @@ var mutants = []mutant{
 		"		for _, x := range done {\n			r.setClaims(r.Claims().Raise(x.v.Dot))\n		}\n		if err := r.advance(from, s, done); err != nil {")},
 	{"S4", "what is claimed and not held is taken again", is("apply.go",
 		"			case !repair && claims.Has(x.v.Dot):", "			case !repair && claims.Has(x.v.Dot) && false:")},
+	{"S4", "batches count as arrived though one may have been refused", is("progress.go", "	if s.spoiled {\n		return\n	}", "	_ = s.spoiled")},
 	{"S4", "progress above what the sender claims", is("progress.go", " && s.theirs.Upto(x.v.Dot.Writer) >= x.v.Dot.Seq {", " {")},
 	{"S4", "progress outlives the sender's incarnation", is("progress.go", "p != nil && p.of == r.line.current(peer)", "p != nil")},
 	{"S4", "what nobody can claim is sent in every session", is("delta.go", "|| d.holdsSame(num, w))", "|| d.holdsSame(num, w) && false)")},
