@@ -35,16 +35,18 @@ func (f *Fetcher) lookAroundLocked() {
 
 // serveLocked starts flights of one priority. It returns false when there is room for nothing more.
 func (f *Fetcher) serveLocked(p Priority) bool {
-	q, vain := &f.queues[p], 0
-	for t := q.next(); t != nil && vain < min(q.ring.Len(), maxLook); t = q.next() {
+	q := &f.queues[p]
+	all := func() int { return min(q.ring.Len(), maxLook) }
+	left := all() // to be looked at, unless one starts: the ring gets shorter where a flight can ask nobody
+	for t := q.next(); t != nil && left > 0; t = q.next() {
 		if f.fullLocked(p, false) {
 			return false
 		}
 		if f.startLocked(t) {
-			vain = 0
+			left = all()
 			continue
 		}
-		vain++
+		left--
 		q.pass(t)
 	}
 	return true

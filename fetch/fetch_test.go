@@ -220,6 +220,29 @@ func TestNobodyHasIt(t *testing.T) {
 	})
 }
 
+// Readers of many files all hear in time that the only device is gone, in whatever order they are looked at.
+func TestNobodyIsForgottenWhenADeviceVanishes(t *testing.T) {
+	for range 20 {
+		play(t, 1, 5, 10, nil, func(t *testing.T, s *scene) {
+			time.Sleep(time.Minute)
+			s.sources[0].delay, s.sources[0].err = 10*time.Millisecond, errs.E("x", errs.Offline, "", nil)
+			start := time.Now()
+			var wg sync.WaitGroup
+			for i, d := range s.blocks {
+				wg.Go(func() {
+					_, err := s.Group().Get(t.Context(), d, fetch.OnDemand)
+					if took := time.Since(start); !errs.Is(err, errs.Offline) || took > 4*time.Second {
+						t.Errorf("reader %d: %v after %v", i, err, took)
+					}
+				})
+			}
+			time.Sleep(10 * time.Millisecond) // when they begin to wait for another try
+			s.connect(0, false)
+			wg.Wait()
+		})
+	}
+}
+
 func TestAReturningDeviceIsWaitedFor(t *testing.T) {
 	play(t, 1, 1, 10, nil, func(t *testing.T, s *scene) {
 		time.Sleep(time.Minute)
