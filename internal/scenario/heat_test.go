@@ -13,6 +13,7 @@ import (
 // A new file in a folder where somebody works comes by itself, from a device that knows nothing of heat; one elsewhere
 // does not. What was freed does not come back.
 func TestHotFoldersFillThemselves(t *testing.T) {
+	t.Parallel()
 	m := newMemory()
 	a, b := newMemoryDevice(t, m, "a"), newMemoryDevice(t, m, "b")
 	b.start.Heat = 64 << 20
@@ -68,6 +69,7 @@ func TestHotFoldersFillThemselves(t *testing.T) {
 
 // Hand-off is for devices of one network, and brings nothing over the internet.
 func TestHandOffStaysOnTheNetwork(t *testing.T) {
+	t.Parallel()
 	m := newMemory()
 	m.moves("a", true)
 	a, b := newMemoryDevice(t, m, "a"), newMemoryDevice(t, m, "b")
@@ -99,6 +101,7 @@ func TestHandOffStaysOnTheNetwork(t *testing.T) {
 
 // Nor does it bring from far away what a device on this network uses and does not have.
 func TestHandOffAsksNobodyFarAway(t *testing.T) {
+	t.Parallel()
 	m := newMemory()
 	m.moves("a", true)
 	a, b, c := newMemoryDevice(t, m, "a"), newMemoryDevice(t, m, "b"), newMemoryDevice(t, m, "c")

@@ -123,7 +123,6 @@ type memoryDevice struct {
 
 func newMemoryDevice(t testing.TB, m *memory, name string) *memoryDevice {
 	t.Helper()
-	t.Setenv("SHELF_KEYRING", "off")
 	d := &memoryDevice{t: t, m: m, start: config.Start{Home: config.Home(t.TempDir()), Name: name, CacheSize: 1 << 30, Version: "test",
 		Background: config.Background{Battery: new(0), Metered: "no", NoPressure: true}}}
 	t.Cleanup(d.away)

@@ -43,13 +43,14 @@ func TestMain(m *testing.M) {
 			fmt.Fprintf(os.Stderr, "building the program: %v\n%s", err, out)
 			return 1
 		}
+		_ = os.Setenv("SHELF_KEYRING", "off")
 		return m.Run()
 	}())
 }
 
 // environment is that of every program of these tests: no keyring and no session of the user.
 func environment() []string {
-	return append(os.Environ(), "SHELF_KEYRING=off", "XDG_RUNTIME_DIR="+workDir)
+	return append(os.Environ(), "XDG_RUNTIME_DIR="+workDir)
 }
 
 // sweep removes the folders of runs that were killed, or ended by a test that took too long.

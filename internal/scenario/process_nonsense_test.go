@@ -54,7 +54,6 @@ func misspell(t *testing.T, d *device, peer ident.DeviceID, addr string, do func
 			t.Fatal(err)
 		}
 	}
-	t.Setenv("SHELF_KEYRING", "off")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	home := config.Home(d.home)
