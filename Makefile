@@ -12,7 +12,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
 CROSS    ?= darwin/arm64 windows/amd64
 # Packages where goroutines meet: the race detector pays there.
-RACE ?= ./cache ./fetch/... ./fs ./internal/control/... ./internal/kv ./internal/namespace ./internal/placement ./internal/replicate
+RACE ?= ./cache ./fetch/... ./fs ./internal/control/... ./internal/guest ./internal/heat ./internal/hydration ./internal/kv ./internal/namespace ./internal/placement ./internal/replicate
 
 export CGO_ENABLED = 0
 

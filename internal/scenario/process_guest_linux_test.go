@@ -12,6 +12,7 @@ import (
 // Limits are kept by both ends, for pins and for programs, those of the settings and those that are set at run
 // time: a file cannot come sooner than they allow.
 func TestLimitsAreKept(t *testing.T) {
+	t.Parallel()
 	const size = 6_000_000 // three seconds' worth, of which a quarter of a second's may go at once
 	a, b := newDevice(t, "desk").up(), newDevice(t, "laptop")
 	a.write("one", random(1, size))
@@ -40,6 +41,7 @@ func TestLimitsAreKept(t *testing.T) {
 
 // On a low battery a pin waits and says why, unless a person waits for it; once the machine is plugged in it goes on.
 func TestPinsWaitForTheMains(t *testing.T) {
+	t.Parallel()
 	power := t.TempDir()
 	supply := func(name, value string) {
 		t.Helper()

@@ -33,6 +33,7 @@ type ledgerAnswer struct {
 // What somebody works on at one device is on the other before anybody opens it there, and newer contents of it too; not
 // what nobody used but a copying program and an indexer, and not where heat is off.
 func TestWhoWalksToAnotherDeviceFindsTheWorkThere(t *testing.T) {
+	t.Parallel()
 	a, b, off := newDevice(t, "desk"), newDevice(t, "lap"), newDevice(t, "off")
 	a.settings("")
 	b.settings("")
