@@ -50,7 +50,7 @@ func TestSystemMetered(t *testing.T) {
 }
 
 func privateBus(t *testing.T) (addr string) {
-	program, err := exec.LookPath("dbus-daemon")
+	program, err := exec.LookPath("dbus-daemon") // `make test` installs it; only elsewhere than in CI it may be missing
 	switch {
 	case err != nil && os.Getenv("CI") != "":
 		t.Fatal(err)

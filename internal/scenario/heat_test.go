@@ -19,32 +19,32 @@ func TestHotFoldersFillThemselves(t *testing.T) {
 	b.start.Heat = 64 << 20
 	a.create()
 	a.admit(b)
-	for _, dir := range []string{"/work", "/other"} {
+	for _, dir := range []string{"/essays", "/other"} {
 		if err := a.sys().Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	const used = 24
 	for i := range used {
-		put(t, a, fmt.Sprintf("/work/%d", i), fmt.Sprint("text ", i))
+		put(t, a, fmt.Sprintf("/essays/%d", i), fmt.Sprint("text ", i))
 	}
 	for i := range used {
 		eventually(t, 10*time.Second, "b reads it", func() bool {
-			got, err := get(b, fmt.Sprintf("/work/%d", i))
+			got, err := get(b, fmt.Sprintf("/essays/%d", i))
 			return err == nil && got == fmt.Sprint("text ", i)
 		})
 	}
 	ctx := context.Background()
 	eventually(t, 20*time.Second, "the uses count", func() bool {
-		h, err := b.dev.Heat(ctx, controlapi.HeatRequest{Path: "/work"})
+		h, err := b.dev.Heat(ctx, controlapi.HeatRequest{Path: "/essays"})
 		return err == nil && len(h.Files) == used && len(h.Folders) == 1 && h.Folders[0].Heat > used-1
 	})
-	if _, err := b.dev.Free(ctx, controlapi.PlaceRequest{Paths: []string{"/work/0"}}, func(controlapi.Progress) {}); err != nil {
+	if _, err := b.dev.Free(ctx, controlapi.PlaceRequest{Paths: []string{"/essays/0"}}, func(controlapi.Progress) {}); err != nil {
 		t.Fatal(err)
 	}
-	put(t, a, "/work/0", "a new text")
+	put(t, a, "/essays/0", "a new text")
 	put(t, a, "/other/new", string(random(1, 1<<20)))
-	put(t, a, "/work/new", string(random(2, 1<<20)))
+	put(t, a, "/essays/new", string(random(2, 1<<20)))
 	here := func(path string) controlapi.PathStatus {
 		s, err := b.dev.PathStatus(ctx, path)
 		if err != nil {
@@ -52,11 +52,11 @@ func TestHotFoldersFillThemselves(t *testing.T) {
 		}
 		return s
 	}
-	eventually(t, 30*time.Second, "the new file is on b", func() bool { return here("/work/new").Size == 1<<20 && here("/work/new").Complete })
-	if s := here("/work/new"); s.Kept != "used here" {
+	eventually(t, 30*time.Second, "the new file is on b", func() bool { return here("/essays/new").Size == 1<<20 && here("/essays/new").Complete })
+	if s := here("/essays/new"); s.Kept != "used here" {
 		t.Errorf("it is not told why: %+v", s)
 	}
-	for _, path := range []string{"/other/new", "/work/0"} {
+	for _, path := range []string{"/other/new", "/essays/0"} {
 		if s := here(path); s.LocalBytes != 0 || s.Kept != "" || s.Heat != 0 {
 			t.Errorf("%s: %+v", path, s)
 		}

@@ -43,7 +43,7 @@ func TestWhoWalksToAnotherDeviceFindsTheWorkThere(t *testing.T) {
 		d.up()
 	}
 	doc, quiet := random(1, 3<<20), random(2, 1<<20)
-	a.write("work/thesis", doc)
+	a.write("essays/thesis", doc)
 	src := t.TempDir() + "/quiet"
 	if err := os.WriteFile(src, quiet, 0o644); err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestWhoWalksToAnotherDeviceFindsTheWorkThere(t *testing.T) {
 		t.Fatal(complaint, err)
 	}
 	eventually(t, 90*time.Second, "lap has what was written on desk", func() bool {
-		s, code := b.try("status", "/work/thesis", "--json")
+		s, code := b.try("status", "/essays/thesis", "--json")
 		return code == 0 && strings.Contains(s, `"complete":true`) && strings.Contains(s, `"kept":"used on desk"`)
 	})
 	var l ledgerAnswer
@@ -63,12 +63,12 @@ func TestWhoWalksToAnotherDeviceFindsTheWorkThere(t *testing.T) {
 	if len(l.Runs) != 1 || l.Runs[0].Program != "shelf hand-off" || l.Runs[0].Files != 1 || l.Runs[0].Ahead < int64(len(doc)) {
 		t.Errorf("the ledger: %+v", l.Runs)
 	}
-	if out := b.must("why", b.path("work/thesis")); !strings.Contains(out, "used on desk") {
+	if out := b.must("why", b.path("essays/thesis")); !strings.Contains(out, "used on desk") {
 		t.Errorf("why: %s", out)
 	}
 	var h heatAnswer
 	b.decode(&h, "heat", "--json")
-	if len(h.Files) != 1 || h.Files[0].Path != "/work/thesis" || h.Files[0].Kept != "used on desk" || h.Files[0].Heat != 0 || !h.Files[0].Complete || h.Status.Files != 1 {
+	if len(h.Files) != 1 || h.Files[0].Path != "/essays/thesis" || h.Files[0].Kept != "used on desk" || h.Files[0].Heat != 0 || !h.Files[0].Complete || h.Status.Files != 1 {
 		t.Errorf("heat on lap: %+v", h)
 	}
 	// All that was told came at once, so that what has not come by now never will.
@@ -83,17 +83,17 @@ func TestWhoWalksToAnotherDeviceFindsTheWorkThere(t *testing.T) {
 	}
 
 	doc = append(doc, "another sentence"...)
-	a.write("work/thesis", doc)
+	a.write("essays/thesis", doc)
 	eventually(t, 90*time.Second, "lap has the newer content", func() bool {
-		s := b.pathStatus("/work/thesis")
+		s := b.pathStatus("/essays/thesis")
 		return s.Size == int64(len(doc)) && s.Complete
 	})
 	a.must("down")
-	if !bytes.Equal(b.read("work/thesis"), doc) {
+	if !bytes.Equal(b.read("essays/thesis"), doc) {
 		t.Error("without desk, another content is read")
 	}
 	a.up()
-	a.decode(&h, "heat", "/work", "--json")
+	a.decode(&h, "heat", "/essays", "--json")
 	if len(h.Files) != 1 || h.Files[0].Heat < 0.9 {
 		t.Errorf("heat on desk after a restart: %+v", h.Files)
 	}
