@@ -69,6 +69,8 @@ func (d *differ) bytes(n *node) {
 		}
 	case now.placed && len(n.before.C) > 0: // it is back: somebody may have it open as it was
 		d.add(Change{What: ContentChanged, Node: n.ID})
+	case n.was.placed && len(n.C) == 0: // all of it was disowned, and what comes next looks like a new file
+		d.add(Change{What: ContentChanged, Node: n.ID})
 	case n.was.placed != now.placed && d.now.state.copies+d.old.state.copies > 0:
 		was, ok1 := d.old.entryOf(n.ID)
 		now, ok2 := d.now.entryOf(n.ID)

@@ -67,6 +67,8 @@ func (w *world) newFromBlind() {
 		return
 	}
 	n := w.add(later)
+	n.invite(first)
+	w.introduce()
 	n.start()
 	for range 2 {
 		w.session(n, src, conn{page: 1 + w.dice.n(6), cut: w.dice.n(8)})

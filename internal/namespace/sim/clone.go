@@ -1,5 +1,7 @@
 package sim
 
+import "maps"
+
 // A copied disk: for a while two machines call themselves the same device. They do not talk to
 // each other, for nobody connects to himself.
 
@@ -17,7 +19,7 @@ func (w *world) clone(d *device, s *Step) {
 	w.stats.Met["copied disks"]++
 	t := w.add(twin)
 	t.id, t.key, t.skew = d.id, d.key, d.skew
-	t.disk = d.disk.Clone()
+	t.disk, t.roster = d.disk.Clone(), maps.Clone(d.roster)
 	if s.arg(0) == "unnoticed" {
 		t.mark = d.mark
 	}

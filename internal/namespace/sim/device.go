@@ -12,12 +12,13 @@ import (
 
 // device is one device: its disk, its clock, and the replica that runs on it.
 type device struct {
-	w     *world
-	i     int
-	key   ed25519.PrivateKey
-	id    ident.DeviceID
-	skew  int64 // milliseconds
-	blind bool  // has no keys
+	w      *world
+	i      int
+	key    ed25519.PrivateKey
+	id     ident.DeviceID
+	skew   int64 // milliseconds
+	blind  bool  // has no keys
+	roster roster
 
 	disk  *kv.Memory
 	store store
@@ -57,7 +58,7 @@ type frame struct {
 }
 
 func (w *world) add(i int) *device {
-	d := &device{w: w, i: i, key: deviceKeys()[i], id: deviceID(i), disk: kv.NewMemory(), store: newStore(), mark: []byte{byte(i), 0}, handles: map[string]handle{}, streams: map[*device]*stream{}}
+	d := &device{w: w, i: i, key: deviceKeys()[i], id: deviceID(i), disk: kv.NewMemory(), store: newStore(), mark: []byte{byte(i), 0}, roster: roster{}, handles: map[string]handle{}, streams: map[*device]*stream{}}
 	w.devices = append(w.devices, d)
 	w.stores = append(w.stores, &d.store)
 	return d
@@ -69,7 +70,7 @@ func (d *device) start() {
 	var err error
 	if d.db, err = kv.OpenMemory(d.disk); err == nil {
 		cfg := namespace.Config{DB: d.db, Share: share, Self: d.id, Key: d.key, Signer: signer{d.id}, Sealer: w.sealer,
-			Known: known, Names: nameOf, Clock: d.clock, Rand: &w.dice, Group: -1, Members: w.members, Disk: d.mark}
+			Known: known, Names: nameOf, Clock: d.clock, Rand: &w.dice, Group: -1, Members: d.members, Disk: d.mark}
 		if d.blind {
 			cfg.Sealer = nil
 		}

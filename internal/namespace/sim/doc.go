@@ -10,8 +10,8 @@
 //
 // A share has two to six devices, sometimes one without keys (blind.go). Besides what any network
 // and any machine does, a disk may be put back from an image (events.go) or copied, so that two
-// machines call themselves one device for a while (clone.go), members join and leave, and some who
-// were members sign nonsense (lies.go).
+// machines call themselves one device for a while (clone.go), members join and leave, of whom each
+// device hears in its own time (members.go), and some who were members sign nonsense (lies.go).
 //
 // What is right is said in two ways. Most invariants look at the replicas alone: all show the
 // same, nobody sees two entries of one name. Whether work was lost is asked of the oracle,

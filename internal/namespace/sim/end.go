@@ -14,6 +14,7 @@ func (w *world) end() {
 			d.crash(d.keep)
 		}
 	}
+	w.introduce() // whom nobody knows any more is let in anew
 	w.lieAgain()
 	w.heal()
 	w.agree()
@@ -91,6 +92,8 @@ func (w *world) heal() {
 func (w *world) newcomer() {
 	first, others := w.sighted(), w.devices
 	n := w.add(late)
+	n.invite(first)
+	w.introduce()
 	n.start()
 	for range 6 + w.dice.n(6) {
 		src := pick(&w.dice, others)

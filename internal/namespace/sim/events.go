@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"maps"
+
 	"github.com/shelffs/shelf/internal/kv"
 )
 
@@ -28,13 +30,17 @@ func (w *world) power(d *device, s *Step) {
 	d.disk.FailAfter(s.num(0))
 }
 
-// join: a new member, who knows nothing yet.
-func (w *world) join(_ *device, _ *Step) {
+// join: a new member, who knows nothing yet, and of whom only who lets it in knows.
+func (w *world) join(d *device, _ *Step) {
 	if w.dev(joiner) == nil && !w.joined {
 		w.joined = true
 		w.stats.Met["members who joined"]++
 		j := w.add(joiner)
 		j.deaf = true
+		if d.blind { // who has no keys lets nobody in
+			d = w.sighted()
+		}
+		j.invite(d)
 		j.start()
 	}
 }
@@ -51,6 +57,7 @@ func (w *world) leaves(d *device, s *Step) {
 	}
 	w.remove(d)
 	w.left = append(w.left, d)
+	w.sighted().roster[d.id] = false
 	w.oracle.lost()
 }
 
@@ -86,6 +93,7 @@ func (w *world) collect(d *device, _ *Step) {
 // image is a backup of a whole disk.
 type image struct {
 	disk  *kv.Memory
+	known roster
 	noted int    // facts noted before, of all devices,
 	facts []fact // and those of this one: a crash may undo on its disk what the image has
 }
@@ -95,7 +103,7 @@ func (w *world) image(d *device, s *Step) {
 	if s.arg(0) != "raw" {
 		w.sync(d, s)
 	}
-	d.image = &image{d.disk.Clone(), w.oracle.n, w.oracle.of(d)}
+	d.image = &image{d.disk.Clone(), maps.Clone(d.roster), w.oracle.n, w.oracle.of(d)}
 }
 
 // restore puts the image back. Unnoticed: it looks like the disk that was there.
@@ -106,6 +114,7 @@ func (w *world) restore(d *device, s *Step) {
 	}
 	w.restored = true
 	w.stats.Met["restored disks"]++
+	d.roster = maps.Clone(im.known)
 	d.disk = im.disk.Clone() // bytes are not its matter: others may have fetched them
 	d.handles, d.frames = map[string]handle{}, nil
 	d.dying, d.store.fuse = false, 0

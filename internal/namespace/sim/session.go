@@ -44,7 +44,7 @@ func (c *conn) pause() {
 func (w *world) session(dst, src *device, c conn) (moved traffic, complete bool) {
 	delete(dst.streams, src)
 	dst.frames = slices.DeleteFunc(dst.frames, func(f frame) bool { return f.from == src.id }) // none of another stream comes any more
-	if !w.greet(dst, src) {
+	if !acquainted(dst, src) || !w.greet(dst, src) {
 		return moved, false
 	}
 	return w.delta(newStream(dst, src), dst.names.Hello(src.id), c)
@@ -81,6 +81,7 @@ func (w *world) goOn(dst, src *device, c conn) (moved traffic, complete bool) {
 	if !s.flows() {
 		return w.session(dst, src, c)
 	}
+	dst.learn(src.roster)
 	if s.theirs.Covers(src.names.Claims()) {
 		return moved, true
 	}
@@ -104,6 +105,7 @@ func (w *world) delta(s *stream, theirs namespace.Hello, c conn) (moved traffic,
 	src.ok(err)
 	defer d.Close()
 	src.durable()
+	dst.learn(src.roster)
 	d.Page(c.page)
 	size := 0
 	for i := 0; ; i++ {
@@ -189,6 +191,7 @@ func (w *world) greet(dst, src *device) bool {
 			h, err = namespace.ParseHello(h.Encode())
 			x[0].ok(err)
 		}
+		news := x[0].names.News()
 		err := x[0].names.Hear(x[1].id, h, x[0] == dst)
 		if x[0].broke(err) {
 			return false
@@ -196,7 +199,9 @@ func (w *world) greet(dst, src *device) bool {
 		if !errs.Is(err, errs.Stale) {
 			x[0].ok(err)
 		}
-		x[0].seen = nil
+		if x[0].seen = nil; x[0] == src && src.names.News() > news {
+			src.shown = map[nodeID]*item{} // nobody watches here what it drops
+		}
 	}
 	return true
 }

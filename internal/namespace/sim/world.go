@@ -93,6 +93,10 @@ func newWorld(s *Script, cfg Config, stats *Stats) *world {
 		d := w.add(i)
 		d.skew = s.Skew[i]
 		d.blind = i == s.Blind
+		d.roster[d.id] = true
+	}
+	w.introduce()
+	for _, d := range w.devices {
 		d.start()
 	}
 	return w
