@@ -80,7 +80,9 @@ type Exchange struct {
 	ctx    context.Context // ends at Close
 	stop   context.CancelFunc
 	totals tally
-	wg     sync.WaitGroup // every goroutine of ours
+	rush   rush
+	turns  [fetch.Unknown + 1]turns // by way
+	wg     sync.WaitGroup           // every goroutine of ours
 
 	mu      sync.Mutex
 	remotes map[ident.DeviceID]*remote

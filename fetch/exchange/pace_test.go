@@ -19,9 +19,7 @@ import (
 // overInternet is a guest to whom every device is one over the internet.
 type overInternet struct{ *guest.Guest }
 
-func (o overInternet) Grant(_ ident.DeviceID, urgent bool, n int) (int, time.Duration) {
-	return o.Guest.Grant(fetch.Direct, urgent, n)
-}
+func (overInternet) Way(ident.DeviceID) (fetch.Path, bool) { return fetch.Direct, true }
 
 // limited is run with a limit on what bob sends, on a link that could do much more.
 func limited(t *testing.T, rate int64, n, size int, silent func(), scene func(t *testing.T, w *two)) {

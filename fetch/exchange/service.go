@@ -37,7 +37,8 @@ type job struct {
 	q     question
 	level int // at the gate; -1: not a block
 	seq   uint64
-	index int // in the queue; -1: a worker has it
+	index int    // in the queue; -1: a worker has it
+	calm  func() // ends the rush that it is in; nil: none
 }
 
 // take accepts one question; Protocol when the device asks too much at once.
@@ -106,6 +107,12 @@ func (v *service) levelLocked(j *job, to int) {
 		}
 	}
 	v.level.Store(lowest)
+	if to == 0 && from != 0 {
+		j.calm = v.x.rush.begin()
+	} else if to != 0 && j.calm != nil {
+		j.calm()
+		j.calm = nil
+	}
 	v.r.gate.move(from, to)
 }
 

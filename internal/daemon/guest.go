@@ -57,17 +57,20 @@ func (p *parts) resume(ctx context.Context) {
 // sending is the guest for the exchange, which knows devices and not the ways to them.
 type sending struct{ p *parts }
 
-func (s sending) Grant(dev ident.DeviceID, urgent bool, n int) (granted int, wait time.Duration) {
+func (s sending) Way(dev ident.DeviceID) (way fetch.Path, limited bool) {
 	if s.p.guest.Limits() == (guest.Limits{}) {
-		return n, 0
+		return fetch.Unknown, false
 	}
-	path := fetch.Unknown
 	for _, peer := range s.p.host.Peers() {
 		if peer.Device == dev {
-			path = fetch.PathNamed(peer.Path)
+			return fetch.PathNamed(peer.Path), true
 		}
 	}
-	return s.p.guest.Grant(path, urgent, n)
+	return fetch.Unknown, true
+}
+
+func (s sending) Grant(way fetch.Path, urgent bool, n int) (granted int, wait time.Duration) {
+	return s.p.guest.Grant(way, urgent, n)
 }
 
 // held says why nothing of an urgency is fetched until this machine or its network is another; "" while

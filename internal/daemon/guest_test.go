@@ -55,7 +55,12 @@ func TestSendingKnowsTheWay(t *testing.T) {
 	d := mustOpen(t, s, net)
 	grant := func(dev ident.DeviceID) (bytes int) {
 		for range 1 << 10 {
-			n, wait := sending{d.parts}.Grant(dev, false, 64<<10)
+			s := sending{d.parts}
+			way, limited := s.Way(dev)
+			n, wait := s.Grant(way, false, 64<<10)
+			if !limited {
+				t.Fatal("no limit")
+			}
 			if bytes += n; wait > 0 {
 				break
 			}
