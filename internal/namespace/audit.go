@@ -286,9 +286,10 @@ func (r *Replica) drop(op string, dots []Dot) error {
 	return nil
 }
 
-// repeatLost says again where what lives lies, where that was collected elsewhere: one of two copies
-// of this disk, or it itself before it was put back, had acknowledged a removal of which who wrote did
-// not know. After this device has dropped nearly all that the peer lacks, and before it drops these.
+// repeatLost says again where what lives lies, and a removed directory that it lies in, where that was
+// collected elsewhere: one of two copies of this disk, or it itself before it was put back, had
+// acknowledged a removal of which who wrote did not know. After this device has dropped nearly all that
+// the peer lacks, and before it drops these.
 func (r *Replica) repeatLost(op string, places []Dot) error {
 	if r.blind() || !r.cfg.Writes(r.cfg.Self) {
 		return nil
@@ -296,7 +297,11 @@ func (r *Replica) repeatLost(op string, places []Dot) error {
 	for step := range slices.Chunk(places, applyStep) {
 		if err := r.update(op, func(t *tx) error {
 			for _, d := range step {
-				if id, ok := t.registerOf(d); ok && t.node(id.node).Alive() && t.node(id.node).P.Winner().Dot == d {
+				id, ok := t.registerOf(d)
+				if !ok {
+					continue
+				}
+				if n := t.node(id.node); (n.Alive() || n.placed) && n.P.Winner().Dot == d {
 					t.repeat(id.node)
 				}
 			}
