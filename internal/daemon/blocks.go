@@ -47,11 +47,11 @@ func (p *parts) groupFor(u placement.Urgency, holders ...ident.DeviceID) *fetch.
 	return g
 }
 
-func (p *parts) digestsFor(ctx context.Context, c blocks.Content, u placement.Urgency) iter.Seq2[digest, error] {
+func (p *parts) digestsFor(ctx context.Context, c blocks.Content, u placement.Urgency, holders ...ident.DeviceID) iter.Seq2[digest, error] {
 	if u == placement.Here {
 		return content.Digests(ctx, p.cache, p.sealer, c)
 	}
-	return content.Digests(ctx, at{p.groupFor(u), priority(u)}, p.sealer, c)
+	return content.Digests(ctx, at{p.groupFor(u, holders...), priority(u)}, p.sealer, c)
 }
 
 // below lists what another device needs below a manifest, as far as it is here. All members can read it themselves.

@@ -59,10 +59,9 @@ type Config struct {
 	Peers   Peers
 	Network Network
 	// Digests lists every block of a content, manifests included, fetching those manifests
-	// that are not here.
-	Digests func(ctx context.Context, c blocks.Content, u Urgency) iter.Seq2[blocks.Digest, error]
-	// Fetch brings blocks of one file into the store, and calls each for every one. holders said that they
-	// keep all of it.
+	// that are not here. holders said that they keep all of it.
+	Digests func(ctx context.Context, c blocks.Content, u Urgency, holders ...ident.DeviceID) iter.Seq2[blocks.Digest, error]
+	// Fetch brings blocks of one file into the store, and calls each for every one.
 	Fetch func(ctx context.Context, u Urgency, holders []ident.DeviceID, ds iter.Seq[blocks.Digest], each func(blocks.Digest, error)) error
 	// Sender tells which device sent a block that Fetch brought just now, if it is known. Optional.
 	Sender func(blocks.Digest) (ident.DeviceID, bool)

@@ -52,9 +52,10 @@ func TestFetchIsToldWhoKeepsIt(t *testing.T) {
 	known := c.Keepers(e.Versions)
 	c.must(c.Pin(bg, e.ID, true, nil))
 	known = append(known, c.Keepers(e.Versions)...) // another one may have taken it over meanwhile
-	got := c.pointed.Load()
-	if got == nil || len(*got) == 0 || slices.ContainsFunc(*got, func(d ident.DeviceID) bool { return !slices.Contains(known, d) }) {
-		t.Errorf("told of %v, known are %v", got, known)
+	for _, got := range []*[]ident.DeviceID{c.listed.Load(), c.pointed.Load()} {
+		if got == nil || len(*got) == 0 || slices.ContainsFunc(*got, func(d ident.DeviceID) bool { return !slices.Contains(known, d) }) {
+			t.Errorf("told of %v, known are %v", got, known)
+		}
 	}
 }
 

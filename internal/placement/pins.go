@@ -474,8 +474,8 @@ func (p *pins) bring(ctx context.Context, j job) error {
 			return err
 		}
 	}
-	u := p.urgency(j)
-	set, err := p.e.digestsOf(ctx, contents, u)
+	u, holders := p.urgency(j), p.e.ledger.keepers(ent.Versions)
+	set, err := p.e.digestsOf(ctx, contents, u, holders...)
 	if err != nil {
 		return errs.E(op, errs.Other, ent.Name, err)
 	}
@@ -488,7 +488,7 @@ func (p *pins) bring(ctx context.Context, j job) error {
 	}
 	p.count(j, moved{total: int64(len(missing))})
 	var first error
-	err = cfg.Fetch(ctx, u, p.e.ledger.keepers(ent.Versions), slices.Values(missing), func(d blocks.Digest, err error) {
+	err = cfg.Fetch(ctx, u, holders, slices.Values(missing), func(d blocks.Digest, err error) {
 		if err != nil && first == nil {
 			first = err
 		} else if err == nil {

@@ -431,10 +431,10 @@ func (e *Engine) contents(n namespace.NodeID) ([]blocks.Content, error) {
 }
 
 // digestsOf is the set of all blocks of some contents, manifests included.
-func (e *Engine) digestsOf(ctx context.Context, cs []blocks.Content, u Urgency) (map[blocks.Digest]bool, error) {
+func (e *Engine) digestsOf(ctx context.Context, cs []blocks.Content, u Urgency, holders ...ident.DeviceID) (map[blocks.Digest]bool, error) {
 	set := map[blocks.Digest]bool{}
 	for _, c := range cs {
-		for d, err := range e.cfg.Digests(ctx, c, u) {
+		for d, err := range e.cfg.Digests(ctx, c, u, holders...) {
 			if err != nil {
 				return nil, err
 			}

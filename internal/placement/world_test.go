@@ -56,7 +56,8 @@ type dev struct {
 	store *cache.Store
 	stop  func()
 
-	pointed atomic.Pointer[[]ident.DeviceID]         // the holders of the last fetch
+	pointed atomic.Pointer[[]ident.DeviceID]         // the holders of the last fetch,
+	listed  atomic.Pointer[[]ident.DeviceID]         // and of the last list of blocks that may be fetched
 	meddle  atomic.Pointer[func(n namespace.NodeID)] // see meddled
 	holds   atomic.Bool                              // pins are held: Config.Held
 	fetched [Awaited + 1]atomic.Int32                // fetches, by urgency
@@ -184,7 +185,10 @@ func (d *dev) free(ctx context.Context, e namespace.Entry) (got Freed, err error
 	return got, err
 }
 
-func (d *dev) digests(_ context.Context, c blocks.Content, _ Urgency) iter.Seq2[blocks.Digest, error] {
+func (d *dev) digests(_ context.Context, c blocks.Content, u Urgency, holders ...ident.DeviceID) iter.Seq2[blocks.Digest, error] {
+	if u == Awaited {
+		d.listed.Store(&holders)
+	}
 	return func(yield func(blocks.Digest, error) bool) {
 		d.w.mu.Lock()
 		parts := d.w.parts[c.Root]
