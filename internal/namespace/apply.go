@@ -81,7 +81,7 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 	good = r.thisSide(from, s, r.unfrozen(good))
 	for len(good) > 0 {
 		n := min(len(good), applyStep)
-		done, held, err := r.merge(op, good[:n], repair)
+		done, held, err := r.merge(op, s, good[:n], repair)
 		if err != nil {
 			return err
 		}
@@ -116,9 +116,32 @@ type verified struct {
 	early bool // before its turn: see Delta.ordered
 }
 
-// merge inserts records in one transaction, except those that the brake holds back. What is
-// claimed already is ignored: if it is not held it is dead (S4).
-func (r *Replica) merge(op string, recs []verified, repair bool) (done, held []verified, err error) {
+// behindRefused reports whether something was refused in this session that d may rely on. It comes
+// again in another one: nothing of its writer from what was refused on is claimed.
+func (s *session) behindRefused(d Dot) bool {
+	limit, limited := s.limits[d.Writer]
+	return s.spoiled || limited && d.Seq >= limit
+}
+
+// mayHide reports whether x, without a record that should have come before (S3), could hide what is
+// shown: a removal without the copies that it wrote out (N8), a copy without its place, a move into a
+// directory without one.
+func (t *tx) mayHide(x verified) bool {
+	lies := func(id NodeID) bool { return id == Root || len(t.node(id).P) > 0 }
+	switch {
+	case t.r.blind():
+		return false
+	case x.v.Class == merge.Nothing:
+		return true
+	case x.v.Class == merge.Placed:
+		return x.v.Place != nil && !lies(x.v.Place.Parent)
+	}
+	return !lies(x.id.node)
+}
+
+// merge inserts records in one transaction, except those that the brake holds back or that could hide
+// something behind what was refused. What is claimed already is ignored: if it is not held it is dead (S4).
+func (r *Replica) merge(op string, s *session, recs []verified, repair bool) (done, held []verified, err error) {
 	claims := r.Claims()
 	err = r.transact(op, func(t *tx) error {
 		t.remote = true
@@ -128,6 +151,8 @@ func (r *Replica) merge(op string, recs []verified, repair bool) (done, held []v
 			case !repair && claims.Has(x.v.Dot):
 			case !repair && !r.passes(t, x):
 				held = append(held, x)
+				continue
+			case !repair && s.behindRefused(x.v.Dot) && t.mayHide(x):
 				continue
 			default:
 				t.insert(x.id, x.v)
