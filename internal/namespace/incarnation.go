@@ -254,8 +254,8 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 		return errs.E(op, errs.Other, "", err)
 	}
 	s := r.session(from)
-	if sends {
-		s.theirs = h.Claims
+	if sends { // all that was not claimed comes again
+		s.theirs, s.limits, s.spoiled = h.Claims, map[ident.Writer]uint64{}, false
 	}
 	r.mu.RLock()
 	newest := r.line.current(r.cfg.Self)
