@@ -41,6 +41,10 @@ func newStack(key crypto.PrivKey, g *gate) (host.Host, error) {
 	if err != nil {
 		return nil, err
 	}
+	cert, err := timeless()
+	if err != nil {
+		return nil, err
+	}
 	mux := *yamux.DefaultTransport
 	mux.InitialStreamWindowSize = firstWindow
 	mux.MaxStreamWindowSize = maxWindow
@@ -48,8 +52,8 @@ func newStack(key crypto.PrivKey, g *gate) (host.Host, error) {
 		libp2p.Identity(key),
 		libp2p.NoListenAddrs,
 		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport(), tcp.WithConnectionTimeout(localTimeout)),
-		libp2p.Transport(quic.NewTransport),
-		libp2p.Security(tls.ID, tls.New),
+		libp2p.Transport(quic.NewTransport, quic.WithTLSIdentityOption(cert)),
+		libp2p.Security(tls.ID, newSecure),
 		libp2p.Muxer(yamux.ID, &mux),
 		libp2p.ConnectionGater(g),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}),
