@@ -20,6 +20,7 @@ import (
 type lonely struct {
 	peers  []p2p.PeerState
 	refuse error  // of Open
+	deaf   error  // of Knock
 	closed func() // called when the network is closed
 }
 
@@ -31,7 +32,7 @@ func (l *lonely) Open(context.Context, *share.Account, *kv.DB, config.Start, *sl
 }
 
 func (l *lonely) Knock(context.Context, ed25519.PrivateKey, share.Token, config.Start, *slog.Logger) (wire.Stream, func(), error) {
-	return nil, func() {}, errs.E("test", errs.Offline, "", nil)
+	return nil, func() {}, l.deaf
 }
 
 type lonelyHost struct{ *lonely }

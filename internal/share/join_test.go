@@ -133,11 +133,10 @@ func TestTokenExpires(t *testing.T) {
 	if a.Inviting() || !tok.Expired(c.Now()) {
 		t.Error("not expired")
 	}
-	_, err := NewJoiner(newDB(t), tok, "late", o)
-	wantReason(t, "by the joiner's clock", err, TokenExpired)
-	m := meet(t, a, early, never(t))
-	wantReason(t, "by the inviter's clock", m.joinErr, TokenExpired)
-	noAccount(t, early.db)
+	for _, j := range []*Joiner{early, joiner(t, newDB(t), tok, "late", o)} {
+		wantReason(t, "expired", meet(t, a, j, never(t)).joinErr, TokenExpired)
+		noAccount(t, j.db)
+	}
 
 	c.advance(inviteKeep + time.Hour) // and one day it is forgotten
 	invite(t, a)
@@ -145,6 +144,17 @@ func TestTokenExpires(t *testing.T) {
 	for _, ttl := range []time.Duration{-1, time.Millisecond, MaxInviteTTL + 1} {
 		if _, err := a.NewInvite(ttl, nil); !errs.Is(err, errs.Invalid) {
 			t.Errorf("ttl %v: %v", ttl, err)
+		}
+	}
+}
+
+// The time of an invitation is by the clock of the device that made it, whatever the joining one's says.
+func TestJoinerWithAnotherClock(t *testing.T) {
+	for _, years := range []int{-20, 20} {
+		a, _ := create(t, "laptop", Options{})
+		off := Options{Clock: func() time.Time { return time.Now().AddDate(years, 0, 0) }}
+		if m := meet(t, a, joiner(t, newDB(t), invite(t, a), "phone", off), yes); m.joinErr != nil {
+			t.Errorf("%d years: %v", years, m.joinErr)
 		}
 	}
 }

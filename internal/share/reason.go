@@ -27,7 +27,7 @@ func (r Reason) Error() string {
 	case TokenUsed:
 		return "this invitation has already been used: make a new one with 'shelf invite'"
 	case TokenExpired:
-		return "this invitation has expired: make a new one with 'shelf invite' (or check the clocks of both devices)"
+		return "this invitation has expired: make a new one with 'shelf invite'"
 	case Declined:
 		return "the person at the inviting device did not approve"
 	case TooMany:
