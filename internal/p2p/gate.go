@@ -10,26 +10,29 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// While guests are let in, so many strangers may connect in that time; more are refused.
+// So many strangers may connect in that time, as guests or to be asked who they are; more are refused.
 const (
 	guestBurst = 8
 	guestEvery = 2 * time.Second // one more
 )
 
 // gate decides who gets a connection: devices that the Directory allows, those that we dial in order to
-// join them, and, while an invitation is open, strangers at a limited rate. It is a connmgr.ConnectionGater.
+// join them, and strangers at a limited rate: to be asked who they are, unless that was in vain lately, and
+// whoever it is while an invitation is open. It is a connmgr.ConnectionGater.
 type gate struct {
-	dir Directory
+	dir    Directory
+	turned turned
 
-	mu     sync.Mutex
-	guests bool
-	hosts  map[peer.ID]int // whom we are joining
-	tokens float64         // strangers that may still connect
-	filled time.Time
+	mu        sync.Mutex
+	guests    bool
+	strangers bool            // somebody is there to ask them
+	hosts     map[peer.ID]int // whom we are joining
+	tokens    float64         // strangers that may still connect
+	filled    time.Time
 }
 
 func newGate(dir Directory) *gate {
-	return &gate{dir: dir, hosts: map[peer.ID]int{}, tokens: guestBurst, filled: time.Now()}
+	return &gate{dir: dir, turned: turned{by: map[peer.ID]turn{}}, hosts: map[peer.ID]int{}, tokens: guestBurst, filled: time.Now()}
 }
 
 // allowed reports whether the Directory knows and allows the peer.
@@ -41,6 +44,12 @@ func (g *gate) allowed(p peer.ID) bool {
 func (g *gate) setGuests(open bool) { g.mu.Lock(); g.guests = open; g.mu.Unlock() }
 
 func (g *gate) guestsOpen() bool { g.mu.Lock(); defer g.mu.Unlock(); return g.guests }
+
+func (g *gate) setStrangers() { g.mu.Lock(); g.strangers = true; g.mu.Unlock() }
+
+func (g *gate) mayAsk(p peer.ID) bool { return !g.turned.has(p) }
+func (g *gate) turnAway(p peer.ID)    { g.turned.add(p) }
+func (g *gate) welcome(p peer.ID)     { g.turned.remove(p) }
 
 // joining lets us dial p until done is called.
 func (g *gate) joining(p peer.ID) (done func()) {
@@ -58,11 +67,12 @@ func (g *gate) joining(p peer.ID) (done func()) {
 
 func (g *gate) isHost(p peer.ID) bool { g.mu.Lock(); defer g.mu.Unlock(); return g.hosts[p] > 0 }
 
-// admitGuest takes one token of the strangers' rate.
-func (g *gate) admitGuest() bool {
+// admitStranger takes one token of the strangers' rate.
+func (g *gate) admitStranger(p peer.ID) bool {
+	ask := g.mayAsk(p)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !g.guests {
+	if !g.guests && !(g.strangers && ask) {
 		return false
 	}
 	now := time.Now()
@@ -92,7 +102,7 @@ func (g *gate) InterceptSecured(dir network.Direction, p peer.ID, _ network.Conn
 	if dir == network.DirOutbound {
 		return g.isHost(p)
 	}
-	return g.admitGuest()
+	return g.admitStranger(p)
 }
 
 // InterceptUpgraded: nothing new is known.

@@ -32,7 +32,7 @@ func (h *Host) GuestsOpen(open bool) {
 	h.gate.setGuests(open)
 	if !open {
 		for _, id := range h.host.Network().Peers() {
-			if !h.gate.allowed(id) && !h.gate.isHost(id) && !h.isGuest(id) {
+			if !h.gate.allowed(id) && !h.gate.isHost(id) && !h.isGuest(id) && !h.isAsked(id) {
 				_ = h.host.Network().ClosePeer(id)
 			}
 		}

@@ -32,6 +32,8 @@ type Host struct {
 	ids    map[peer.ID]*link
 	found  map[peer.ID][]string // strangers seen on the local network
 	guests map[peer.ID]bool     // strangers whose guest stream is being served
+	asks   question             // for strangers
+	asking map[peer.ID]*asked   // those who are being asked
 	closed bool
 }
 
@@ -46,7 +48,7 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg, log: cfg.Log, gate: newGate(cfg.Directory), hub: newHub(),
-		links: map[ident.DeviceID]*link{}, ids: map[peer.ID]*link{}, found: map[peer.ID][]string{}, guests: map[peer.ID]bool{},
+		links: map[ident.DeviceID]*link{}, ids: map[peer.ID]*link{}, found: map[peer.ID][]string{}, guests: map[peer.ID]bool{}, asking: map[peer.ID]*asked{},
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
@@ -131,7 +133,7 @@ func (h *Host) sweep() {
 		switch {
 		case h.gate.allowed(id):
 			h.changed(id, false)
-		case !h.gate.isHost(id) && !h.gate.guestsOpen() && !h.isGuest(id):
+		case !h.gate.isHost(id) && !h.gate.guestsOpen() && !h.isGuest(id) && !h.isAsked(id):
 			_ = h.host.Network().ClosePeer(id)
 		}
 	}

@@ -44,6 +44,8 @@ type link struct {
 	rtt      time.Duration
 	lastSeen time.Time
 	up       bool   // connected, as told
+	answered bool   // on the present connection: it takes us for one of its own
+	shunned  bool   // it hung up on us without having answered; connected is told only when it has
 	addr     string // the remote end of the connection in use; "" when there is none
 	path     string
 }
@@ -86,18 +88,35 @@ func (l *link) keep() {
 	for l.ctx.Err() == nil {
 		wait := time.Duration(-1)
 		if l.connected() {
-			pause, lost = firstPause, time.Now()
-		} else if !l.dial() {
-			wait = pause + rand.N(pause/2)
-			pause = min(2*pause, nearPause)
-			if time.Since(lost) > eager {
-				pause = min(2*wait, farPause)
+			if !l.isShunned() {
+				pause, lost = firstPause, time.Now()
+			}
+		} else {
+			if l.isShunned() { // it is there and will not have us: no hurry
+				l.rest(pause)
+				pause = min(2*pause, farPause)
+			}
+			if !l.dial() {
+				wait = pause + rand.N(pause/2)
+				pause = min(2*pause, nearPause)
+				if time.Since(lost) > eager {
+					pause = min(2*wait, farPause)
+				}
 			}
 		}
-		if l.idle(wait) {
+		if l.idle(wait) && !l.isShunned() {
 			pause = firstPause
 		}
 	}
+}
+
+// rest waits for a time, or until it is told to look from now on: the loss that led here is known.
+func (l *link) rest(pause time.Duration) {
+	select {
+	case <-l.poke:
+	default:
+	}
+	l.idle(pause)
 }
 
 // idle waits for a time (< 0: for ever); true when it was told to look.
@@ -163,14 +182,18 @@ func (l *link) learn(addrs []string) bool {
 // connected is called by libp2p for each new connection.
 func (h *Host) connected(c network.Conn) {
 	id := c.RemotePeer()
-	h.changed(id, false)
-	if !h.gate.allowed(id) {
-		h.watchGuest(c)
-		return
-	}
 	h.mu.Lock()
 	l := h.ids[id]
 	h.mu.Unlock()
+	if l != nil && c.Stat().Direction == network.DirInbound {
+		l.welcomed() // nobody calls a stranger
+	}
+	h.changed(id, false)
+	if !h.gate.allowed(id) {
+		h.meet(c)
+		h.watchGuest(c)
+		return
+	}
 	if l != nil {
 		l.check() // older connections may be dead without knowing: a device that moved dials anew
 	}
@@ -185,8 +208,9 @@ func (h *Host) changed(id peer.ID, lost bool) {
 		return
 	}
 	switch up := l.tell(lost); {
-	case !up:
+	case !up && !l.connected():
 		l.now()
+	case !up:
 	case lost: // another connection is left: does it answer, or did the device go?
 		l.check()
 	}
@@ -197,19 +221,47 @@ func (h *Host) changed(id peer.ID, lost bool) {
 func (l *link) tell(lost bool) (up bool) {
 	l.telling.Lock()
 	defer l.telling.Unlock()
-	up = l.ctx.Err() == nil && l.connected()
+	there := l.ctx.Err() == nil && l.connected()
 	var addr, path string
-	if c := l.best(); up && c != nil {
+	if c := l.best(); there && c != nil {
 		addr, path = c.RemoteMultiaddr().String(), pathOf(c.RemoteMultiaddr())
 	}
 	l.mu.Lock()
-	l.up, l.addr, l.path, l.lastSeen = up, addr, path, time.Now()
-	if !up {
-		l.rtt = 0
+	if !there {
+		l.shunned = l.shunned || lost && !l.answered
+		l.answered = false
+	}
+	up = there && (l.answered || !l.shunned)
+	if up || l.up {
+		l.lastSeen = time.Now()
+	}
+	if l.up, l.addr, l.path = up, addr, path; !up {
+		l.rtt, l.addr, l.path = 0, "", ""
 	}
 	l.mu.Unlock()
 	l.h.hub.set(l.dev, up, lost)
 	return up
+}
+
+func (l *link) isShunned() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.shunned && !l.answered }
+
+// welcomed notes that the device takes us for one of its own.
+func (l *link) welcomed() {
+	l.mu.Lock()
+	news := l.shunned && !l.answered
+	l.answered, l.shunned = true, false
+	l.mu.Unlock()
+	if news {
+		l.h.changed(l.id, false)
+	}
+}
+
+// doubt notes that the device does not know us yet: what was told is taken back until it answers.
+func (l *link) doubt() {
+	l.mu.Lock()
+	l.answered, l.shunned = false, true
+	l.mu.Unlock()
+	l.h.changed(l.id, true)
 }
 
 // best is the connection that libp2p opens streams on: the one with most of them.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
-	"github.com/multiformats/go-multistream"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -29,6 +28,7 @@ const (
 
 func (h *Host) answerPing(s network.Stream) {
 	defer func() { _ = s.Close() }()
+	h.awaitAsked(s.Conn().RemotePeer())
 	if !h.gate.allowed(s.Conn().RemotePeer()) {
 		_ = s.Reset()
 		return
@@ -44,19 +44,12 @@ func (h *Host) answerPing(s network.Stream) {
 func ping(ctx context.Context, c network.Conn, limit time.Duration) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	s, err := c.NewStream(network.WithNoDial(ctx, "ping"))
+	s, err := openOn(ctx, c, pingProtocol)
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = s.Reset() }()
-	stop := context.AfterFunc(ctx, func() { _ = s.Reset() })
-	defer stop()
-	if err := s.SetProtocol(pingProtocol); err != nil {
-		return 0, err
-	}
-	if err := multistream.SelectProtoOrFail(pingProtocol, s); err != nil {
-		return 0, err
-	}
+	defer context.AfterFunc(ctx, func() { _ = s.Reset() })()
 	var out, in [8]byte
 	_, _ = rand.Read(out[:])
 	start := time.Now()
@@ -154,11 +147,12 @@ func (l *link) pingOne(c network.Conn, limit time.Duration) {
 		_ = c.Close()
 	default:
 		l.mu.Lock()
-		defer l.mu.Unlock()
 		if l.rtt == 0 {
 			l.rtt = rtt
 		}
 		l.rtt += (rtt - l.rtt) / 4
 		l.lastSeen = time.Now()
+		l.mu.Unlock()
+		l.welcomed()
 	}
 }
