@@ -53,11 +53,13 @@ func (h lonelyHost) Close() error {
 func (lonelyHost) Handle(string, func(ident.DeviceID, wire.Stream))          {}
 func (lonelyHost) HandleGuest(string, func(ident.TransportKey, wire.Stream)) {}
 func (lonelyHost) GuestsOpen(bool)                                           {}
-func (h lonelyHost) Peers() []p2p.PeerState                                  { return h.peers }
-func (lonelyHost) Refresh()                                                  {}
-func (lonelyHost) Addrs() []string                                           { return nil }
-func (lonelyHost) AddAddrs(ident.DeviceID, []string)                         {}
-func (lonelyHost) Check(ident.DeviceID)                                      {}
+func (lonelyHost) HandleStranger(string, int, func(ident.TransportKey, wire.Stream), func(wire.Stream)) {
+}
+func (h lonelyHost) Peers() []p2p.PeerState          { return h.peers }
+func (lonelyHost) Refresh()                          {}
+func (lonelyHost) Addrs() []string                   { return nil }
+func (lonelyHost) AddAddrs(ident.DeviceID, []string) {}
+func (lonelyHost) Check(ident.DeviceID)              {}
 
 // home is the start of a device that has nothing yet.
 func home(t *testing.T) config.Start {

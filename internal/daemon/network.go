@@ -21,6 +21,7 @@ type Network interface {
 	Handle(protocol string, h func(dev ident.DeviceID, s wire.Stream))
 	HandleGuest(protocol string, h func(transport ident.TransportKey, s wire.Stream))
 	GuestsOpen(open bool)
+	HandleStranger(protocol string, limit int, ask func(transport ident.TransportKey, s wire.Stream), answer func(s wire.Stream))
 	Subscribe() (events <-chan p2p.Event, stop func())
 	Peers() []p2p.PeerState
 	Refresh()

@@ -259,6 +259,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 	p.background(p.expireHistory)
 	p.background(p.tellAddresses)
 	p.background(p.scrub)
+	p.meetStrangers()
 	return nil
 }
 

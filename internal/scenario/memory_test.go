@@ -30,12 +30,13 @@ type memory struct {
 	doors  map[ident.TransportKey]ident.DeviceID // who may be knocked at, and under which name on the net
 	guests map[ident.DeviceID]ident.TransportKey // strangers, by their name on the net
 	asked  questions
+	hosts  map[ident.DeviceID]*memoryHost
 	far    map[string]bool // names of devices that are on no network of the others
 }
 
 func newMemory() *memory {
 	return &memory{net: simnet.New(simnet.Link{Latency: 200 * time.Microsecond}),
-		doors: map[ident.TransportKey]ident.DeviceID{}, guests: map[ident.DeviceID]ident.TransportKey{}, far: map[string]bool{}}
+		doors: map[ident.TransportKey]ident.DeviceID{}, guests: map[ident.DeviceID]ident.TransportKey{}, hosts: map[ident.DeviceID]*memoryHost{}, far: map[string]bool{}}
 }
 
 // moves says whether a device is on another network than the others.
@@ -63,7 +64,9 @@ func (m *memory) Open(_ context.Context, a *share.Account, _ *kv.DB, _ config.St
 	m.doors[self.Transport] = self.ID
 	h := m.net.Host(self.ID)
 	m.net.Up(self.ID)
-	return &memoryHost{Host: h, m: m, account: a}, nil
+	host := &memoryHost{Host: h, m: m, account: a}
+	m.hosts[self.ID] = host
+	return host, nil
 }
 
 // Knock implements daemon.Via.
@@ -82,10 +85,11 @@ type memoryHost struct {
 	*simnet.Host
 	m       *memory
 	account *share.Account
+	ends    []func()
 }
 
 func (h *memoryHost) HandleGuest(protocol string, fn func(ident.TransportKey, wire.Stream)) {
-	h.Handle(protocol, func(dev ident.DeviceID, s wire.Stream) {
+	h.Host.Handle(protocol, func(dev ident.DeviceID, s wire.Stream) {
 		h.m.mu.Lock()
 		key := h.m.guests[dev]
 		h.m.mu.Unlock()
@@ -111,7 +115,13 @@ func (h *memoryHost) Refresh()                          {}
 func (h *memoryHost) Addrs() []string                   { return nil }
 func (h *memoryHost) AddAddrs(ident.DeviceID, []string) {}
 func (h *memoryHost) Check(ident.DeviceID)              {}
-func (h *memoryHost) Close() error                      { h.m.net.Down(h.account.Self().ID); return nil }
+func (h *memoryHost) Close() error {
+	for _, end := range h.ends {
+		end()
+	}
+	h.m.net.Down(h.account.Self().ID)
+	return nil
+}
 
 // memoryDevice is one actor on it.
 type memoryDevice struct {

@@ -70,7 +70,7 @@ func (s *tap) Write(b []byte) (int, error) {
 
 // Open counts what is asked on the stream.
 func (h *memoryHost) Open(ctx context.Context, dev ident.DeviceID, protocol string) (wire.Stream, error) {
-	s, err := h.Host.Open(ctx, dev, protocol)
+	s, err := h.open(ctx, dev, protocol)
 	if err != nil || protocol != exchange.Protocol {
 		return s, err
 	}
