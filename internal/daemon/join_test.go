@@ -11,6 +11,7 @@ import (
 
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/share"
 )
 
@@ -40,5 +41,21 @@ func TestInviterIsNotReached(t *testing.T) {
 		if !strings.Contains(log.String(), "i/o timeout") {
 			t.Errorf("the log lacks the details: %s", &log)
 		}
+	}
+}
+
+// Names of conflict copies are looked at again when a device is called otherwise, and not when one comes.
+func TestRenamedDevices(t *testing.T) {
+	d := mustOpen(t, home(t), &lonely{})
+	defer func() { _ = d.Close() }()
+	called := map[ident.DeviceID]string{}
+	if d.renamed(called) || d.renamed(called) {
+		t.Error("nobody was renamed")
+	}
+	if err := d.account.Rename(d.self(), "another"); err != nil {
+		t.Fatal(err)
+	}
+	if !d.renamed(called) || d.renamed(called) {
+		t.Error("a device was renamed, once")
 	}
 }

@@ -150,12 +150,17 @@ func newHost(ctx context.Context, key ed25519.PrivateKey, listen []string, dir p
 	return p2p.New(ctx, p2p.Config{TransportKey: key, Listen: listen, MDNS: true, Directory: dir, AddrBook: book, Log: log})
 }
 
-// followMembers tells the gate and the names of conflict copies who belongs to us now.
+// followMembers tells the gate and the names of conflict copies who belongs to us now. That names may be
+// others makes mounts forget all they know, and lose in it what else happened just then: it is told only
+// when a device is called by another name, not when one comes.
 func (p *parts) followMembers(ctx context.Context) {
+	called := map[ident.DeviceID]string{}
 	for {
 		changed := p.account.Changed()
 		p.host.Refresh()
-		p.names.NamesChanged()
+		if p.renamed(called) {
+			p.names.NamesChanged()
+		}
 		if err := p.names.ReleasesChanged(); err != nil {
 			p.log.Warn("what was released could not be noted", "err", err)
 		}
@@ -166,6 +171,16 @@ func (p *parts) followMembers(ctx context.Context) {
 		case <-changed:
 		}
 	}
+}
+
+// renamed notes how the devices are called, and reports whether one was called differently before.
+func (p *parts) renamed(called map[ident.DeviceID]string) (yes bool) {
+	for _, d := range p.account.Devices() {
+		before, known := called[d.ID]
+		yes = yes || known && before != d.Name
+		called[d.ID] = d.Name
+	}
+	return yes
 }
 
 // addrsProtocol is one frame: where devices may be found, as far as the sender knows. So two
