@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/shelffs/shelf/internal/errs"
@@ -124,8 +125,15 @@ func (g *guest) join(show func(string)) (*Account, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.send(g.ask, nil); err != nil {
-		g.opt.Log.Info("joined, but the inviting device was not told", "err", err)
+	// Until the inviter knows that we are complete its invitation stays open, for this device, and with it the
+	// door: it hangs up when it does.
+	err = g.send(g.ask, nil)
+	if err == nil {
+		_ = g.s.SetDeadline(time.Now().Add(hangUpTime))
+		_, err = io.Copy(io.Discard, io.LimitReader(g.s, 1))
+	}
+	if err != nil {
+		g.opt.Log.Info("joined, but the inviting device was perhaps not told", "err", err)
 	}
 	return a, nil
 }

@@ -148,6 +148,25 @@ func TestTokenExpires(t *testing.T) {
 	}
 }
 
+// When a device has joined, its invitation is closed at the inviter: it may hang up and go.
+func TestJoinEndsWhenTheInviterKnows(t *testing.T) {
+	a, _ := create(t, "laptop", Options{})
+	j := joiner(t, newDB(t), invite(t, a), "phone", Options{})
+	there, here := streams(t)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_, _ = a.ServeJoin(t.Context(), transportOf(j.TransportKey()), here, yes)
+	}()
+	if _, err := j.Join(t.Context(), there, nil); err != nil {
+		t.Fatal(err)
+	}
+	if a.Inviting() {
+		t.Error("still inviting")
+	}
+	<-served
+}
+
 // The time of an invitation is by the clock of the device that made it, whatever the joining one's says.
 func TestJoinerWithAnotherClock(t *testing.T) {
 	for _, years := range []int{-20, 20} {
