@@ -192,8 +192,12 @@ func (d *daemon) Undo(ctx context.Context, req controlapi.UndoRequest, progress 
 	}
 	ended, err := d.names.LastChange(req.Burst)
 	if err != nil {
-		if errs.Is(err, errs.NotExist) {
+		switch {
+		case errs.Is(err, errs.NotExist):
 			err = controlapi.E(controlapi.SlugOf(errs.NotExist), "", "this device has changed nothing that could be undone")
+		case errs.Is(err, errs.Exist):
+			err = controlapi.E(controlapi.SlugOf(errs.Exist), "remove the one that you do not want; what was before that: shelf undo --burst",
+				"the last change kept both versions of a conflict: nothing was lost by it, and there is nothing to take back")
 		}
 		return out, err
 	}
