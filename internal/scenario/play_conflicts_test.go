@@ -322,6 +322,21 @@ func TestPlayEqualBytesByOtherWays(t *testing.T) {
 	})
 }
 
+// To save a file without having changed it is no edit: another device's edit stands, whichever came first.
+func TestPlaySavingWhatWasThere(t *testing.T) {
+	play(t, 2, func(t *testing.T, d []actor) {
+		for _, name := range []string{"/first", "/second"} {
+			put(t, d[0], name, "as it was")
+		}
+		agree(t, d, "/first=as it was", "/second=as it was")
+		write := func(name, data string) func(actor) { return func(a actor) { put(t, a, name, data) } }
+		apart(d, write("/first", "changed"), write("/first", "as it was"))
+		apart(d, write("/second", "as it was"), write("/second", "changed"))
+		agree(t, d, "/first=changed", "/second=changed")
+		calm(t, d)
+	})
+}
+
 // What resolve says about taking it back is true, for a copy that was dropped and for a file whose
 // name another version has got. (What a device drops of its own within two seconds leaves no history.)
 func TestPlayResolveIsUndone(t *testing.T) {
