@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -146,12 +147,32 @@ func whoKnew(c controlapi.NameConflict) (out []string) {
 	return out
 }
 
-// quoted is a path as a shell takes it.
+// quoted is a path as a shell takes it: plain, between quotes, or, where a terminal should not get
+// all of it, with the escapes of bash and zsh.
 func quoted(p string) string {
-	if !strings.ContainsFunc(p, func(r rune) bool { return !strings.ContainsRune("/._-+,@%", r) && !isWord(r) }) {
+	switch {
+	case !strings.ContainsFunc(p, func(r rune) bool { return !strings.ContainsRune("/._-+,@%", r) && !isWord(r) }):
 		return p
+	case safe(p) == p:
+		return "'" + quoteInner(p) + "'"
 	}
-	return "'" + quoteInner(safe(p)) + "'"
+	var b strings.Builder
+	for len(p) > 0 {
+		_, n := utf8.DecodeRuneInString(p)
+		c := p[:n]
+		p = p[n:]
+		switch {
+		case c == `\` || c == "'":
+			b.WriteString(`\` + c)
+		case safe(c) == c:
+			b.WriteString(c)
+		default:
+			for _, x := range []byte(c) {
+				fmt.Fprintf(&b, `\x%02x`, x)
+			}
+		}
+	}
+	return "$'" + b.String() + "'"
 }
 
 func isWord(r rune) bool {

@@ -39,7 +39,7 @@ func (a *app) spawn(ctx context.Context, s config.Start, on func(controlapi.Star
 	dec := json.NewDecoder(events)
 	for {
 		var ev controlapi.StartEvent
-		if err := dec.Decode(&ev); err != nil {
+		if err := controlapi.Decode(dec, &ev); err != nil {
 			return ready, a.diedEarly(ctx, cmd, logAt)
 		}
 		switch {
@@ -75,7 +75,7 @@ func (a *app) startDaemon(s config.Start) (cmd *exec.Cmd, events *os.File, logAt
 		return nil, nil, 0, err
 	}
 	defer log.Close()
-	options, err := json.Marshal(s)
+	options, err := controlapi.Marshal(s)
 	if err != nil {
 		return nil, nil, 0, errs.E(op, errs.Invalid, "options", err)
 	}

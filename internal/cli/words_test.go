@@ -139,3 +139,18 @@ func TestSuggest(t *testing.T) {
 		}
 	}
 }
+
+func TestQuoted(t *testing.T) {
+	for p, want := range map[string]string{
+		"/a/b.txt":      "/a/b.txt",
+		"/a b":          "'/a b'",
+		"/it's ä":       `'/it'\''s ä'`,
+		"/bad\xffé":     `$'/bad\xffé'`,
+		"/a'\\\n\u202e": `$'/a\'\\\x0a\xe2\x80\xae'`,
+		"/\ufffd":       `$'/\xef\xbf\xbd'`,
+	} {
+		if got := quoted(p); got != want {
+			t.Errorf("%q: %s, want %s", p, got, want)
+		}
+	}
+}
