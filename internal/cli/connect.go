@@ -11,7 +11,8 @@ import (
 	"github.com/shelffs/shelf/internal/control/controlapi"
 )
 
-// asking makes a command of what asks the daemon: it connects first, and hangs up after.
+// asking makes a command of what asks the daemon: it connects first, and hangs up after. args are
+// paths, if they are anything.
 func (a *app) asking(do func(ctx context.Context, c *client.Client, st controlapi.Status, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		c, st, err := a.connect(cmd.Context())
@@ -19,7 +20,7 @@ func (a *app) asking(do func(ctx context.Context, c *client.Client, st controlap
 			return err
 		}
 		defer c.Close()
-		return do(cmd.Context(), c, st, args)
+		return a.astray(do(cmd.Context(), c, st, args), args, st.Mount.Path)
 	}
 }
 
