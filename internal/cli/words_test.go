@@ -154,3 +154,33 @@ func TestQuoted(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoKnew(t *testing.T) {
+	version := func(device string, file int, knew ...int) controlapi.ConflictVersion {
+		return controlapi.ConflictVersion{Kind: controlapi.KindFile, Device: controlapi.DeviceName{Name: device}, File: file, Knew: knew}
+	}
+	folder := controlapi.ConflictVersion{Kind: controlapi.KindDir}
+	for _, c := range []struct {
+		versions []controlapi.ConflictVersion
+		want     []string
+	}{
+		{[]controlapi.ConflictVersion{version("a", 0), version("b", 0)}, []string{"It was changed on a and on b apart"}},
+		{[]controlapi.ConflictVersion{version("a", 0), version("b", 1)}, []string{"The files from a and b got this name apart"}},
+		{[]controlapi.ConflictVersion{version("a", 0, 1), version("b", 0)}, []string{"a had the version from b before it"}},
+		{[]controlapi.ConflictVersion{version("a", 0), version("b", 0, 0)}, []string{"b had the version from a before it"}},
+		{[]controlapi.ConflictVersion{version("a", 0, 1), version("a", 0)}, []string{"a wrote both, this one with the other before it: "}},
+		{[]controlapi.ConflictVersion{version("a", 0), version("a", 0)}, []string{"a wrote both, neither"}},
+		{[]controlapi.ConflictVersion{folder, version("b", 1)}, []string{"The folder and the file from b got this name apart"}},
+		{[]controlapi.ConflictVersion{version("a", 0, 1), version("b", 0), version("c", 2)},
+			[]string{"a had the version from b", "The files from a and c got", "The files from b and c got"}},
+	} {
+		got := whoKnew(controlapi.NameConflict{Versions: c.versions})
+		same := len(got) == len(c.want)
+		for i := range min(len(got), len(c.want)) {
+			same = same && strings.HasPrefix(got[i], c.want[i])
+		}
+		if !same {
+			t.Errorf("%+v:\n%q, want %q", c.versions, got, c.want)
+		}
+	}
+}
