@@ -60,8 +60,10 @@ func (r *Replica) thisSide(from ident.DeviceID, s *session, recs []verified) []v
 
 // partedToo writes again, under a new incarnation, what this store has of a fork of which another store
 // of this device says just now that it has disowned its own side: else what was built on that would
-// cover what was written here under the same numbers. Needs applying.
-func (r *Replica) partedToo(said []Incarnation) error {
+// cover what was written here under the same numbers. If it is this side that was disowned, the other
+// store has written it again; but where the peer, with these claims, has nothing of that, that store may
+// be gone with it, an image of this one having been put in its place. Needs applying.
+func (r *Replica) partedToo(said []Incarnation, theirs Claims) error {
 	r.mu.RLock()
 	line := r.line
 	r.mu.RUnlock()
@@ -78,7 +80,7 @@ func (r *Replica) partedToo(said []Incarnation) error {
 			if err != nil {
 				return err
 			}
-			if b != nil && b.hash() != c.Hash {
+			if b != nil && (b.hash() != c.Hash || theirs.Upto(x.Writer) == 0) {
 				return r.reincarnate(log, c.First-1, true)
 			}
 		}

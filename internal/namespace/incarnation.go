@@ -245,7 +245,7 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 		return errs.E(op, errs.Refused, "another share", nil)
 	}
 	r.applying.Lock()
-	err := r.partedToo(h.Incarnations)
+	err := r.partedToo(h.Incarnations, h.Claims)
 	if err == nil {
 		err = r.learn(from, h)
 	}
