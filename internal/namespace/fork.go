@@ -33,19 +33,27 @@ func (r *Replica) agree(from ident.DeviceID, d Dot) {
 	r.agreed[from] = r.agreed[from].Raise(d)
 }
 
+// undecided are the logs of which a peer holds another side than is here, while there is somebody who will
+// say which holds. Needs mu.
+func (r *Replica) undecided(peer ident.DeviceID) []ident.Writer {
+	if len(r.apart[peer]) == 0 {
+		return nil
+	}
+	members := r.members()
+	return slices.DeleteFunc(slices.Clone(r.apart[peer]), func(w ident.Writer) bool { return !r.isMember(members, w.Device) })
+}
+
 // thisSide leaves out what a peer's records have built on its side of a fork: by its number, what
 // they have overwritten there may be something else here, which would be gone, and not only here, for
 // this device would pass them on. It all comes again, until the writer's device has said which side
 // holds or is no member any more. Needs applying.
 func (r *Replica) thisSide(from ident.DeviceID, s *session, recs []verified) []verified {
 	r.mu.RLock()
-	apart := slices.Clone(r.apart[from])
+	apart := r.undecided(from)
 	r.mu.RUnlock()
 	if len(apart) == 0 {
 		return recs
 	}
-	members := r.members()
-	apart = slices.DeleteFunc(apart, func(w ident.Writer) bool { return !r.isMember(members, w.Device) })
 	agreed := r.agreed[from]
 	return slices.DeleteFunc(recs, func(x verified) bool {
 		past := Claims{Vector: x.v.Past.Vector}
