@@ -62,7 +62,7 @@ func clockText(ms *int64) string {
 	}
 	d := time.Duration(*ms) * time.Millisecond
 	if d < 0 {
-		return d.Abs().Round(time.Second).String() + " behind"
+		return span(d.Abs()) + " behind"
 	}
-	return d.Round(time.Second).String() + " ahead"
+	return span(d) + " ahead"
 }
