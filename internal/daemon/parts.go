@@ -98,7 +98,7 @@ func openParts(ctx context.Context, s config.Start, log *slog.Logger, emit func(
 		return nil, m, err
 	}
 	if p.meta, err = kv.Open(s.Home.StoreDir(), master, kv.Options{Logger: log}); err != nil {
-		return nil, m, damaged(err, "move "+s.Home.Dir()+" away (and keep it), and join again from another device: shelf join TOKEN")
+		return nil, m, p.storeDamaged(err)
 	}
 	p.onClose(func(context.Context) error { return p.meta.Close() })
 	if m, err = p.openAccount(ctx, s, via, emit); err != nil {
@@ -133,7 +133,7 @@ func (p *parts) openAccount(ctx context.Context, s config.Start, via Via, emit f
 	case err == nil && s.Token != "":
 		return m, controlapi.E(controlapi.KindHasAccount, "", "this home belongs to an account already")
 	case err == nil || !errs.Is(err, errs.NotExist):
-		return m, err
+		return m, p.storeDamaged(err)
 	case s.Token != "":
 		p.account, err = p.join(ctx, s, via, emit)
 		return made{joined: true}, err
@@ -152,14 +152,6 @@ func (p *parts) openAccount(ctx context.Context, s config.Start, via Via, emit f
 		"this home has no account yet")
 }
 
-// damaged gives an error about a damaged store a way out.
-func damaged(err error, hint string) error {
-	if errs.Is(err, errs.Corrupt) {
-		return controlapi.WithHint(err, hint)
-	}
-	return err
-}
-
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
@@ -175,7 +167,7 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 	p.cacheLost = !exists(s.Home.CacheDir())
 	p.cache, err = cache.Open(s.Home.CacheDir(), master, cache.Options{Limit: s.CacheSize, TrustDisk: true, Logger: p.log, OnCorrupt: p.corrupt.found})
 	if err != nil {
-		return damaged(err, "move "+s.Home.CacheDir()+" away (and keep it: bytes that no other device has are in it); the rest is fetched again")
+		return p.cacheDamaged(err)
 	}
 	p.onClose(func(context.Context) error { return p.cache.Close() })
 	p.names, err = namespace.Open(namespace.Config{
@@ -185,11 +177,11 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 		Spelling: spelling(s), Brake: brakeOf(s), Released: p.account.Released, History: s.History,
 	})
 	if err != nil {
-		return err
+		return p.storeDamaged(err)
 	}
 	p.onClose(func(context.Context) error { return p.names.Close() })
 	if err := p.conflicts.begin(context.Background(), p.names, p.meta); err != nil {
-		return err
+		return p.storeDamaged(err)
 	}
 	p.background(p.collect)
 	return nil
@@ -237,7 +229,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		Digests: p.digestsFor, Fetch: p.fetchFor, Sender: p.senders.sender, Held: func(u placement.Urgency) bool { return p.held(u) != "" }, Log: p.log, Quota: s.PinQuota, Lost: p.cacheLost,
 	})
 	if err != nil {
-		return err
+		return p.storeDamaged(err)
 	}
 	keeper.set(p.placement)
 	p.corrupt.tell(p.placement.Damaged)
@@ -283,7 +275,7 @@ func (p *parts) openFS(ctx context.Context, s config.Start) error {
 	})
 	if err != nil {
 		changes.Close()
-		return err
+		return p.storeDamaged(err)
 	}
 	p.onClose(func(ctx context.Context) error {
 		err := p.fs.Close(ctx)

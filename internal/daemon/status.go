@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
@@ -172,7 +173,7 @@ func (d *daemon) warningsNow() []string {
 	out = append(out, d.brakeWarnings()...)
 	for _, dev := range d.living() {
 		if skew, ok := d.names.Skew(dev.ID); ok && skew.Abs() >= time.Minute {
-			out = append(out, "The clocks of this device and of "+dev.Name+" differ by "+skew.Abs().Round(time.Second).String()+": where both change a file at a time, the wrong one may win its name.")
+			out = append(out, "The clocks of this device and of "+dev.Name+" differ by "+config.FormatSpan(skew.Abs())+": where both change a file at a time, the wrong one may win its name.")
 		}
 	}
 	if d.names.Copied() {
