@@ -43,6 +43,9 @@ func (a *app) showDevices(devices []controlapi.Device) {
 		if d.Frozen {
 			row[2] += ", frozen"
 		}
+		if d.Restored != nil {
+			row[2] += ", restored"
+		}
 		since := ""
 		if !d.Admitted.IsZero() {
 			since = d.Admitted.Local().Format("2006-01-02")

@@ -48,6 +48,9 @@ func fillStatus(st controlapi.Status) controlapi.Status {
 	if st.Background.Waits == nil {
 		st.Background.Waits = []controlapi.Waiting{}
 	}
+	if st.Restored == nil {
+		st.Restored = []controlapi.RestoredDevice{}
+	}
 	if st.Warnings == nil {
 		st.Warnings = []string{}
 	}

@@ -56,6 +56,7 @@ type parts struct {
 	yields     yields
 	corrupt    corruptLog
 	conflicts  conflicts
+	restored   restored
 	cacheLost  bool // it began empty in this start
 
 	closers []func(context.Context) error
@@ -184,7 +185,7 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 		return p.storeDamaged(err)
 	}
 	p.background(p.collect)
-	return nil
+	return p.storeDamaged(p.restored.load(p.meta))
 }
 
 // memberIDs lists the devices that are not revoked.
@@ -248,6 +249,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		}
 	})
 	p.background(p.followMembers)
+	p.background(p.watchRestored)
 	p.background(p.expireHistory)
 	p.background(p.tellAddresses)
 	p.background(p.scrub)

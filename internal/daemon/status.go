@@ -32,6 +32,7 @@ func (d *daemon) Status(ctx context.Context) (controlapi.Status, error) {
 		Transferred: controlapi.Transferred{BlocksIn: int64(moved.BlocksIn), BytesIn: int64(moved.BytesIn),
 			BlocksOut: int64(moved.BlocksOut), BytesOut: int64(moved.BytesOut)},
 		Background: d.backgroundNow(ctx),
+		Restored:   d.restoredDevices(),
 		Warnings:   d.warningsNow(),
 	}, nil
 }
@@ -125,16 +126,16 @@ func (d *daemon) Devices(context.Context) ([]controlapi.Device, error) {
 	for _, p := range d.peers() {
 		peers[p.ID] = p
 	}
-	out, frozen := []controlapi.Device{}, d.frozen()
+	out, frozen, now := []controlapi.Device{}, d.frozen(), time.Now()
 	for _, dev := range d.living() {
 		id := dev.ID.String()
-		c := controlapi.Device{Peer: peers[id], Self: dev.ID == d.self(), Admitted: dev.Added, Frozen: frozen(dev.ID)}
+		c := controlapi.Device{Peer: peers[id], Self: dev.ID == d.self(), Admitted: dev.Added, Frozen: frozen(dev.ID), Restored: d.restored.noticed(dev.ID, now)}
 		c.ID, c.Name = id, dev.Name
 		if skew, ok := d.names.Skew(dev.ID); ok && skew.Abs() >= leastSkew {
 			c.ClockSkew = new(skew.Milliseconds())
 		}
 		if c.Self {
-			c.Connected, c.LastSeen = true, new(time.Now())
+			c.Connected, c.LastSeen = true, &now
 		}
 		out = append(out, c)
 	}
@@ -176,6 +177,7 @@ func (d *daemon) warningsNow() []string {
 			out = append(out, "The clocks of this device and of "+dev.Name+" differ by "+config.FormatSpan(skew.Abs())+": where both change a file at a time, the wrong one may win its name.")
 		}
 	}
+	out = append(out, restoredWarnings(d.restoredDevices())...)
 	if d.names.Copied() {
 		out = append(out, "Another machine runs a copy of this device. Let one of the two go on, and have the other join anew: move its home away, then shelf join TOKEN.")
 	}

@@ -88,6 +88,7 @@ type Replicator struct {
 	inbound map[ident.DeviceID]*served // newest stream of each pusher
 	pushed  map[wire.Stream]bool       // streams that push
 	news    uint64                     // of Records, as the streams know it
+	renewed chan struct{}              // closed and replaced when that grows
 	closed  bool
 	wg      sync.WaitGroup
 
@@ -101,7 +102,7 @@ func New(cfg Config) *Replicator {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Replicator{cfg: cfg, pushing: map[ident.DeviceID]context.CancelFunc{},
-		inbound: map[ident.DeviceID]*served{}, pushed: map[wire.Stream]bool{}, completed: make(chan struct{})}
+		inbound: map[ident.DeviceID]*served{}, pushed: map[wire.Stream]bool{}, renewed: make(chan struct{}), completed: make(chan struct{})}
 	r.news = cfg.Records.News()
 	cfg.Network.Handle(Protocol, r.accept)
 	return r
@@ -133,6 +134,13 @@ func (r *Replicator) Run(ctx context.Context, events <-chan Event) {
 // Completed is closed when some device has told everything that it knew, for the first time.
 func (r *Replicator) Completed() <-chan struct{} { return r.completed }
 
+// Renewed is closed at the next news that every peer must hear first.
+func (r *Replicator) Renewed() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.renewed
+}
+
 // Renew has all sessions begin anew if the replica has news that every peer must hear first. It
 // is for news that came from no peer, but from this device's user.
 func (r *Replicator) Renew() { r.renew(nil) }
@@ -154,6 +162,8 @@ func (r *Replicator) renew(but wire.Stream) {
 		return
 	}
 	r.news = now
+	close(r.renewed)
+	r.renewed = make(chan struct{})
 	for s := range r.pushed {
 		if s != but {
 			_ = s.Reset()

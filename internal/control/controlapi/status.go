@@ -4,21 +4,22 @@ import "time"
 
 // Status is one device as a whole: GET /v1/status, `shelf status --json`.
 type Status struct {
-	Daemon      DaemonInfo  `json:"daemon"`
-	Account     Account     `json:"account"`
-	Device      DeviceName  `json:"device"`
-	Mount       Mount       `json:"mount"` // empty strings when nothing is mounted
-	Cache       Cache       `json:"cache"`
-	Heat        *HeatStatus `json:"heat"` // what is kept because it is used; null: that is off
-	Scrub       Scrub       `json:"scrub"`
-	Peers       []Peer      `json:"peers"` // the account's other devices, by name
-	Files       int64       `json:"files"` // regular files in the namespace
-	Bytes       int64       `json:"bytes"` // their sizes summed
-	Pending     Pending     `json:"pending"`
-	Transferred Transferred `json:"transferred"`
-	Conflicts   int64       `json:"conflicts"` // names that several versions claim
-	Background  Background  `json:"background"`
-	Warnings    []string    `json:"warnings"` // whole sentences for a person, worst first
+	Daemon      DaemonInfo       `json:"daemon"`
+	Account     Account          `json:"account"`
+	Device      DeviceName       `json:"device"`
+	Mount       Mount            `json:"mount"` // empty strings when nothing is mounted
+	Cache       Cache            `json:"cache"`
+	Heat        *HeatStatus      `json:"heat"` // what is kept because it is used; null: that is off
+	Scrub       Scrub            `json:"scrub"`
+	Peers       []Peer           `json:"peers"` // the account's other devices, by name
+	Files       int64            `json:"files"` // regular files in the namespace
+	Bytes       int64            `json:"bytes"` // their sizes summed
+	Pending     Pending          `json:"pending"`
+	Transferred Transferred      `json:"transferred"`
+	Conflicts   int64            `json:"conflicts"` // names that several versions claim
+	Background  Background       `json:"background"`
+	Restored    []RestoredDevice `json:"restored"` // within the last week
+	Warnings    []string         `json:"warnings"` // whole sentences for a person, worst first
 }
 
 // DaemonInfo names the process that answers.
@@ -39,6 +40,13 @@ type Account struct {
 type DeviceName struct {
 	ID   string `json:"id"` // ident.DeviceID in text
 	Name string `json:"name"`
+}
+
+// RestoredDevice is one whose home was put back from a backup or an image, or copied.
+type RestoredDevice struct {
+	DeviceName
+	Self    bool      `json:"self"`
+	Noticed time.Time `json:"noticed"` // by the device that tells
 }
 
 // Mount is where the namespace is shown. Path is absolute. Without a mount it is "", and so is
@@ -109,4 +117,7 @@ type Device struct {
 	// Frozen: it signed invalid records, and nothing further is taken of it here; on the device
 	// itself, by some other.
 	Frozen bool `json:"frozen"`
+	// Restored is when its home was noticed to have been put back from a backup, or copied, within
+	// the last week; else null.
+	Restored *time.Time `json:"restored"`
 }
