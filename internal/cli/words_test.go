@@ -210,3 +210,21 @@ func TestReadOnlyHome(t *testing.T) {
 		t.Error("another error changed")
 	}
 }
+
+// What is shown is said not to be all while names are still coming.
+func TestReadyTextWhileNamesAreComing(t *testing.T) {
+	from := func(name string, connected bool) controlapi.ComingFrom {
+		return controlapi.ComingFrom{DeviceName: controlapi.DeviceName{Name: name}, Connected: connected}
+	}
+	r := controlapi.Ready{Mount: controlapi.Mount{Path: "/m"}}
+	for want, list := range map[string][]controlapi.ComingFrom{
+		"Shelf is mounted at /m: empty so far.":                                              nil,
+		"Shelf is mounted at /m: empty so far; names are still coming from a.":               {from("a", true)},
+		"Shelf is mounted at /m: empty so far; more names come when a and b can be reached.": {from("a", false), from("b", false)},
+	} {
+		r.Coming = list
+		if got := readyText(r); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -14,7 +14,8 @@ import (
 )
 
 // tableRestored: device → the newest of its incarnations that was looked at, and when that was
-// noticed. Without a device: rows are kept; what has none is in its first.
+// noticed. Without a device: there
+// is a row for every device that is not in its first, and this device has heard everything once.
 const tableRestored = '9'
 
 // restoredTold is how long a restored device is told of. There is nothing to do about it but to know.
@@ -30,7 +31,7 @@ type restoredRow struct {
 type restored struct {
 	mu     sync.Mutex
 	db     *kv.DB
-	kept   bool // what was there before this device first heard everything is no news
+	all    bool // somebody has told this device everything: what was there before is no news
 	rows   map[ident.DeviceID]restoredRow
 	frozen map[ident.DeviceID]bool // at the last look: their next incarnation is that of a device that was mended
 }
@@ -44,7 +45,7 @@ func (r *restored) load(db *kv.DB) error {
 		var row restoredRow
 		switch k = k[len(prefix):]; {
 		case len(k) == 0:
-			r.kept = true
+			r.all = true
 		case len(k) == len(ident.DeviceID{}) && wire.Unmarshal(v, &row) == nil:
 			r.rows[ident.DeviceID(k)] = row
 		}
@@ -68,7 +69,7 @@ func (r *restored) look(names *namespace.Replica, now time.Time, quiet bool) err
 			continue
 		}
 		row := restoredRow{Incarnation: n}
-		if r.kept && !quiet && !r.frozen[dev] {
+		if r.all && !quiet && !r.frozen[dev] {
 			row.Noticed = now.UnixMilli()
 		}
 		r.rows[dev] = row
@@ -77,13 +78,20 @@ func (r *restored) look(names *namespace.Replica, now time.Time, quiet bool) err
 		}
 	}
 	r.frozen = frozen
-	if !r.kept {
-		r.kept = true
+	if !r.all {
+		r.all = true
 		if err := b.Set(r.key(nil), nil); err != nil {
 			return err
 		}
 	}
 	return b.Commit(kv.NoSync)
+}
+
+// heard reports whether that was so at some look.
+func (r *restored) heard() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.all
 }
 
 // noticed is when a device was noticed to be restored, if that is still to be told.
@@ -100,7 +108,7 @@ func (r *restored) noticed(dev ident.DeviceID, now time.Time) *time.Time {
 // watchRestored looks whenever the namespace has news. A device that has just joined hears first what was
 // before its time.
 func (p *parts) watchRestored(ctx context.Context) {
-	if !p.restored.kept && len(p.memberIDs()) > 1 {
+	if !p.restored.heard() && len(p.memberIDs()) > 1 {
 		select {
 		case <-ctx.Done():
 			return
@@ -129,7 +137,7 @@ func (d *daemon) restoredDevices() []controlapi.RestoredDevice {
 	out := []controlapi.RestoredDevice{}
 	for _, dev := range d.living() {
 		if t := d.restored.noticed(dev.ID, time.Now()); t != nil {
-			out = append(out, controlapi.RestoredDevice{DeviceName: controlapi.DeviceName{ID: dev.ID.String(), Name: dev.Name}, Self: dev.ID == d.self(), Noticed: *t})
+			out = append(out, controlapi.RestoredDevice{DeviceName: d.named(dev.ID), Self: dev.ID == d.self(), Noticed: *t})
 		}
 	}
 	return out

@@ -32,6 +32,7 @@ func (d *daemon) Status(ctx context.Context) (controlapi.Status, error) {
 		Transferred: controlapi.Transferred{BlocksIn: int64(moved.BlocksIn), BytesIn: int64(moved.BytesIn),
 			BlocksOut: int64(moved.BlocksOut), BytesOut: int64(moved.BytesOut)},
 		Background: d.backgroundNow(ctx),
+		Coming:     d.coming(),
 		Restored:   d.restoredDevices(),
 		Warnings:   d.warningsNow(),
 	}, nil

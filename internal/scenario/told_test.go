@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/internal/simnet"
 )
 
 func statusOf(t testing.TB, d *memoryDevice) controlapi.Status {
@@ -88,5 +90,43 @@ func TestRestoredDeviceIsTold(t *testing.T) {
 	agree(t, []actor{a, b, c}, "/h=3")
 	if s := statusOf(t, c); len(s.Restored) != 0 {
 		t.Errorf("told to a device that has just joined: %+v", s.Restored)
+	}
+}
+
+// While names are still coming, a device says so, and from whom: amid a first sync, and when that was cut.
+func TestNamesStillComing(t *testing.T) {
+	m := newMemory()
+	m.net = simnet.New(simnet.Link{Bandwidth: 100_000})
+	a, b := newMemoryDevice(t, m, "a"), newMemoryDevice(t, m, "b")
+	a.create()
+	const files = 600 // two seconds of that network
+	for i := range files {
+		put(t, a, fmt.Sprint("/f", i), "")
+	}
+	if s := statusOf(t, a); len(s.Coming) != 0 {
+		t.Errorf("the first device: %+v", s.Coming)
+	}
+	a.admit(b)
+	coming := func(connected bool) {
+		t.Helper()
+		if s := statusOf(t, b); len(s.Coming) != 1 || s.Coming[0].Name != "a" || s.Coming[0].Connected != connected || s.Files == files {
+			t.Errorf("%d files, coming: %+v, want it connected: %v", s.Files, s.Coming, connected)
+		}
+	}
+	coming(true)
+	b.away()
+	a.away()
+	b.back()
+	coming(false)
+	a.back()
+	eventually(t, 30*time.Second, "all names are there, and nothing more is said", func() bool {
+		s := statusOf(t, b)
+		return s.Files == files && len(s.Coming) == 0
+	})
+	a.away()
+	b.away()
+	b.back()
+	if s := statusOf(t, b); len(s.Coming) != 0 {
+		t.Errorf("alone, and complete: %+v", s.Coming)
 	}
 }

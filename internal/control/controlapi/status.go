@@ -18,7 +18,10 @@ type Status struct {
 	Transferred Transferred      `json:"transferred"`
 	Conflicts   int64            `json:"conflicts"` // names that several versions claim
 	Background  Background       `json:"background"`
+	Coming      []ComingFrom     `json:"coming"`   // whose names and sizes are not all here yet
 	Restored    []RestoredDevice `json:"restored"` // within the last week
+	Twice       []TwiceDevice    `json:"twice"`    // two machines run them now
+	Lost        []LostFile       `json:"lost"`     // parts of which no device has any more
 	Warnings    []string         `json:"warnings"` // whole sentences for a person, worst first
 }
 
@@ -40,6 +43,24 @@ type Account struct {
 type DeviceName struct {
 	ID   string `json:"id"` // ident.DeviceID in text
 	Name string `json:"name"`
+}
+
+// ComingFrom is a device that knows of files that this one has yet to hear of.
+type ComingFrom struct {
+	DeviceName
+	Connected bool `json:"connected"` // else they come when it is
+}
+
+// TwiceDevice is one that two machines, or two copies of a home, run at the same time.
+type TwiceDevice struct {
+	DeviceName
+	Self bool `json:"self"`
+}
+
+// LostFile is a file of which the only copy of a part was damaged.
+type LostFile struct {
+	Path   string `json:"path"`
+	Blocks int64  `json:"blocks"`
 }
 
 // RestoredDevice is one whose home was put back from a backup or an image, or copied.
@@ -120,4 +141,6 @@ type Device struct {
 	// Restored is when its home was noticed to have been put back from a backup, or copied, within
 	// the last week; else null.
 	Restored *time.Time `json:"restored"`
+	// Twice: two machines, or two copies of its home, run it at the same time.
+	Twice bool `json:"twice"`
 }
