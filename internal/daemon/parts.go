@@ -55,6 +55,7 @@ type parts struct {
 	guest      *guest.Guest
 	yields     yields
 	corrupt    corruptLog
+	lost       lost
 	conflicts  conflicts
 	restored   restored
 	cacheLost  bool // it began empty in this start
@@ -166,11 +167,16 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 	}
 	p.sealer = seal.New(p.account.ShareID(), epoch, readKey)
 	p.cacheLost = !exists(s.Home.CacheDir())
-	p.cache, err = cache.Open(s.Home.CacheDir(), master, cache.Options{Limit: s.CacheSize, TrustDisk: true, Logger: p.log, OnCorrupt: p.corrupt.found})
+	if err := p.lost.load(p.meta, p.log); err != nil {
+		return p.storeDamaged(err)
+	}
+	p.cache, err = cache.Open(s.Home.CacheDir(), master, cache.Options{Limit: s.CacheSize, TrustDisk: true, Logger: p.log, OnCorrupt: p.dropped})
 	if err != nil {
 		return p.cacheDamaged(err)
 	}
 	p.onClose(func(context.Context) error { return p.cache.Close() })
+	p.lost.store = p.cache
+	p.background(p.lost.run)
 	p.names, err = namespace.Open(namespace.Config{
 		DB: p.meta, Share: p.account.ShareID(), Self: p.account.Self().ID, Key: p.account.SigningKey(),
 		Sealer: p.sealer, Known: func(dev ident.DeviceID) bool { _, ok := p.account.Device(dev); return ok }, Names: p.account.Name, Log: p.log,
@@ -234,6 +240,9 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 	}
 	keeper.set(p.placement)
 	p.corrupt.tell(p.placement.Damaged)
+	for _, d := range p.lost.blocks() { // of an earlier run: somebody may have it now
+		p.placement.Damaged(d)
+	}
 	p.background(p.locator.run)
 	p.background(p.resume)
 	p.background(func(ctx context.Context) {
@@ -285,6 +294,14 @@ func (p *parts) openFS(ctx context.Context, s config.Start) error {
 		return err
 	})
 	return nil
+}
+
+// dropped hears from the cache of a copy that failed its check.
+func (p *parts) dropped(d digest, was cache.Class) {
+	p.corrupt.found(d, was)
+	if was == cache.Staged {
+		p.lost.damaged(d)
+	}
 }
 
 // background runs f until the parts are closed, which waits for it.

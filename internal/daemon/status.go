@@ -20,6 +20,7 @@ func (d *daemon) Status(ctx context.Context) (controlapi.Status, error) {
 	self := d.account.Self()
 	cs, totals, moved := d.cache.Stats(), d.names.Stat(), d.exchange.Totals()
 	confirmed, _ := d.confirmed()
+	lost := d.lostFiles()
 	return controlapi.Status{
 		Daemon:  controlapi.DaemonInfo{PID: os.Getpid(), Version: d.start.Version, Started: d.began},
 		Account: controlapi.Account{ID: d.account.AccountID().String(), Devices: len(d.living()), RecoveryConfirmed: confirmed != nil || !self.AddedBy.IsZero()}, // who joined was never shown the phrase,
@@ -34,7 +35,8 @@ func (d *daemon) Status(ctx context.Context) (controlapi.Status, error) {
 		Background: d.backgroundNow(ctx),
 		Coming:     d.coming(),
 		Restored:   d.restoredDevices(),
-		Warnings:   d.warningsNow(),
+		Lost:       lost,
+		Warnings:   d.warningsNow(lost),
 	}, nil
 }
 
@@ -154,14 +156,18 @@ func inOrder(devices []share.Device, copies map[string]*controlapi.Copy) []contr
 	return out
 }
 
-func (d *daemon) warningsNow() []string {
+func (d *daemon) warningsNow(lost []controlapi.LostFile) []string {
+	out := d.lostWarnings(lost)
 	d.mu.Lock()
-	out := slices.Clone(d.warnings)
+	out = append(out, d.warnings...)
 	d.mu.Unlock()
 	d.corrupt.mu.Lock()
-	here, lies := d.corrupt.here, len(d.corrupt.lies)
+	here, lies := d.corrupt.here-d.corrupt.staged, len(d.corrupt.lies) // the staged ones are told by the names of their files
 	d.corrupt.mu.Unlock()
-	if here > 0 {
+	switch {
+	case here > 0 && d.alone():
+		out = append(out, count(here, "block of older versions of files", "blocks of older versions of files")+" failed the check on this device and went.")
+	case here > 0:
 		out = append(out, count(here, "block in the cache of this device was damaged and dropped; it is fetched again, at once where it is pinned", "blocks in the cache of this device were damaged and dropped; they are fetched again, at once where they are pinned"))
 	}
 	if lies > 0 {
