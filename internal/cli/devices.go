@@ -43,7 +43,10 @@ func (a *app) showDevices(devices []controlapi.Device) {
 		if d.Frozen {
 			row[2] += ", frozen"
 		}
-		if d.Restored != nil {
+		switch {
+		case d.Twice:
+			row[2] += ", in use twice"
+		case d.Restored != nil:
 			row[2] += ", restored"
 		}
 		since := ""

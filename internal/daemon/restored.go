@@ -135,7 +135,11 @@ func (p *parts) lookRestored(quiet bool) {
 // restoredDevices lists those that are to be told.
 func (d *daemon) restoredDevices() []controlapi.RestoredDevice {
 	out := []controlapi.RestoredDevice{}
+	twice := d.replicator.Twice() // of those that is told, and what else they are follows from it
 	for _, dev := range d.living() {
+		if slices.Contains(twice, dev.ID) {
+			continue
+		}
 		if t := d.restored.noticed(dev.ID, time.Now()); t != nil {
 			out = append(out, controlapi.RestoredDevice{DeviceName: d.named(dev.ID), Self: dev.ID == d.self(), Noticed: *t})
 		}

@@ -35,6 +35,7 @@ func (d *daemon) Status(ctx context.Context) (controlapi.Status, error) {
 		Background: d.backgroundNow(ctx),
 		Coming:     d.coming(),
 		Restored:   d.restoredDevices(),
+		Twice:      d.twice(),
 		Lost:       lost,
 		Warnings:   d.warningsNow(lost),
 	}, nil
@@ -130,9 +131,10 @@ func (d *daemon) Devices(context.Context) ([]controlapi.Device, error) {
 		peers[p.ID] = p
 	}
 	out, frozen, now := []controlapi.Device{}, d.frozen(), time.Now()
+	twice := d.replicator.Twice()
 	for _, dev := range d.living() {
 		id := dev.ID.String()
-		c := controlapi.Device{Peer: peers[id], Self: dev.ID == d.self(), Admitted: dev.Added, Frozen: frozen(dev.ID), Restored: d.restored.noticed(dev.ID, now)}
+		c := controlapi.Device{Peer: peers[id], Self: dev.ID == d.self(), Admitted: dev.Added, Frozen: frozen(dev.ID), Restored: d.restored.noticed(dev.ID, now), Twice: slices.Contains(twice, dev.ID)}
 		c.ID, c.Name = id, dev.Name
 		if skew, ok := d.names.Skew(dev.ID); ok && skew.Abs() >= leastSkew {
 			c.ClockSkew = new(skew.Milliseconds())
@@ -185,9 +187,7 @@ func (d *daemon) warningsNow(lost []controlapi.LostFile) []string {
 		}
 	}
 	out = append(out, restoredWarnings(d.restoredDevices())...)
-	if d.names.Copied() {
-		out = append(out, "Another machine runs a copy of this device. Let one of the two go on, and have the other join anew: move its home away, then shelf join TOKEN.")
-	}
+	out = append(out, d.twiceWarnings()...)
 	for _, dev := range d.names.Differing() {
 		out = append(out, "The namespace here and on "+d.account.Name(dev)+" differ although both are up to date: one of the stores may be damaged.")
 	}
