@@ -94,9 +94,9 @@ func (a *app) examineDaemon(ctx context.Context) []probe.Finding {
 		found = append(found, probe.Finding{ID: "version", What: "the running daemon is version " + st.Daemon.Version +
 			", this program is " + a.Version, Fix: a.program() + " down && " + a.program() + " up"})
 	}
-	for _, f := range st.Lost {
-		found = append(found, probe.Finding{ID: "lost", Fatal: true, What: "a part of " + f.Path + " was damaged here before another device surely had it",
-			Fix: "see what is left: " + a.program() + " versions " + shellQuote(f.Path) + "; then write the file anew, or remove it"})
+	if n := int64(len(st.Lost)); n > 0 { // the warnings name them
+		found = append(found, probe.Finding{ID: "lost", Fatal: true, What: "parts of " + files(n) + " were damaged here before another device surely had them",
+			Fix: a.program() + " status"})
 	}
 	for _, w := range st.Warnings {
 		found = append(found, probe.Finding{ID: "warning", What: w})

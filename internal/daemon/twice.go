@@ -21,7 +21,7 @@ func (d *daemon) twice() []controlapi.TwiceDevice {
 // twiceWarnings says that, and what to do.
 func (d *daemon) twiceWarnings() (out []string) {
 	const mend = " Names and sizes reach both, in turns; bytes may not. Stop one of them: shelf down. What only that one has reaches the others when it runs " +
-		"while the other is off, until its shelf status has nothing pending. To make it a device of its own then, move its home away, and: shelf join TOKEN"
+		"while the other is off, with: shelf sync --wait. To make it a device of its own then, move its home away, and: shelf join TOKEN"
 	self := false
 	for _, x := range d.twice() {
 		self = self || x.Self
