@@ -87,18 +87,24 @@ func (l *lost) run(ctx context.Context) {
 // assign finds the files to which damaged blocks belong.
 func (l *lost) assign(ctx context.Context) error {
 	l.mu.Lock()
-	ds := l.found
+	ds := map[digest]bool{}
+	for _, d := range l.found {
+		ds[d] = true
+	}
 	l.found = nil
 	l.mu.Unlock()
 	b := l.db.Batch()
 	defer b.Close()
 	for node, err := range l.store.Owners(cache.Written) {
-		if err = cmp.Or(err, ctx.Err()); err != nil {
+		if err != nil {
 			return err
 		}
-		for _, d := range ds {
+		for d, err := range l.store.Owned(cache.Owner{Kind: cache.Written, Node: node}) {
+			if err = cmp.Or(err, ctx.Err()); err != nil {
+				return err
+			}
 			row := lostBlock{d, node}
-			if !l.needed(row) {
+			if !ds[d] || !l.needed(row) {
 				continue
 			}
 			l.mu.Lock()
@@ -146,6 +152,14 @@ func (l *lost) files() map[namespace.NodeID]int {
 		l.log.Debug("files that are whole again stay noted", "err", err) // until the next look after a restart
 	}
 	return out
+}
+
+// lacks reports whether a file does.
+func (l *lost) lacks(node namespace.NodeID) bool {
+	l.mu.Lock()
+	rows := slices.Collect(maps.Keys(l.rows))
+	l.mu.Unlock()
+	return slices.ContainsFunc(rows, func(b lostBlock) bool { return b.node == node && l.needed(b) })
 }
 
 // blocks are all that are noted.
@@ -197,7 +211,7 @@ func (d *daemon) lostWarnings(files []controlapi.LostFile) (out []string) {
 
 // lostReason is what explains a file that lacks something for that reason; "" for others.
 func (p *parts) lostReason(f localFile) (reason string, hints []string) {
-	if p.lost.files()[f.entry.ID] == 0 {
+	if !p.lost.lacks(f.entry.ID) {
 		return "", nil
 	}
 	reason, hints = "a part of it was damaged on this device before another one surely had it", []string{"switch on the other devices: one may have it"}

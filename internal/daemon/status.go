@@ -168,7 +168,7 @@ func (d *daemon) warningsNow(lost []controlapi.LostFile) []string {
 	d.corrupt.mu.Unlock()
 	switch {
 	case here > 0 && d.alone():
-		out = append(out, count(here, "block of older versions of files", "blocks of older versions of files")+" failed the check on this device and went.")
+		out = append(out, count(here, "block of older versions of files was damaged on this device and dropped.", "blocks of older versions of files were damaged on this device and dropped."))
 	case here > 0:
 		out = append(out, count(here, "block in the cache of this device was damaged and dropped; it is fetched again, at once where it is pinned", "blocks in the cache of this device were damaged and dropped; they are fetched again, at once where they are pinned"))
 	}
