@@ -14,8 +14,7 @@ import (
 )
 
 // tableRestored: device → the newest of its incarnations that was looked at, and when that was
-// noticed. Without a device: there
-// is a row for every device that is not in its first, and this device has heard everything once.
+// noticed; without a device: this one has heard everything once, so that what has no row is in its first.
 const tableRestored = '9'
 
 // restoredTold is how long a restored device is told of. There is nothing to do about it but to know.
