@@ -9,6 +9,7 @@ import (
 
 	"github.com/shelffs/shelf/internal/control/client"
 	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/internal/errs"
 )
 
 // asking makes a command of what asks the daemon: it connects first, and hangs up after. args are
@@ -63,6 +64,15 @@ func (a *app) homeIsFolder() error {
 		return controlapi.E("not_dir", "name another one with --home, or move this away", "the home %s is not a folder", a.home)
 	}
 	return nil
+}
+
+// homeError words an error about the home as a whole, and gives it a way out.
+func (a *app) homeError(err error) error {
+	if !errs.Is(err, errs.ReadOnly) {
+		return err
+	}
+	return controlapi.E(controlapi.SlugOf(errs.ReadOnly), "mount it so that it can be written to (a disk with errors turns read-only by itself: see dmesg), or name another home with --home",
+		"the disk of the home %s is read-only", a.home)
 }
 
 // notRunning words the absence of a daemon by what can be seen of its past.

@@ -50,8 +50,12 @@ func (a *app) daemonCmd() *cobra.Command {
 // daemon there is KindRunning.
 func (a *app) serve(ctx context.Context, s config.Start, log *slog.Logger, emit func(controlapi.StartEvent)) error {
 	hardenProcess()
-	if err := s.Home.Ensure(); err != nil {
-		return err
+	err := s.Home.Ensure()
+	if err == nil {
+		err = s.Home.Writable()
+	}
+	if err != nil {
+		return a.homeError(err)
 	}
 	lock, err := s.Home.Lock()
 	if errs.Is(err, errs.Busy) {

@@ -26,8 +26,12 @@ const (
 // go to on. When ctx ends first, the daemon is ended again.
 func (a *app) spawn(ctx context.Context, s config.Start, on func(controlapi.StartEvent)) (controlapi.Ready, error) {
 	var ready controlapi.Ready
-	if err := s.Home.Ensure(); err != nil {
-		return ready, err
+	err := s.Home.Ensure()
+	if err == nil {
+		err = s.Home.Writable()
+	}
+	if err != nil {
+		return ready, a.homeError(err)
 	}
 	cmd, events, logAt, err := a.startDaemon(s)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/internal/errs"
 )
 
 func TestSafeText(t *testing.T) {
@@ -33,7 +34,8 @@ func TestSafeText(t *testing.T) {
 func TestWords(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		420 * time.Microsecond: "0.42 ms", 12 * time.Millisecond: "12 ms", 1500 * time.Millisecond: "1.5 s",
-		42 * time.Second: "42 s", 3 * time.Minute: "3 min", 5 * time.Hour: "5 h", 100 * time.Hour: "4 days",
+		42 * time.Second: "42 s", 3 * time.Minute: "3 min", 5 * time.Hour: "5 h", 100 * time.Hour: "4 days", 17000 * time.Hour: "708 days",
+		22000 * time.Hour: "2.5 years", 78840 * time.Hour: "9 years", 200000 * time.Hour: "22.8 years",
 	} {
 		if got := span(d); got != want {
 			t.Errorf("span(%v) = %q, want %q", d, got, want)
@@ -181,6 +183,48 @@ func TestWhoKnew(t *testing.T) {
 		}
 		if !same {
 			t.Errorf("%+v:\n%q, want %q", c.versions, got, c.want)
+		}
+	}
+}
+
+// A clock that is off is told in a person's words.
+func TestClockText(t *testing.T) {
+	for ms, want := range map[int64]string{78840 * 3600_000: "9 years ahead", -78840 * 3600_000: "9 years behind", 2500: "2.5 s ahead", -3 * 3600_000: "3 h behind"} {
+		if got := clockText(&ms); got != want {
+			t.Errorf("clockText(%d) = %q, want %q", ms, got, want)
+		}
+	}
+	if clockText(nil) != "-" {
+		t.Error("not known")
+	}
+}
+
+// A home on a disk that cannot be written to says so, and what to do; other errors stay what they are.
+func TestReadOnlyHome(t *testing.T) {
+	a := &app{home: "/h"}
+	e := controlapi.FromError(a.homeError(errs.E("test", errs.ReadOnly, "/h/lock", nil)))
+	if e.Kind != "read_only" || e.Message != "the disk of the home /h is read-only" || e.Hint == "" {
+		t.Errorf("%+v", e)
+	}
+	if err := errs.E("test", errs.NoSpace, "", nil); a.homeError(err) != err {
+		t.Error("another error changed")
+	}
+}
+
+// What is shown is said not to be all while names are still coming.
+func TestReadyTextWhileNamesAreComing(t *testing.T) {
+	from := func(name string, connected bool) controlapi.ComingFrom {
+		return controlapi.ComingFrom{DeviceName: controlapi.DeviceName{Name: name}, Connected: connected}
+	}
+	r := controlapi.Ready{Mount: controlapi.Mount{Path: "/m"}}
+	for want, list := range map[string][]controlapi.ComingFrom{
+		"Shelf is mounted at /m: empty so far.":                                              nil,
+		"Shelf is mounted at /m: empty so far; names are still coming from a.":               {from("a", true)},
+		"Shelf is mounted at /m: empty so far; more names come when a and b can be reached.": {from("a", false), from("b", false)},
+	} {
+		r.Coming = list
+		if got := readyText(r); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

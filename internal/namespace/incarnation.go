@@ -433,3 +433,14 @@ func (r *Replica) Restored() bool {
 	defer r.mu.RUnlock()
 	return r.self.Incarnation > 1
 }
+
+// Incarnations tells the newest incarnation of every device that has begun a later one than its first.
+func (r *Replica) Incarnations() map[ident.DeviceID]uint32 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := map[ident.DeviceID]uint32{}
+	for d, x := range r.line.newest {
+		out[d] = x.Writer.Incarnation
+	}
+	return out
+}
