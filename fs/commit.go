@@ -101,7 +101,10 @@ func (fs *FS) record(f *file, c blocks.Content, mtime int64, promised uint64) (n
 		over = append(over, fs.cfg.Journal.Forget(id, p.kept+1, promised))
 	}
 	done := fs.expect(changeKey{what: namespace.ContentChanged, node: id}, attrKey(id))
-	e, err := fs.cfg.Names.Commit(id, f.base, c, mtime, over...)
+	e, err := fs.asBefore(f, c, mtime, over)
+	if err != nil {
+		e, err = fs.cfg.Names.Commit(id, f.base, c, mtime, over...)
+	}
 	if errs.Is(err, errs.Stale) && f.entry.ID == id { // the others have forgotten it
 		f.n.keepWhole()
 		e, err = fs.cfg.Names.CommitLost(f.entry, c, mtime, over...)
@@ -120,6 +123,26 @@ func (fs *FS) record(f *file, c blocks.Content, mtime int64, promised uint64) (n
 		e = fs.regain(f.n, e)
 	}
 	return e, err
+}
+
+// asBefore is record for bytes that are those that the program had found: to save them is no edit, so it
+// stands against nobody else's. Stale if they are not, or the namespace shows the file nowhere.
+func (fs *FS) asBefore(f *file, c blocks.Content, mtime int64, over []namespace.Also) (namespace.Entry, error) {
+	var ch namespace.AttrChange
+	now, err := fs.cfg.Names.Get(f.n.id)
+	switch {
+	case c != f.entry.Content || f.entry.ID != f.n.id || f.n.lost != nil:
+		return now, errs.E("fs", errs.Stale, "", nil)
+	case err != nil:
+		return now, err
+	case now.Content != c: // another device's bytes, with their time
+	case mtime == namespace.Now:
+		t := fs.now()
+		ch.Mtime = &t
+	default:
+		ch.Mtime = &mtime
+	}
+	return fs.cfg.Names.SetAttr(f.n.id, ch, over...)
 }
 
 // settleLoop gives blocks to the records that name them, once these are durable.

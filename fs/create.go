@@ -38,13 +38,16 @@ func (fs *FS) make(who Caller, dir Ino, name string, s namespace.Spec) (namespac
 }
 
 // owner says whose a new node in dir is: who makes it owns it, unless the directory passes its group on
-// (set-gid).
+// (set-gid). NotExist: dir was removed, and who stands in it or holds it still asks.
 func (fs *FS) owner(who Caller, dir namespace.NodeID, s *namespace.Spec) error {
 	s.UID, s.GID = *fs.storeUID(&who.UID), *fs.storeGID(&who.GID)
 	if dir == namespace.Root { // it has no attributes that could be inherited
 		return nil
 	}
 	e, err := fs.cfg.Names.Get(dir)
+	if errs.Is(err, errs.Stale) {
+		return errs.E("fs.owner", errs.NotExist, "", nil)
+	}
 	if err == nil && e.Mode&0o2000 != 0 {
 		s.GID = e.GID
 		if s.Kind == namespace.Dir {
@@ -84,9 +87,7 @@ func (fs *FS) Tmpfile(ctx context.Context, who Caller, dir Ino, mode uint32, fl 
 		return Answer{}, nil, err
 	}
 	s := namespace.Spec{Kind: namespace.File}
-	if err := fs.owner(who, d.id, &s); errs.Is(err, errs.Stale) { // who holds a removed directory still asks
-		return Answer{}, nil, errs.E("fs.Tmpfile", errs.NotExist, "", nil)
-	} else if err != nil {
+	if err := fs.owner(who, d.id, &s); err != nil {
 		return Answer{}, nil, err
 	}
 	var id namespace.NodeID

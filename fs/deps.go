@@ -19,7 +19,7 @@ type Namespace interface {
 	Link(id, dir namespace.NodeID, name string) (namespace.Entry, error)
 	Commit(id namespace.NodeID, base []namespace.Dot, c blocks.Content, mtime int64, also ...namespace.Also) (namespace.Entry, error)
 	CommitLost(was namespace.Entry, c blocks.Content, mtime int64, also ...namespace.Also) (namespace.Entry, error)
-	SetAttr(id namespace.NodeID, c namespace.AttrChange) (namespace.Entry, error)
+	SetAttr(id namespace.NodeID, c namespace.AttrChange, also ...namespace.Also) (namespace.Entry, error)
 	Remove(dir namespace.NodeID, name string, wantDir bool) (namespace.Entry, error)
 	Rename(srcDir namespace.NodeID, src string, dstDir namespace.NodeID, dst string, f namespace.RenameFlag) (namespace.Entry, *namespace.Entry, error)
 

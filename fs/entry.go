@@ -97,6 +97,9 @@ func (fs *FS) entry(n *inode) (namespace.Entry, error) {
 		return *n.lost, nil
 	}
 	was, ok := fs.lately.find(n.id, fs.now())
+	if !ok && n.id.IsDir() { // somebody may stand in it
+		was, ok = fs.lastShown(n)
+	}
 	if !ok {
 		return e, err
 	}
@@ -104,7 +107,18 @@ func (fs *FS) entry(n *inode) (namespace.Entry, error) {
 	return was, nil
 }
 
-// Getattr returns the attributes of i. Stale when the node is gone.
+// lastShown is how n showed before it was removed elsewhere, as far as history knows. It is for what a
+// kernel holds without having it open: the directory that a program stands in, a descriptor that is only
+// a place (O_PATH).
+func (fs *FS) lastShown(n *inode) (namespace.Entry, bool) {
+	if fs.cfg.Past == nil {
+		return namespace.Entry{}, false
+	}
+	e, err := fs.cfg.Past.LastShown(n.id)
+	return e, err == nil
+}
+
+// Getattr returns the attributes of i, also of a file that is gone, if it is known how it showed. Stale when it is not.
 func (fs *FS) Getattr(_ context.Context, i Ino) (Attr, error) {
 	n, err := fs.table.get(i)
 	if err != nil {
@@ -113,6 +127,12 @@ func (fs *FS) Getattr(_ context.Context, i Ino) (Attr, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	e, err := fs.entry(n)
+	if errs.Is(err, errs.Stale) {
+		if was, ok := fs.lastShown(n); ok {
+			was.Nlink = 0
+			e, err = was, nil
+		}
+	}
 	if err != nil {
 		return Attr{}, err
 	}

@@ -100,6 +100,9 @@ func (fs *FS) renamed(c *namespace.Change) {
 	}
 	fs.tell(dir, tell, nil)
 	fs.invalidate(c.Parent, true) // its times, its listing
+	if c.Old != c.Node {
+		fs.invalidate(c.Old, false) // its link count; somebody may hold it
+	}
 	if !c.Node.IsZero() {
 		fs.refreshNode(c.Node)       // it may have been removed here, and be back
 		fs.invalidate(c.Node, false) // its link count

@@ -26,6 +26,7 @@ type Past interface {
 	XattrAt(id namespace.NodeID, name string, when int64) ([]byte, error)
 	ListXattrAt(id namespace.NodeID, when int64) ([]string, error)
 	Moments() ([]time.Time, error)
+	LastShown(id namespace.NodeID) (namespace.Entry, error)
 }
 
 // past is what an inode of the past shows. It never changes.

@@ -147,6 +147,51 @@ func TestOpenWhileRemovedElsewhere(t *testing.T) {
 	tt.same(tt.pread(f, 0, 9), []byte("BYT\x00"))
 }
 
+// Who stands in a directory that another device removes, or holds a place without having it open, finds it as in a
+// local filesystem: empty, without a name, and nothing can be made in it.
+func TestStandingInWhatWasRemovedElsewhere(t *testing.T) {
+	c := mounted(t)
+	at := func(p string) string { return filepath.Join(c.mnt, p) }
+	sh(t, c.mnt, "mkdir -m 750 d && echo bytes > f && chmod 640 f")
+	stand, err := unix.Open(at("d"), unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(stand)
+	place, err := unix.Open(at("f"), unix.O_PATH, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(place)
+	cmd := exec.Command("sh", "-c", "read x; ls -a; touch new; stat -c '%a %h' .")
+	cmd.Dir = at("d")
+	in, _ := cmd.StdinPipe()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c.ask("pass", "1m") // or the removal would be of what was made a moment before
+	c.ask("fetch")
+	c.ask("unlink", "/f")
+	c.ask("rmdir", "/d")
+	c.ask("push")
+	soon(t, "[]", func() string { return names(c.mnt) })
+	c.ask("pass", "1m") // what was found lately is forgotten
+	for fd, mode := range map[int]uint32{stand: unix.S_IFDIR | 0o750, place: unix.S_IFREG | 0o640} {
+		soon(t, fmt.Sprintf("%o 0 <nil>", mode), func() string { // the kernel hears of it soon
+			var st unix.Stat_t
+			err := unix.Fstat(fd, &st)
+			return fmt.Sprintf("%o %d %v", st.Mode, st.Nlink, err)
+		})
+	}
+	fmt.Fprintln(in)
+	_ = cmd.Wait()
+	if got := out.String(); !strings.Contains(got, "No such file") || strings.Contains(got, "Stale") || !strings.HasSuffix(got, "750 0\n") {
+		t.Errorf("%s", got)
+	}
+}
+
 // The kernel keeps listings. One that is read while the directory changes elsewhere is not kept as it
 // was, whatever comes first.
 func TestListingsAmidChanges(t *testing.T) {

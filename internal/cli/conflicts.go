@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -127,31 +128,57 @@ func whoKnew(c controlapi.NameConflict) (out []string) {
 	name := func(i int) string { return c.Versions[i].Device.Name }
 	for i, v := range c.Versions {
 		for _, j := range v.Knew {
-			out = append(out, fmt.Sprintf("%s had the version from %s before it when it wrote its own.", name(i), name(j)))
+			if name(i) == name(j) {
+				out = append(out, fmt.Sprintf("%s wrote both, this one with the other before it: %s.", name(i), path.Base(v.Path)))
+			} else {
+				out = append(out, fmt.Sprintf("%s had the version from %s before it when it wrote its own.", name(i), name(j)))
+			}
 		}
 	}
-	for i, v := range c.Versions {
-		for _, j := range v.Unaware {
-			back := c.Versions[j]
+	for j, w := range c.Versions {
+		for i, v := range c.Versions[:j] {
 			switch {
-			case slices.Contains(back.Unaware, i) && i < j:
-				out = append(out, fmt.Sprintf("Neither %s nor %s had seen the other's version.", name(i), name(j)))
-			case slices.Contains(back.Unaware, i), slices.Contains(back.Knew, i): // is said
-			case back.Kind == controlapi.KindDir:
+			case slices.Contains(v.Knew, j) || slices.Contains(w.Knew, i): // is said
+			case name(i) == name(j):
+				out = append(out, fmt.Sprintf("%s wrote both, neither from the other.", name(i)))
+			case v.File == w.File:
+				out = append(out, fmt.Sprintf("It was changed on %s and on %s apart: neither started from the other's version.", name(i), name(j)))
+			case v.Kind == controlapi.KindDir:
+				out = append(out, fmt.Sprintf("The folder and the file from %s got this name apart: neither had been seen where the other got it.", name(j)))
 			default:
-				out = append(out, fmt.Sprintf("%s had not seen the version from %s; whether %s had seen that from %s cannot be told.", name(i), name(j), name(j), name(i)))
+				out = append(out, fmt.Sprintf("The files from %s and %s got this name apart: neither had been seen where the other got it.", name(i), name(j)))
 			}
 		}
 	}
 	return out
 }
 
-// quoted is a path as a shell takes it.
+// quoted is a path as a shell takes it: plain, between quotes, or, where a terminal should not get
+// all of it, with the escapes of bash and zsh.
 func quoted(p string) string {
-	if !strings.ContainsFunc(p, func(r rune) bool { return !strings.ContainsRune("/._-+,@%", r) && !isWord(r) }) {
+	switch {
+	case !strings.ContainsFunc(p, func(r rune) bool { return !strings.ContainsRune("/._-+,@%", r) && !isWord(r) }):
 		return p
+	case safe(p) == p:
+		return "'" + quoteInner(p) + "'"
 	}
-	return "'" + quoteInner(safe(p)) + "'"
+	var b strings.Builder
+	for len(p) > 0 {
+		_, n := utf8.DecodeRuneInString(p)
+		c := p[:n]
+		p = p[n:]
+		switch {
+		case c == `\` || c == "'":
+			b.WriteString(`\` + c)
+		case safe(c) == c:
+			b.WriteString(c)
+		default:
+			for _, x := range []byte(c) {
+				fmt.Fprintf(&b, `\x%02x`, x)
+			}
+		}
+	}
+	return "$'" + b.String() + "'"
 }
 
 func isWord(r rune) bool {

@@ -9,9 +9,11 @@ import (
 
 	"github.com/shelffs/shelf/internal/control/client"
 	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/internal/errs"
 )
 
-// asking makes a command of what asks the daemon: it connects first, and hangs up after.
+// asking makes a command of what asks the daemon: it connects first, and hangs up after. args are
+// paths, if they are anything.
 func (a *app) asking(do func(ctx context.Context, c *client.Client, st controlapi.Status, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		c, st, err := a.connect(cmd.Context())
@@ -19,7 +21,7 @@ func (a *app) asking(do func(ctx context.Context, c *client.Client, st controlap
 			return err
 		}
 		defer c.Close()
-		return do(cmd.Context(), c, st, args)
+		return a.astray(do(cmd.Context(), c, st, args), args, st.Mount.Path)
 	}
 }
 
@@ -62,6 +64,15 @@ func (a *app) homeIsFolder() error {
 		return controlapi.E("not_dir", "name another one with --home, or move this away", "the home %s is not a folder", a.home)
 	}
 	return nil
+}
+
+// homeError words an error about the home as a whole, and gives it a way out.
+func (a *app) homeError(err error) error {
+	if !errs.Is(err, errs.ReadOnly) {
+		return err
+	}
+	return controlapi.E(controlapi.SlugOf(errs.ReadOnly), "mount it so that it can be written to (a disk with errors turns read-only by itself: see dmesg), or name another home with --home",
+		"the disk of the home %s is read-only", a.home)
 }
 
 // notRunning words the absence of a daemon by what can be seen of its past.

@@ -30,7 +30,7 @@ func (a *app) daemonCmd() *cobra.Command {
 			log := newLog(a.Stderr)
 			err := func() error {
 				var s config.Start
-				if err := json.NewDecoder(io.LimitReader(a.Stdin, controlapi.MaxBody)).Decode(&s); err != nil {
+				if err := controlapi.Decode(json.NewDecoder(io.LimitReader(a.Stdin, controlapi.MaxBody)), &s); err != nil {
 					return errs.E("cli.daemon", errs.Invalid, "options on standard input", err)
 				}
 				return a.serve(cmd.Context(), s, log, events.emit)
@@ -50,8 +50,12 @@ func (a *app) daemonCmd() *cobra.Command {
 // daemon there is KindRunning.
 func (a *app) serve(ctx context.Context, s config.Start, log *slog.Logger, emit func(controlapi.StartEvent)) error {
 	hardenProcess()
-	if err := s.Home.Ensure(); err != nil {
-		return err
+	err := s.Home.Ensure()
+	if err == nil {
+		err = s.Home.Writable()
+	}
+	if err != nil {
+		return a.homeError(err)
 	}
 	lock, err := s.Home.Lock()
 	if errs.Is(err, errs.Busy) {
@@ -89,7 +93,7 @@ func (e *eventWriter) emit(ev controlapi.StartEvent) {
 	if e.w == nil {
 		return
 	}
-	err := json.NewEncoder(e.w).Encode(ev)
+	err := controlapi.Encode(json.NewEncoder(e.w), ev)
 	if err != nil || ev.Ready != nil || ev.Error != nil {
 		_ = e.w.Close()
 		e.w = nil

@@ -32,9 +32,9 @@ type Deps struct {
 	// Unmount removes a mount that a crashed daemon has left behind, and does nothing when
 	// there is none (mounthelper.Unmount).
 	Unmount func(ctx context.Context, path string, lazy bool) error
-	// KeyPlace says where the key of a home lies, in words that follow "is"; "" when it has none yet. It need
-	// not be given: then doctor is silent about it.
-	KeyPlace func(config.Home) (string, error)
+	// Examine looks at what is in a home: key, store, cache, room (daemon.Examine). It need not be given: then
+	// doctor is silent about that.
+	Examine func(context.Context, config.Home) []probe.Finding
 	// Executable is the program that is started as the daemon (this one).
 	Executable string
 	// AnswerWait is how long a daemon that holds the home may take to answer (10 s).
@@ -53,8 +53,8 @@ func (d Deps) withDefaults() Deps {
 	if d.Unmount == nil {
 		d.Unmount = mounthelper.Unmount
 	}
-	if d.KeyPlace == nil {
-		d.KeyPlace = func(config.Home) (string, error) { return "", nil }
+	if d.Examine == nil {
+		d.Examine = func(context.Context, config.Home) []probe.Finding { return nil }
 	}
 	if d.AnswerWait == 0 {
 		d.AnswerWait = 10 * time.Second

@@ -43,6 +43,12 @@ func (a *app) showDevices(devices []controlapi.Device) {
 		if d.Frozen {
 			row[2] += ", frozen"
 		}
+		switch {
+		case d.Twice:
+			row[2] += ", in use twice"
+		case d.Restored != nil:
+			row[2] += ", restored"
+		}
 		since := ""
 		if !d.Admitted.IsZero() {
 			since = d.Admitted.Local().Format("2006-01-02")
@@ -62,7 +68,7 @@ func clockText(ms *int64) string {
 	}
 	d := time.Duration(*ms) * time.Millisecond
 	if d < 0 {
-		return d.Abs().Round(time.Second).String() + " behind"
+		return span(d.Abs()) + " behind"
 	}
-	return d.Round(time.Second).String() + " ahead"
+	return span(d) + " ahead"
 }

@@ -20,7 +20,7 @@ func (a *app) doctorCmd() *cobra.Command {
 		Args:  argCount(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r := probe.Report{Findings: append(a.Probe().Findings, a.examineHome(), a.examineConfig())}
-			r.Findings = append(r.Findings, a.examineKey()...)
+			r.Findings = append(r.Findings, a.Examine(cmd.Context(), a.home)...)
 			r.Findings = append(r.Findings, a.examineDaemon(cmd.Context())...)
 			err := a.emit(doctorJSON{r.Ready(), r.Findings}, func() { a.showFindings(r) })
 			if err == nil && !r.Ready() {
@@ -52,6 +52,11 @@ func (a *app) examineHome() probe.Finding {
 			f.What, f.Fix = controlapi.FromError(err).Message, `sudo chown -R "$USER" `+shellQuote(dir)
 			break
 		}
+		if err := a.home.Writable(); err != nil {
+			e := controlapi.FromError(a.homeError(err))
+			f.What, f.Fix = e.Message, e.Hint
+			break
+		}
 		f.OK, f.What = true, "the home folder is "+dir
 	}
 	return f
@@ -63,21 +68,6 @@ func (a *app) examineConfig() probe.Finding {
 		f.OK, f.What, f.Fix = false, controlapi.FromError(err).Message, "${EDITOR:-vi} "+shellQuote(a.home.ConfigFile())
 	}
 	return f
-}
-
-// examineKey tells where the key is, also while no daemon runs. Whether it can be had, a daemon finds out.
-func (a *app) examineKey() []probe.Finding {
-	f := probe.Finding{ID: "key", Fatal: true}
-	place, err := a.KeyPlace(a.home)
-	switch {
-	case err != nil:
-		f.What = controlapi.FromError(err).Message
-	case place == "":
-		return nil
-	default:
-		f.OK, f.What = true, "the key of this device is "+place
-	}
-	return []probe.Finding{f}
 }
 
 func (a *app) examineDaemon(ctx context.Context) []probe.Finding {
@@ -103,6 +93,10 @@ func (a *app) examineDaemon(ctx context.Context) []probe.Finding {
 	if st.Daemon.Version != a.Version {
 		found = append(found, probe.Finding{ID: "version", What: "the running daemon is version " + st.Daemon.Version +
 			", this program is " + a.Version, Fix: a.program() + " down && " + a.program() + " up"})
+	}
+	if n := int64(len(st.Lost)); n > 0 { // the warnings name them
+		found = append(found, probe.Finding{ID: "lost", Fatal: true, What: "parts of " + files(n) + " were damaged here before another device surely had them",
+			Fix: a.program() + " status"})
 	}
 	for _, w := range st.Warnings {
 		found = append(found, probe.Finding{ID: "warning", What: w})

@@ -122,7 +122,7 @@ func (a *app) joinEvent(ev controlapi.StartEvent) {
 }
 
 func (a *app) showJoined(r controlapi.Ready, aside string) {
-	a.say("%q has joined: %s, %s.", safe(r.Device.Name), files(r.Files), size(r.Bytes))
+	a.say("%q has joined: %s, %s%s.", safe(r.Device.Name), files(r.Files), size(r.Bytes), coming(r.Coming))
 	for _, w := range r.Warnings {
 		a.say("Note: %s", safe(sentence(w)))
 	}

@@ -10,13 +10,15 @@ import (
 	"unicode"
 
 	"golang.org/x/term"
+
+	"github.com/shelffs/shelf/internal/control/controlapi"
 )
 
 // writeJSON prints one value on one line.
 func writeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	return controlapi.Encode(enc, v)
 }
 
 // emit prints v as JSON with --json, and otherwise calls text.

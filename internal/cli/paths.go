@@ -15,18 +15,9 @@ func sharePath(arg, mount string) (string, error) {
 	if arg == "" {
 		return "", usage("", "a path is empty")
 	}
-	if mount != "" {
-		abs, err := filepath.Abs(arg)
-		if err != nil {
-			return "", usage("", "%s: %s", arg, err)
-		}
-		for _, m := range []string{mount, realPath(mount)} {
-			for _, p := range []string{abs, realPath(abs)} {
-				if rel, ok := below(p, m); ok {
-					return rel, nil
-				}
-			}
-		}
+	p, in, err := inMount(arg, mount)
+	if err != nil || in {
+		return p, err
 	}
 	if strings.HasPrefix(arg, "/") {
 		return path.Clean(arg), nil
@@ -36,6 +27,25 @@ func sharePath(arg, mount string) (string, error) {
 			"%s is not in the mount", arg)
 	}
 	return "", usage("the mount is "+mount+"; a path from its root begins with /", "%s is not in the mount", arg)
+}
+
+// inMount gives the path of the share for a path of this computer, if that is in the mount.
+func inMount(arg, mount string) (p string, in bool, err error) {
+	if mount == "" {
+		return "", false, nil
+	}
+	abs, err := filepath.Abs(arg)
+	if err != nil {
+		return "", false, usage("", "%s: %s", arg, err)
+	}
+	for _, m := range []string{mount, realPath(mount)} {
+		for _, p := range []string{abs, realPath(abs)} {
+			if rel, ok := below(p, m); ok {
+				return rel, true, nil
+			}
+		}
+	}
+	return "", false, nil
 }
 
 // below gives p's path from the root of a mount at m, if it is in there.

@@ -42,7 +42,7 @@ func (a *app) place(ctx context.Context, args []string, wait bool,
 	if err != nil {
 		return err
 	}
-	return a.refusals(res.Items)
+	return a.astray(a.refusals(res.Items), args, st.Mount.Path)
 }
 
 // refusals prints each refusal, and gives the first as the command's error.

@@ -13,22 +13,24 @@ import (
 
 func (a *app) restoreCmd() *cobra.Command {
 	var to string
-	cmd := &cobra.Command{
+	var cmd *cobra.Command
+	cmd = &cobra.Command{
 		Use:   "restore PATH[@VERSION]",
 		Short: "Bring back what was removed or overwritten",
 		Long: `Bring an older state of a path back: the one that VERSION names (as shelf versions lists it,
 or a time: 2026-11-20, "2026-11-20 14:00", 14:00), else the last one that differs from what is
 there. A removed folder comes with what was in it. It is an ordinary change: all devices see it, and
 shelf undo takes it back. Only the contents of the file itself are replaced; of a folder that
-is there, what is missing comes back and the rest is left as it is.`,
+is there, what is missing comes back and the rest is left as it is. With --to it comes to another
+place, over nothing that is there.`,
 		Args: argCount(1, 1, "a path"),
 		RunE: a.asking(func(ctx context.Context, c *client.Client, st controlapi.Status, args []string) error {
 			q, err := restoreRequest(ctx, c, st, args[0])
 			if err != nil {
 				return err
 			}
-			if to != "" {
-				if q.To, err = sharePath(to, st.Mount.Path); err != nil {
+			if cmd.Flags().Changed("to") {
+				if q.To, err = destination(ctx, c, to, st.Mount.Path); err != nil {
 					return err
 				}
 			}
@@ -46,18 +48,29 @@ is there, what is missing comes back and the rest is left as it is.`,
 
 // restoreRequest splits PATH@VERSION. A name may hold an @ itself: a path that is known is one.
 func restoreRequest(ctx context.Context, c *client.Client, st controlapi.Status, arg string) (q controlapi.RestoreRequest, err error) {
-	at := strings.LastIndexByte(arg, '@')
-	if at > 0 {
+	known := withoutVersion(arg)
+	if known != arg {
 		if q.Path, err = sharePath(arg, st.Mount.Path); err == nil {
 			_, err = c.Versions(ctx, q.Path)
 		}
 		if err == nil || !errs.Is(err, errs.NotExist) && !errs.Is(err, errs.NotDir) {
 			return q, err
 		}
-		q.Version, arg = arg[at+1:], arg[:at]
+		if q.Version = arg[len(known)+1:]; q.Version == "" {
+			return q, usage("see: shelf versions "+known, "%s names no version", arg)
+		}
+		arg = known
 	}
 	q.Path, err = sharePath(arg, st.Mount.Path)
 	return q, err
+}
+
+// withoutVersion is PATH of PATH@VERSION.
+func withoutVersion(arg string) string {
+	if at := strings.LastIndexByte(arg, '@'); at > 0 {
+		return arg[:at]
+	}
+	return arg
 }
 
 // restored tells what became of each path. One that was refused fails the command.

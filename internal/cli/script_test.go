@@ -39,11 +39,11 @@ func fakeDeps() Deps {
 			}
 			return probe.Report{Findings: []probe.Finding{f}}
 		},
-		KeyPlace: func(h config.Home) (string, error) {
+		Examine: func(_ context.Context, h config.Home) []probe.Finding {
 			if !h.HasState() {
-				return "", nil
+				return nil
 			}
-			return "in the file " + h.Dir() + "/key", nil
+			return []probe.Finding{{ID: "key", OK: true, Fatal: true, What: "the key of this device is in the file " + h.Dir() + "/key"}}
 		},
 		Unmount: func(context.Context, string, bool) error { return nil },
 	}

@@ -26,8 +26,12 @@ const (
 // go to on. When ctx ends first, the daemon is ended again.
 func (a *app) spawn(ctx context.Context, s config.Start, on func(controlapi.StartEvent)) (controlapi.Ready, error) {
 	var ready controlapi.Ready
-	if err := s.Home.Ensure(); err != nil {
-		return ready, err
+	err := s.Home.Ensure()
+	if err == nil {
+		err = s.Home.Writable()
+	}
+	if err != nil {
+		return ready, a.homeError(err)
 	}
 	cmd, events, logAt, err := a.startDaemon(s)
 	if err != nil {
@@ -39,7 +43,7 @@ func (a *app) spawn(ctx context.Context, s config.Start, on func(controlapi.Star
 	dec := json.NewDecoder(events)
 	for {
 		var ev controlapi.StartEvent
-		if err := dec.Decode(&ev); err != nil {
+		if err := controlapi.Decode(dec, &ev); err != nil {
 			return ready, a.diedEarly(ctx, cmd, logAt)
 		}
 		switch {
@@ -75,7 +79,7 @@ func (a *app) startDaemon(s config.Start) (cmd *exec.Cmd, events *os.File, logAt
 		return nil, nil, 0, err
 	}
 	defer log.Close()
-	options, err := json.Marshal(s)
+	options, err := controlapi.Marshal(s)
 	if err != nil {
 		return nil, nil, 0, errs.E(op, errs.Invalid, "options", err)
 	}

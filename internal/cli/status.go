@@ -48,6 +48,18 @@ func fillStatus(st controlapi.Status) controlapi.Status {
 	if st.Background.Waits == nil {
 		st.Background.Waits = []controlapi.Waiting{}
 	}
+	if st.Coming == nil {
+		st.Coming = []controlapi.ComingFrom{}
+	}
+	if st.Twice == nil {
+		st.Twice = []controlapi.TwiceDevice{}
+	}
+	if st.Lost == nil {
+		st.Lost = []controlapi.LostFile{}
+	}
+	if st.Restored == nil {
+		st.Restored = []controlapi.RestoredDevice{}
+	}
 	if st.Warnings == nil {
 		st.Warnings = []string{}
 	}
@@ -85,7 +97,7 @@ func (a *app) showStatus(st controlapi.Status) {
 	t := st.Transferred
 	rows := [][]string{
 		{"mount", mount},
-		{"contents", files(st.Files) + ", " + size(st.Bytes)},
+		{"contents", files(st.Files) + ", " + size(st.Bytes) + coming(st.Coming)},
 		{"cache", cache},
 		{"in use", inUse(st.Heat)},
 		{"verified", verified(st.Scrub, st.Background.Waits)},
@@ -122,6 +134,26 @@ func (a *app) showStatus(st controlapi.Status) {
 		rows = append(rows, peerRow(p))
 	}
 	a.table("", rows)
+}
+
+// coming says whose names are not all here yet, for the end of a sentence.
+func coming(from []controlapi.ComingFrom) string {
+	var here, away []string
+	for _, d := range from {
+		if d.Connected {
+			here = append(here, safe(d.Name))
+		} else {
+			away = append(away, safe(d.Name))
+		}
+	}
+	text := ""
+	if len(here) > 0 {
+		text += "; names are still coming from " + list(here)
+	}
+	if len(away) > 0 {
+		text += "; more names come when " + list(away) + " can be reached"
+	}
+	return text
 }
 
 // waits tells what work in the background stands back, and why.

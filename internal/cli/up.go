@@ -228,7 +228,7 @@ func (a *app) upFailed(ready controlapi.Ready, phrase string, err error) error {
 
 // upRunning mounts through a daemon that is there already, where that is wanted.
 func (a *app) upRunning(ctx context.Context, c *client.Client, st controlapi.Status, s config.Start, asked asked) error {
-	ready := controlapi.Ready{PID: st.Daemon.PID, Device: st.Device, Mount: st.Mount, Files: st.Files, Bytes: st.Bytes, Warnings: st.Warnings}
+	ready := controlapi.Ready{PID: st.Daemon.PID, Device: st.Device, Mount: st.Mount, Files: st.Files, Bytes: st.Bytes, Coming: st.Coming, Warnings: st.Warnings}
 	already := func(how string, args ...any) error {
 		return a.emit(upResult(ready, "", true), func() { a.say("Shelf is up already"+how, args...) })
 	}
@@ -279,22 +279,26 @@ func realPath(p string) string {
 }
 
 type upJSON struct {
-	Created        bool                  `json:"created"`
-	AlreadyRunning bool                  `json:"already_running"`
-	RecoveryPhrase string                `json:"recovery_phrase,omitempty"`
-	PID            int                   `json:"pid"`
-	Device         controlapi.DeviceName `json:"device"`
-	Mount          controlapi.Mount      `json:"mount"`
-	Files          int64                 `json:"files"`
-	Bytes          int64                 `json:"bytes"`
-	Warnings       []string              `json:"warnings"`
+	Created        bool                    `json:"created"`
+	AlreadyRunning bool                    `json:"already_running"`
+	RecoveryPhrase string                  `json:"recovery_phrase,omitempty"`
+	PID            int                     `json:"pid"`
+	Device         controlapi.DeviceName   `json:"device"`
+	Mount          controlapi.Mount        `json:"mount"`
+	Files          int64                   `json:"files"`
+	Bytes          int64                   `json:"bytes"`
+	Coming         []controlapi.ComingFrom `json:"coming"`
+	Warnings       []string                `json:"warnings"`
 }
 
 func upResult(r controlapi.Ready, phrase string, already bool) upJSON {
 	if r.Warnings == nil {
 		r.Warnings = []string{}
 	}
-	return upJSON{r.Created, already, phrase, r.PID, r.Device, r.Mount, r.Files, r.Bytes, r.Warnings}
+	if r.Coming == nil {
+		r.Coming = []controlapi.ComingFrom{}
+	}
+	return upJSON{r.Created, already, phrase, r.PID, r.Device, r.Mount, r.Files, r.Bytes, r.Coming, r.Warnings}
 }
 
 func readyText(r controlapi.Ready) string {
@@ -302,6 +306,7 @@ func readyText(r controlapi.Ready) string {
 	if r.Files > 0 {
 		what = files(r.Files) + ", " + size(r.Bytes)
 	}
+	what += coming(r.Coming)
 	if r.Mount.URL != "" {
 		return "Shelf is served at " + safe(r.Mount.URL) + ": " + what + "."
 	}

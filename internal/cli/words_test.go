@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/internal/errs"
 )
 
 func TestSafeText(t *testing.T) {
@@ -33,7 +34,8 @@ func TestSafeText(t *testing.T) {
 func TestWords(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		420 * time.Microsecond: "0.42 ms", 12 * time.Millisecond: "12 ms", 1500 * time.Millisecond: "1.5 s",
-		42 * time.Second: "42 s", 3 * time.Minute: "3 min", 5 * time.Hour: "5 h", 100 * time.Hour: "4 days",
+		42 * time.Second: "42 s", 3 * time.Minute: "3 min", 5 * time.Hour: "5 h", 100 * time.Hour: "4 days", 17000 * time.Hour: "708 days",
+		22000 * time.Hour: "2.5 years", 78840 * time.Hour: "9 years", 200000 * time.Hour: "22.8 years",
 	} {
 		if got := span(d); got != want {
 			t.Errorf("span(%v) = %q, want %q", d, got, want)
@@ -136,6 +138,93 @@ func TestSuggest(t *testing.T) {
 	} {
 		if got := strings.Join(suggest(name, known), " "); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestQuoted(t *testing.T) {
+	for p, want := range map[string]string{
+		"/a/b.txt":      "/a/b.txt",
+		"/a b":          "'/a b'",
+		"/it's ä":       `'/it'\''s ä'`,
+		"/bad\xffé":     `$'/bad\xffé'`,
+		"/a'\\\n\u202e": `$'/a\'\\\x0a\xe2\x80\xae'`,
+		"/\ufffd":       `$'/\xef\xbf\xbd'`,
+	} {
+		if got := quoted(p); got != want {
+			t.Errorf("%q: %s, want %s", p, got, want)
+		}
+	}
+}
+
+func TestWhoKnew(t *testing.T) {
+	version := func(device string, file int, knew ...int) controlapi.ConflictVersion {
+		return controlapi.ConflictVersion{Kind: controlapi.KindFile, Device: controlapi.DeviceName{Name: device}, File: file, Knew: knew}
+	}
+	folder := controlapi.ConflictVersion{Kind: controlapi.KindDir}
+	for _, c := range []struct {
+		versions []controlapi.ConflictVersion
+		want     []string
+	}{
+		{[]controlapi.ConflictVersion{version("a", 0), version("b", 0)}, []string{"It was changed on a and on b apart"}},
+		{[]controlapi.ConflictVersion{version("a", 0), version("b", 1)}, []string{"The files from a and b got this name apart"}},
+		{[]controlapi.ConflictVersion{version("a", 0, 1), version("b", 0)}, []string{"a had the version from b before it"}},
+		{[]controlapi.ConflictVersion{version("a", 0), version("b", 0, 0)}, []string{"b had the version from a before it"}},
+		{[]controlapi.ConflictVersion{version("a", 0, 1), version("a", 0)}, []string{"a wrote both, this one with the other before it: "}},
+		{[]controlapi.ConflictVersion{version("a", 0), version("a", 0)}, []string{"a wrote both, neither"}},
+		{[]controlapi.ConflictVersion{folder, version("b", 1)}, []string{"The folder and the file from b got this name apart"}},
+		{[]controlapi.ConflictVersion{version("a", 0, 1), version("b", 0), version("c", 2)},
+			[]string{"a had the version from b", "The files from a and c got", "The files from b and c got"}},
+	} {
+		got := whoKnew(controlapi.NameConflict{Versions: c.versions})
+		same := len(got) == len(c.want)
+		for i := range min(len(got), len(c.want)) {
+			same = same && strings.HasPrefix(got[i], c.want[i])
+		}
+		if !same {
+			t.Errorf("%+v:\n%q, want %q", c.versions, got, c.want)
+		}
+	}
+}
+
+// A clock that is off is told in a person's words.
+func TestClockText(t *testing.T) {
+	for ms, want := range map[int64]string{78840 * 3600_000: "9 years ahead", -78840 * 3600_000: "9 years behind", 2500: "2.5 s ahead", -3 * 3600_000: "3 h behind"} {
+		if got := clockText(&ms); got != want {
+			t.Errorf("clockText(%d) = %q, want %q", ms, got, want)
+		}
+	}
+	if clockText(nil) != "-" {
+		t.Error("not known")
+	}
+}
+
+// A home on a disk that cannot be written to says so, and what to do; other errors stay what they are.
+func TestReadOnlyHome(t *testing.T) {
+	a := &app{home: "/h"}
+	e := controlapi.FromError(a.homeError(errs.E("test", errs.ReadOnly, "/h/lock", nil)))
+	if e.Kind != "read_only" || e.Message != "the disk of the home /h is read-only" || e.Hint == "" {
+		t.Errorf("%+v", e)
+	}
+	if err := errs.E("test", errs.NoSpace, "", nil); a.homeError(err) != err {
+		t.Error("another error changed")
+	}
+}
+
+// What is shown is said not to be all while names are still coming.
+func TestReadyTextWhileNamesAreComing(t *testing.T) {
+	from := func(name string, connected bool) controlapi.ComingFrom {
+		return controlapi.ComingFrom{DeviceName: controlapi.DeviceName{Name: name}, Connected: connected}
+	}
+	r := controlapi.Ready{Mount: controlapi.Mount{Path: "/m"}}
+	for want, list := range map[string][]controlapi.ComingFrom{
+		"Shelf is mounted at /m: empty so far.":                                              nil,
+		"Shelf is mounted at /m: empty so far; names are still coming from a.":               {from("a", true)},
+		"Shelf is mounted at /m: empty so far; more names come when a and b can be reached.": {from("a", false), from("b", false)},
+	} {
+		r.Coming = list
+		if got := readyText(r); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

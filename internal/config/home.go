@@ -98,6 +98,19 @@ func (h Home) Ensure() error {
 	return private(op, string(h))
 }
 
+// Writable makes a file in the home and removes it; its error says why that cannot be done.
+func (h Home) Writable() error {
+	const op = "config.Home.Writable"
+	f, err := os.CreateTemp(string(h), ".writable-*")
+	if err != nil {
+		return errs.FromOS(op, string(h), err)
+	}
+	if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+		return errs.FromOS(op, string(h), err)
+	}
+	return nil
+}
+
 func private(op, dir string) error {
 	fi, err := os.Lstat(dir)
 	if err != nil {

@@ -307,3 +307,34 @@ func TestBadRequests(t *testing.T) {
 		conn.Close()
 	}
 }
+
+// Names are bytes: requests, answers, lines of a stream and errors carry what is not UTF-8.
+func TestNamesThatAreNotText(t *testing.T) {
+	const p, q = "/bad\xff", "/b\xe2\x82"
+	c, _, _ := serve(t, stub{
+		pin: func(_ context.Context, r controlapi.PlaceRequest, _ func(controlapi.Progress)) (controlapi.PlaceResult, error) {
+			return controlapi.PlaceResult{Items: []controlapi.PlaceItem{{Path: r.Paths[1]}, {Path: r.Paths[0]}}}, nil
+		},
+		list: func(_ context.Context, at string, emit func(controlapi.Entry) error) error {
+			if at == p {
+				return errs.E("list", errs.NotExist, at, nil)
+			}
+			return emit(controlapi.Entry{Name: at[1:]})
+		},
+	})
+	res, err := c.Pin(t.Context(), controlapi.PlaceRequest{Paths: []string{p, q}}, nil)
+	if err != nil || len(res.Items) != 2 || res.Items[0].Path != q || res.Items[1].Path != p {
+		t.Errorf("%+v %v", res, err)
+	}
+	var got string
+	err = c.List(t.Context(), q, func(e controlapi.Entry) error { got = e.Name; return nil })
+	if err != nil || got != q[1:] {
+		t.Errorf("%q %v", got, err)
+	}
+	if err := c.List(t.Context(), p, nil); err == nil || err.Error() != p+": does not exist" {
+		t.Errorf("%q", err)
+	}
+	if _, err := c.Pin(t.Context(), controlapi.PlaceRequest{Paths: []string{"/a\x00b"}}, nil); !errs.Is(err, errs.Invalid) {
+		t.Errorf("a NUL: %v", err)
+	}
+}

@@ -43,7 +43,7 @@ func (s *stream[P, R]) send(f controlapi.Frame[P, R], thin bool) error {
 			s.last = now
 		}
 	}
-	if s.err = s.enc.Encode(f); s.err == nil {
+	if s.err = controlapi.Encode(s.enc, f); s.err == nil {
 		s.err = s.rc.Flush()
 	}
 	return s.err
@@ -110,14 +110,14 @@ func (h *handler) list(w http.ResponseWriter, r *http.Request) {
 	}
 	err := h.d.List(r.Context(), p, func(e controlapi.Entry) error {
 		begin()
-		return enc.Encode(controlapi.Frame[controlapi.Entry, empty]{Progress: &e})
+		return controlapi.Encode(enc, controlapi.Frame[controlapi.Entry, empty]{Progress: &e})
 	})
 	switch {
 	case err == nil:
 		begin()
 		_ = enc.Encode(controlapi.Frame[controlapi.Entry, empty]{Result: &empty{}})
 	case begun:
-		_ = enc.Encode(controlapi.Frame[controlapi.Entry, empty]{Error: controlapi.FromError(err)})
+		_ = controlapi.Encode(enc, controlapi.Frame[controlapi.Entry, empty]{Error: controlapi.FromError(err)})
 	default:
 		h.fail(w, r, err)
 	}

@@ -37,7 +37,7 @@ func post[Q any](h *handler, f func(ctx context.Context, q Q) (any, error)) http
 func body[Q any](w http.ResponseWriter, r *http.Request) (q Q, err error) {
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, controlapi.MaxBody))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&q); err != nil {
+	if err := controlapi.Decode(dec, &q); err != nil {
 		return q, errs.E("control.body", errs.Invalid, "request", err)
 	}
 	if dec.More() {
@@ -85,7 +85,7 @@ func (h *handler) reply(w http.ResponseWriter, r *http.Request, v any, err error
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	if err := json.NewEncoder(w).Encode(v); err != nil {
+	if err := controlapi.Encode(json.NewEncoder(w), v); err != nil {
 		h.log.Debug("control: answer not sent", "path", r.URL.Path, "err", err)
 	}
 }
@@ -95,7 +95,7 @@ func (h *handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	h.log.Debug("control: request failed", "method", r.Method, "path", r.URL.Path, "kind", e.Kind, "err", err)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(httpStatus(e.Kind.Errs()))
-	_ = json.NewEncoder(w).Encode(controlapi.Failure{Error: e})
+	_ = controlapi.Encode(json.NewEncoder(w), controlapi.Failure{Error: e})
 }
 
 // httpStatus is for people who use curl; clients look at the kind.

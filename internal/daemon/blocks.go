@@ -138,12 +138,13 @@ func (l *locator) run(ctx context.Context) {
 
 // corruptLog remembers what failed its check, for `shelf status`.
 type corruptLog struct {
-	mu    sync.Mutex
-	here  int
-	lies  map[ident.DeviceID]int
-	last  time.Time
-	mend  func(digest) // nil before there is somebody to tell
-	early []digest     // to be told then
+	mu     sync.Mutex
+	here   int
+	staged int // of them, those that no other device surely had: see lost
+	lies   map[ident.DeviceID]int
+	last   time.Time
+	mend   func(digest) // nil before there is somebody to tell
+	early  []digest     // to be told then
 
 	gone     map[digest]bool // found here, and not come again; no more than maxGone
 	repaired int             // those that have
@@ -158,6 +159,9 @@ func (c *corruptLog) found(d digest, was cache.Class) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.here++
+	if was == cache.Staged {
+		c.staged++
+	}
 	c.last = time.Now()
 	if c.gone == nil {
 		c.gone = map[digest]bool{}

@@ -55,11 +55,12 @@ func (p *parts) nameConflict(ctx context.Context, c namespace.Clash) controlapi.
 	for _, v := range c.Versions {
 		newest, largest = max(newest, v.Stamp), max(largest, v.Size())
 	}
-	for _, v := range c.Versions {
+	for i, v := range c.Versions {
 		x := controlapi.ConflictVersion{
 			Path: path.Join(path.Dir(out.Path), v.Name), Kind: kindNames[v.Kind], Size: int64(v.Size()), Mtime: time.Unix(0, v.Mtime),
 			Device: p.deviceName(v.Writer), Self: v.Writer == p.self(), When: v.Stamp.Time(), Complete: true,
 			Newest: v.Stamp == newest, Largest: v.Size() == largest, Knew: indices(v.Knew), Unaware: indices(v.Ignorant),
+			File: slices.IndexFunc(c.Versions[:i+1], func(o namespace.ClashVersion) bool { return fileOf(o) == fileOf(v) }),
 		}
 		if v.Kind == namespace.File {
 			_, x.Complete, _ = p.local(ctx, v.Content)
@@ -70,6 +71,14 @@ func (p *parts) nameConflict(ctx context.Context, c namespace.Clash) controlapi.
 	}
 	out.Suggestion = suggest(out)
 	return out
+}
+
+// fileOf is the file that a version is of: a conflict copy has no node of its own.
+func fileOf(v namespace.ClashVersion) namespace.NodeID {
+	if v.Conflict != nil && !v.Conflict.Of.IsZero() {
+		return v.Conflict.Of
+	}
+	return v.ID
 }
 
 func indices(list []int) []int {

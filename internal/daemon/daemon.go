@@ -139,7 +139,7 @@ func (d *daemon) shutdown() error {
 func (d *daemon) ready(made made) controlapi.Ready {
 	st, _ := d.Status(context.Background())
 	return controlapi.Ready{PID: os.Getpid(), Created: made.created, Joined: made.joined, Device: st.Device,
-		Mount: st.Mount, Files: st.Files, Bytes: st.Bytes, Warnings: st.Warnings}
+		Mount: st.Mount, Files: st.Files, Bytes: st.Bytes, Coming: st.Coming, Warnings: st.Warnings}
 }
 
 // Stop implements control.Stopper.
@@ -181,8 +181,7 @@ func (d *daemon) awaitNamespace(ctx context.Context, emit func(controlapi.StartE
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-limit:
-			d.warn("The inviting device did not send the namespace within a minute; it comes as soon as a device is connected.")
+		case <-limit: // Ready says that names are still coming
 			return nil
 		case <-tick.C:
 		}

@@ -20,6 +20,7 @@ import (
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
 	"github.com/shelffs/shelf/internal/placement"
+	"github.com/shelffs/shelf/mounthelper/probe"
 )
 
 // A part that does not open closes those opened before it: the next attempt finds the home free.
@@ -72,6 +73,27 @@ func scribble(t *testing.T, pattern string) {
 	}
 }
 
+// flip changes some bytes of files.
+func flip(t *testing.T, pattern string) {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatal("nothing at "+pattern, err)
+	}
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 16 {
+			b[len(b)/4+i] ^= 0x5a
+		}
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestDamagedStoresNameTheWayOut(t *testing.T) {
 	for name, spoil := range map[string]struct {
 		do   func(t *testing.T, h config.Home)
@@ -84,6 +106,22 @@ func TestDamagedStoresNameTheWayOut(t *testing.T) {
 		"cache": {
 			func(t *testing.T, h config.Home) { scribble(t, h.CacheDir()+"/index/MANIFEST-*") },
 			func(h config.Home) string { return "move " + h.CacheDir() + " away" },
+		},
+		"a table of the store": {
+			func(t *testing.T, h config.Home) { flip(t, h.StoreDir()+"/*.sst") },
+			func(h config.Home) string { return "move " + h.Dir() + " away" },
+		},
+		"key": {
+			func(t *testing.T, h config.Home) { flip(t, h.Dir()+"/key") },
+			func(config.Home) string { return "bring it back from a backup" },
+		},
+		"keystore": {
+			func(t *testing.T, h config.Home) { flip(t, h.Dir()+"/keystore") },
+			func(h config.Home) string { return "the key itself is there: move " + h.Dir() + "/keystore away" },
+		},
+		"key and keystore": {
+			func(t *testing.T, h config.Home) { flip(t, h.Dir()+"/key*") },
+			func(config.Home) string { return "bring it back from a backup" },
 		},
 		"store gone": {
 			func(t *testing.T, h config.Home) {
@@ -99,13 +137,51 @@ func TestDamagedStoresNameTheWayOut(t *testing.T) {
 			if err := mustOpen(t, s, &lonely{}).Close(); err != nil {
 				t.Fatal(err)
 			}
+			mustOpen(t, s, &lonely{}).Close() // with tables, not only a log
 			spoil.do(t, s.Home)
+			found := Examine(context.Background(), s.Home)
 			_, err := open(s, &lonely{})
-			if controlapi.FromError(err).Kind != "corrupt" || !strings.Contains(advice(err), spoil.hint(s.Home)) {
-				t.Errorf("%v, advice %q", err, advice(err))
+			if e := controlapi.FromError(err); e.Kind != "corrupt" || !strings.HasPrefix(e.Hint, spoil.hint(s.Home)) || strings.Contains(e.Message, "pebble") {
+				t.Errorf("%v, advice %q", err, e.Hint)
+			}
+			bad := slices.IndexFunc(found, func(f probe.Finding) bool { return !f.OK && f.Fatal })
+			switch {
+			case name == "store gone": // what is missing, the start tells
+			case bad < 0 || !strings.HasPrefix(found[bad].Fix, spoil.hint(s.Home)):
+				t.Errorf("doctor finds %+v", found)
 			}
 		})
 	}
+}
+
+// A whole home has no findings but good ones, whether a daemon runs or not, and examining it is in no daemon's way.
+func TestExamineWholeHome(t *testing.T) {
+	s := home(t)
+	if found := Examine(context.Background(), s.Home); len(found) != 0 {
+		t.Errorf("there is nothing yet: %+v", found)
+	}
+	names := func() (out []string) {
+		for _, f := range Examine(context.Background(), s.Home) {
+			if !f.OK {
+				t.Errorf("%+v", f)
+			}
+			out = append(out, f.ID)
+		}
+		return out
+	}
+	d := mustOpen(t, s, &lonely{})
+	lock, err := s.Home.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := names(); !slices.Equal(got, []string{"disk", "key"}) {
+		t.Errorf("while a daemon runs: %q", got)
+	}
+	_, _ = d.Close(), lock.Release()
+	if got := names(); !slices.Equal(got, []string{"disk", "key", "store", "cache"}) {
+		t.Errorf("afterwards: %q", got)
+	}
+	mustOpen(t, s, &lonely{}).Close()
 }
 
 // What was written is saved before the parts that save it close.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shelffs/shelf/fs"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -138,9 +139,13 @@ func (d *daemon) pick(path, version string) (f namespace.Former, err error) {
 	case len(found) > 1:
 		return f, controlapi.E(controlapi.SlugOf(errs.Invalid), hint, "several versions of %s begin with %s", path, version)
 	}
-	at, ok := controlapi.VersionTime(version, time.Now())
-	if !ok {
+	present := time.Now()
+	at, ok := controlapi.VersionTime(version, present)
+	switch {
+	case !ok:
 		return f, controlapi.E(controlapi.SlugOf(errs.Invalid), hint, "%s is neither a version of %s nor a time", version, path)
+	case at.After(present):
+		return f, controlapi.E(controlapi.SlugOf(errs.Invalid), hint, "%s is yet to come", at.Format(time.DateTime))
 	}
 	if f, ok = asOf(now, past, path, at.UnixNano()); !ok {
 		return f, none("this device does not know what %s was at %s", path, at.Format(time.DateTime))
@@ -176,12 +181,35 @@ func (d *daemon) Restore(ctx context.Context, req controlapi.RestoreRequest, pro
 	if err != nil {
 		return out, err
 	}
-	to := req.To
-	if to == "" {
-		to = req.Path
+	to, told := req.Path, d.told(&out, progress)
+	if req.To != "" && req.To != req.Path {
+		to = req.To
+		switch err := d.elsewhere(f, to); {
+		case errs.Is(err, errs.Exist):
+			told(namespace.Put{Path: strings.TrimPrefix(to, "/"), Kind: f.Kind, Size: f.Size(), Err: err})
+			return out, nil
+		case err != nil:
+			return out, err
+		}
 	}
-	err = d.names.Restore(ctx, f, to, d.bring, d.told(&out, progress))
+	err = d.names.Restore(ctx, f, to, d.bring, told)
 	return d.done(ctx, out, err)
+}
+
+// elsewhere reports whether an old state may show under a path that was named for it. A path brings
+// its own file's contents back over what it has now; another's is left alone (Exist). Invalid: a
+// folder made there would hide the past that the mount shows.
+func (d *daemon) elsewhere(f namespace.Former, to string) error {
+	if first, _, _ := strings.Cut(strings.TrimPrefix(to, "/"), "/"); first == fs.ShelfDir {
+		if _, err := d.resolve("/" + first); errs.Is(err, errs.NotExist) {
+			return controlapi.E(controlapi.SlugOf(errs.Invalid), "choose another place, as: --to /restored", "the past shows in /%s; nothing can be put there", first)
+		}
+	}
+	now, err := d.resolve(to)
+	if err != nil || now.ID == f.ID || now.Kind != namespace.File || f.Kind != namespace.File || now.Content == f.Content {
+		return nil // what else is in the way, the namespace tells
+	}
+	return errs.E("daemon.elsewhere", errs.Exist, to, nil)
 }
 
 // Undo implements control.Historian.
@@ -192,8 +220,12 @@ func (d *daemon) Undo(ctx context.Context, req controlapi.UndoRequest, progress 
 	}
 	ended, err := d.names.LastChange(req.Burst)
 	if err != nil {
-		if errs.Is(err, errs.NotExist) {
+		switch {
+		case errs.Is(err, errs.NotExist):
 			err = controlapi.E(controlapi.SlugOf(errs.NotExist), "", "this device has changed nothing that could be undone")
+		case errs.Is(err, errs.Exist):
+			err = controlapi.E(controlapi.SlugOf(errs.Exist), "remove the one that you do not want; what was before that: shelf undo --burst",
+				"the last change kept both versions of a conflict: nothing was lost by it, and there is nothing to take back")
 		}
 		return out, err
 	}

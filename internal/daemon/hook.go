@@ -3,7 +3,6 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"log/slog"
 	"os"
 	"strconv"
@@ -29,7 +28,7 @@ func (h *hook) run(ctx context.Context, e controlapi.ConflictEvent) {
 	end := ctx
 	ctx, cancel := context.WithTimeout(ctx, h.limit)
 	defer cancel()
-	in, err := json.Marshal(e)
+	in, err := controlapi.Marshal(e)
 	if err != nil {
 		h.log.Warn("hook not run", "err", err)
 		return

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/shelffs/shelf/internal/config"
-	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
@@ -85,6 +84,3 @@ func mustOpen(t *testing.T, s config.Start, via Via) *daemon {
 	}
 	return d
 }
-
-// advice is the hint of an error, as a person sees it.
-func advice(err error) string { return controlapi.FromError(err).Hint }

@@ -55,7 +55,9 @@ type parts struct {
 	guest      *guest.Guest
 	yields     yields
 	corrupt    corruptLog
+	lost       lost
 	conflicts  conflicts
+	restored   restored
 	cacheLost  bool // it began empty in this start
 
 	closers []func(context.Context) error
@@ -98,7 +100,7 @@ func openParts(ctx context.Context, s config.Start, log *slog.Logger, emit func(
 		return nil, m, err
 	}
 	if p.meta, err = kv.Open(s.Home.StoreDir(), master, kv.Options{Logger: log}); err != nil {
-		return nil, m, damaged(err, "move "+s.Home.Dir()+" away (and keep it), and join again from another device: shelf join TOKEN")
+		return nil, m, p.storeDamaged(err)
 	}
 	p.onClose(func(context.Context) error { return p.meta.Close() })
 	if m, err = p.openAccount(ctx, s, via, emit); err != nil {
@@ -133,7 +135,7 @@ func (p *parts) openAccount(ctx context.Context, s config.Start, via Via, emit f
 	case err == nil && s.Token != "":
 		return m, controlapi.E(controlapi.KindHasAccount, "", "this home belongs to an account already")
 	case err == nil || !errs.Is(err, errs.NotExist):
-		return m, err
+		return m, p.storeDamaged(err)
 	case s.Token != "":
 		p.account, err = p.join(ctx, s, via, emit)
 		return made{joined: true}, err
@@ -152,14 +154,6 @@ func (p *parts) openAccount(ctx context.Context, s config.Start, via Via, emit f
 		"this home has no account yet")
 }
 
-// damaged gives an error about a damaged store a way out.
-func damaged(err error, hint string) error {
-	if errs.Is(err, errs.Corrupt) {
-		return controlapi.WithHint(err, hint)
-	}
-	return err
-}
-
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
@@ -173,11 +167,16 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 	}
 	p.sealer = seal.New(p.account.ShareID(), epoch, readKey)
 	p.cacheLost = !exists(s.Home.CacheDir())
-	p.cache, err = cache.Open(s.Home.CacheDir(), master, cache.Options{Limit: s.CacheSize, TrustDisk: true, Logger: p.log, OnCorrupt: p.corrupt.found})
+	if err := p.lost.load(p.meta, p.log); err != nil {
+		return p.storeDamaged(err)
+	}
+	p.cache, err = cache.Open(s.Home.CacheDir(), master, cache.Options{Limit: s.CacheSize, TrustDisk: true, Logger: p.log, OnCorrupt: p.dropped})
 	if err != nil {
-		return damaged(err, "move "+s.Home.CacheDir()+" away (and keep it: bytes that no other device has are in it); the rest is fetched again")
+		return p.cacheDamaged(err)
 	}
 	p.onClose(func(context.Context) error { return p.cache.Close() })
+	p.lost.store = p.cache
+	p.background(p.lost.run)
 	p.names, err = namespace.Open(namespace.Config{
 		DB: p.meta, Share: p.account.ShareID(), Self: p.account.Self().ID, Key: p.account.SigningKey(),
 		Sealer: p.sealer, Known: func(dev ident.DeviceID) bool { _, ok := p.account.Device(dev); return ok }, Names: p.account.Name, Log: p.log,
@@ -185,14 +184,14 @@ func (p *parts) openStores(s config.Start, master [32]byte) error {
 		Spelling: spelling(s), Brake: brakeOf(s), Released: p.account.Released, History: s.History,
 	})
 	if err != nil {
-		return err
+		return p.storeDamaged(err)
 	}
 	p.onClose(func(context.Context) error { return p.names.Close() })
 	if err := p.conflicts.begin(context.Background(), p.names, p.meta); err != nil {
-		return err
+		return p.storeDamaged(err)
 	}
 	p.background(p.collect)
-	return nil
+	return p.storeDamaged(p.restored.load(p.meta))
 }
 
 // memberIDs lists the devices that are not revoked.
@@ -237,10 +236,13 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		Digests: p.digestsFor, Fetch: p.fetchFor, Sender: p.senders.sender, Held: func(u placement.Urgency) bool { return p.held(u) != "" }, Log: p.log, Quota: s.PinQuota, Lost: p.cacheLost,
 	})
 	if err != nil {
-		return err
+		return p.storeDamaged(err)
 	}
 	keeper.set(p.placement)
 	p.corrupt.tell(p.placement.Damaged)
+	for _, d := range p.lost.blocks() { // of an earlier run: somebody may have it now
+		p.placement.Damaged(d)
+	}
 	p.background(p.locator.run)
 	p.background(p.resume)
 	p.background(func(ctx context.Context) {
@@ -256,6 +258,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 		}
 	})
 	p.background(p.followMembers)
+	p.background(p.watchRestored)
 	p.background(p.expireHistory)
 	p.background(p.tellAddresses)
 	p.background(p.scrub)
@@ -284,7 +287,7 @@ func (p *parts) openFS(ctx context.Context, s config.Start) error {
 	})
 	if err != nil {
 		changes.Close()
-		return err
+		return p.storeDamaged(err)
 	}
 	p.onClose(func(ctx context.Context) error {
 		err := p.fs.Close(ctx)
@@ -292,6 +295,14 @@ func (p *parts) openFS(ctx context.Context, s config.Start) error {
 		return err
 	})
 	return nil
+}
+
+// dropped hears from the cache of a copy that failed its check.
+func (p *parts) dropped(d digest, was cache.Class) {
+	p.corrupt.found(d, was)
+	if was == cache.Staged {
+		p.lost.damaged(d)
+	}
 }
 
 // background runs f until the parts are closed, which waits for it.

@@ -52,6 +52,7 @@ func (d *daemon) Thaw(_ context.Context, req controlapi.ReleaseRequest) (control
 		if err := d.names.Thaw(dev); err != nil {
 			return out, err
 		}
+		d.lookRestored(true) // what a person has asked for is not told as news
 		out.Released = append(out.Released, d.account.Name(dev))
 	}
 	if len(out.Released) == 0 {

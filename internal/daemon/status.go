@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/shelffs/shelf/internal/config"
 	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
@@ -19,6 +20,7 @@ func (d *daemon) Status(ctx context.Context) (controlapi.Status, error) {
 	self := d.account.Self()
 	cs, totals, moved := d.cache.Stats(), d.names.Stat(), d.exchange.Totals()
 	confirmed, _ := d.confirmed()
+	lost := d.lostFiles()
 	return controlapi.Status{
 		Daemon:  controlapi.DaemonInfo{PID: os.Getpid(), Version: d.start.Version, Started: d.began},
 		Account: controlapi.Account{ID: d.account.AccountID().String(), Devices: len(d.living()), RecoveryConfirmed: confirmed != nil || !self.AddedBy.IsZero()}, // who joined was never shown the phrase,
@@ -31,7 +33,11 @@ func (d *daemon) Status(ctx context.Context) (controlapi.Status, error) {
 		Transferred: controlapi.Transferred{BlocksIn: int64(moved.BlocksIn), BytesIn: int64(moved.BytesIn),
 			BlocksOut: int64(moved.BlocksOut), BytesOut: int64(moved.BytesOut)},
 		Background: d.backgroundNow(ctx),
-		Warnings:   d.warningsNow(),
+		Coming:     d.coming(),
+		Restored:   d.restoredDevices(),
+		Twice:      d.twice(),
+		Lost:       lost,
+		Warnings:   d.warningsNow(lost),
 	}, nil
 }
 
@@ -124,16 +130,17 @@ func (d *daemon) Devices(context.Context) ([]controlapi.Device, error) {
 	for _, p := range d.peers() {
 		peers[p.ID] = p
 	}
-	out, frozen := []controlapi.Device{}, d.frozen()
+	out, frozen, now := []controlapi.Device{}, d.frozen(), time.Now()
+	twice := d.replicator.Twice()
 	for _, dev := range d.living() {
 		id := dev.ID.String()
-		c := controlapi.Device{Peer: peers[id], Self: dev.ID == d.self(), Admitted: dev.Added, Frozen: frozen(dev.ID)}
+		c := controlapi.Device{Peer: peers[id], Self: dev.ID == d.self(), Admitted: dev.Added, Frozen: frozen(dev.ID), Restored: d.restored.noticed(dev.ID, now), Twice: slices.Contains(twice, dev.ID)}
 		c.ID, c.Name = id, dev.Name
 		if skew, ok := d.names.Skew(dev.ID); ok && skew.Abs() >= leastSkew {
 			c.ClockSkew = new(skew.Milliseconds())
 		}
 		if c.Self {
-			c.Connected, c.LastSeen = true, new(time.Now())
+			c.Connected, c.LastSeen = true, &now
 		}
 		out = append(out, c)
 	}
@@ -151,14 +158,18 @@ func inOrder(devices []share.Device, copies map[string]*controlapi.Copy) []contr
 	return out
 }
 
-func (d *daemon) warningsNow() []string {
+func (d *daemon) warningsNow(lost []controlapi.LostFile) []string {
+	out := d.lostWarnings(lost)
 	d.mu.Lock()
-	out := slices.Clone(d.warnings)
+	out = append(out, d.warnings...)
 	d.mu.Unlock()
 	d.corrupt.mu.Lock()
-	here, lies := d.corrupt.here, len(d.corrupt.lies)
+	here, lies := d.corrupt.here-d.corrupt.staged, len(d.corrupt.lies) // the staged ones are told by the names of their files
 	d.corrupt.mu.Unlock()
-	if here > 0 {
+	switch {
+	case here > 0 && d.alone():
+		out = append(out, count(here, "block of older versions of files was damaged on this device and dropped.", "blocks of older versions of files were damaged on this device and dropped."))
+	case here > 0:
 		out = append(out, count(here, "block in the cache of this device was damaged and dropped; it is fetched again, at once where it is pinned", "blocks in the cache of this device were damaged and dropped; they are fetched again, at once where they are pinned"))
 	}
 	if lies > 0 {
@@ -172,12 +183,11 @@ func (d *daemon) warningsNow() []string {
 	out = append(out, d.brakeWarnings()...)
 	for _, dev := range d.living() {
 		if skew, ok := d.names.Skew(dev.ID); ok && skew.Abs() >= time.Minute {
-			out = append(out, "The clocks of this device and of "+dev.Name+" differ by "+skew.Abs().Round(time.Second).String()+": where both change a file at a time, the wrong one may win its name.")
+			out = append(out, "The clocks of this device and of "+dev.Name+" differ by "+config.FormatSpan(skew.Abs())+": where both change a file at a time, the wrong one may win its name.")
 		}
 	}
-	if d.names.Copied() {
-		out = append(out, "Another machine runs a copy of this device. Let one of the two go on, and have the other join anew: move its home away, then shelf join TOKEN.")
-	}
+	out = append(out, restoredWarnings(d.restoredDevices())...)
+	out = append(out, d.twiceWarnings()...)
 	for _, dev := range d.names.Differing() {
 		out = append(out, "The namespace here and on "+d.account.Name(dev)+" differ although both are up to date: one of the stores may be damaged.")
 	}

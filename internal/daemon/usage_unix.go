@@ -21,3 +21,12 @@ func (p *parts) usage() fs.Usage {
 	}
 	return u
 }
+
+// diskFree is what this user can still write below dir; false where the system does not say.
+func diskFree(dir string) (bytes int64, ok bool) {
+	var s unix.Statfs_t
+	if unix.Statfs(dir, &s) != nil {
+		return 0, false
+	}
+	return int64(s.Bavail) * int64(s.Bsize), true
+}

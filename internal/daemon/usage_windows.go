@@ -19,3 +19,13 @@ func (p *parts) usage() fs.Usage {
 	}
 	return u
 }
+
+// diskFree is what this user can still write below dir; false where the system does not say.
+func diskFree(dir string) (bytes int64, ok bool) {
+	var avail uint64
+	name, err := windows.UTF16PtrFromString(dir)
+	if err != nil || windows.GetDiskFreeSpaceEx(name, &avail, nil, nil) != nil {
+		return 0, false
+	}
+	return int64(avail), true
+}

@@ -81,6 +81,9 @@ func (p *parts) explain(ctx context.Context, f localFile) (reason string, holder
 			break
 		}
 	}
+	if reason, hints := p.lostReason(f); reason != "" && len(near) == 0 {
+		return reason, holders, hints
+	}
 	switch {
 	case len(near) > 0:
 		return "it " + some + "; it comes from " + strings.Join(near, ", else from ") + " when it is opened" + waits, holders, []string{"to keep it here: shelf pin"}

@@ -66,7 +66,10 @@ func (h dir) loadMarker() (marker, error) {
 		return marker{}, errs.FromOS(op, h.path(markerFile), err)
 	}
 	m, err := parseMarker(b)
-	if err != nil {
+	switch {
+	case errs.Is(err, errs.Corrupt):
+		return marker{}, h.badMarker(err)
+	case err != nil:
 		return marker{}, errs.E(op, errs.Other, h.path(markerFile), err)
 	}
 	return m, nil
@@ -131,7 +134,7 @@ func (h dir) loadKey() (key [32]byte, warning string, err error) {
 	digits, ok := strings.CutPrefix(string(b), keyPrefix)
 	raw, err := hex.DecodeString(strings.TrimSuffix(digits, "\n"))
 	if !ok || err != nil || len(raw) != len(key) {
-		return key, "", errs.E(op, errs.Corrupt, path, nil)
+		return key, "", badFile("the file with the key of this home is damaged: "+path, orElse("bring it back from a backup", h), nil)
 	}
 	warning = FileWarning
 	if st, err := os.Stat(path); err == nil && runtime.GOOS != "windows" && st.Mode().Perm()&0o077 != 0 {

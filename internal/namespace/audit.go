@@ -81,6 +81,9 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	if len(r.undecided(peer)) > 0 {
+		return nil // what the peer lacks may have been overwritten on its side of the fork
+	}
 	if own := min(end.Claims.Upto(r.self), r.durable.Load()); own > 0 { // of which believe says nothing
 		theirs = theirs.Raise(Dot{Writer: r.self, Seq: own})
 	}

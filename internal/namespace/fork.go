@@ -33,19 +33,27 @@ func (r *Replica) agree(from ident.DeviceID, d Dot) {
 	r.agreed[from] = r.agreed[from].Raise(d)
 }
 
+// undecided are the logs of which a peer holds another side than is here, while there is somebody who will
+// say which holds. Needs mu.
+func (r *Replica) undecided(peer ident.DeviceID) []ident.Writer {
+	if len(r.apart[peer]) == 0 {
+		return nil
+	}
+	members := r.members()
+	return slices.DeleteFunc(slices.Clone(r.apart[peer]), func(w ident.Writer) bool { return !r.isMember(members, w.Device) })
+}
+
 // thisSide leaves out what a peer's records have built on its side of a fork: by its number, what
 // they have overwritten there may be something else here, which would be gone, and not only here, for
 // this device would pass them on. It all comes again, until the writer's device has said which side
 // holds or is no member any more. Needs applying.
 func (r *Replica) thisSide(from ident.DeviceID, s *session, recs []verified) []verified {
 	r.mu.RLock()
-	apart := slices.Clone(r.apart[from])
+	apart := r.undecided(from)
 	r.mu.RUnlock()
 	if len(apart) == 0 {
 		return recs
 	}
-	members := r.members()
-	apart = slices.DeleteFunc(apart, func(w ident.Writer) bool { return !r.isMember(members, w.Device) })
 	agreed := r.agreed[from]
 	return slices.DeleteFunc(recs, func(x verified) bool {
 		past := Claims{Vector: x.v.Past.Vector}
@@ -60,8 +68,10 @@ func (r *Replica) thisSide(from ident.DeviceID, s *session, recs []verified) []v
 
 // partedToo writes again, under a new incarnation, what this store has of a fork of which another store
 // of this device says just now that it has disowned its own side: else what was built on that would
-// cover what was written here under the same numbers. Needs applying.
-func (r *Replica) partedToo(said []Incarnation) error {
+// cover what was written here under the same numbers. If it is this side that was disowned, the other
+// store has written it again; but where the peer, with these claims, has nothing of that, that store may
+// be gone with it, an image of this one having been put in its place. Needs applying.
+func (r *Replica) partedToo(said []Incarnation, theirs Claims) error {
 	r.mu.RLock()
 	line := r.line
 	r.mu.RUnlock()
@@ -78,7 +88,7 @@ func (r *Replica) partedToo(said []Incarnation) error {
 			if err != nil {
 				return err
 			}
-			if b != nil && b.hash() != c.Hash {
+			if b != nil && (b.hash() != c.Hash || theirs.Upto(x.Writer) == 0) {
 				return r.reincarnate(log, c.First-1, true)
 			}
 		}

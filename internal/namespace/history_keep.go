@@ -46,6 +46,13 @@ func (t *tx) keepHistory(b *kv.Batch, d *differ) {
 		}
 	}
 	t.fail(d.old.err)
+	if now := t.r.cfg.Clock(); t.remote {
+		for id, n := range t.nodes {
+			if n.dirty {
+				t.r.recent.note(id, now)
+			}
+		}
+	}
 }
 
 func (r *Replica) keepsHistory() bool { return r.cfg.History > 0 && !r.blind() }
@@ -117,7 +124,7 @@ func (h *historic) keep(e Entry, how How, to NodeID) {
 	case f.Local:
 		by = h.now.author
 	}
-	if h.fleeting(e, end, by) && !h.contested(e) {
+	if h.fleeting(e, end, by) && !h.contested(e) && !h.lived(e, how) {
 		return
 	}
 	if h.done == nil {
@@ -172,8 +179,8 @@ func (h *historic) ender(e Entry) (end *merge.Version) {
 }
 
 // fleeting reports whether a device ended what it had itself made a moment before. For another
-// device's changes only its stamps tell, and those of one millisecond tell nothing: a stamp above
-// one from the future counts on from there.
+// device's changes its stamps tell, and those of one millisecond tell nothing: a stamp above one from
+// the future counts on from there; but it must not have shown here for longer.
 func (h *historic) fleeting(e Entry, end *merge.Version, by ident.Writer) bool {
 	if by.Device != e.Writer || by == (ident.Writer{}) {
 		return false
@@ -183,11 +190,24 @@ func (h *historic) fleeting(e Entry, end *merge.Version, by ident.Writer) bool {
 		age := time.Unix(0, int64(h.at)).Sub(made)
 		return age >= 0 && age < fleeting
 	}
-	if end == nil {
+	if end == nil || !h.now.r.recent.has(e.ID, h.now.r.cfg.Clock()) {
 		return false
 	}
 	age := end.T.Time().Sub(made)
 	return age > 0 && age < fleeting
+}
+
+// lived reports whether a file that is gone now had other states worth a row before this one: then its
+// last one is, too, however short it was.
+func (h *historic) lived(e Entry, how How) (yes bool) {
+	if how == Removed || how == Replaced {
+		t := h.old
+		t.fail(t.src.ScanKeys(t.keys.formerNode(e.ID), func(kv.Key) bool {
+			yes = true
+			return false
+		}))
+	}
+	return yes
 }
 
 // since is from when e showed, as far as stamps tell, but not after now. An automatic placement says

@@ -1,7 +1,6 @@
 package namespace
 
 import (
-	"context"
 	"slices"
 	"strings"
 
@@ -90,25 +89,6 @@ func (r *Replica) comeBack(op string, id NodeID, was Entry, dir NodeID, name str
 		}
 		return id, nil
 	})
-}
-
-// makeDirs returns the directory of a path and makes what is missing of it, as it last was.
-func (r *Replica) makeDirs(ctx context.Context, op string, names []string) (dir NodeID, err error) {
-	dir = Root
-	for _, name := range names {
-		e, err := r.Lookup(dir, name)
-		if errs.Is(err, errs.NotExist) {
-			e, err = r.putBack(ctx, r.lastDir(dir, name), dir, name, nil)
-		}
-		if err != nil {
-			return dir, err
-		}
-		if e.Kind != Dir {
-			return dir, errs.E(op, errs.NotDir, name, nil)
-		}
-		dir = e.ID
-	}
-	return dir, nil
 }
 
 // lastDir is the directory that dir last showed under a name, or how a new one looks.

@@ -217,6 +217,20 @@ func (r *Replica) LookupAt(dir NodeID, name string, when int64) (e Entry, err er
 	return e, err
 }
 
+// LastShown is how a node that shows nowhere did last. NotExist: history does not know.
+func (r *Replica) LastShown(id NodeID) (e Entry, err error) {
+	const op = "namespace.LastShown"
+	err = r.read(func(t *tx) error {
+		past := t.formers(t.keys.formerNode(id))
+		if len(past) == 0 {
+			return errs.E(op, errs.NotExist, "", nil)
+		}
+		e = past[0].shown()
+		return nil
+	})
+	return e, err
+}
+
 func (t *tx) clock() int64 { return t.r.cfg.Clock().UnixNano() }
 
 // shown is the state as an entry of its own.

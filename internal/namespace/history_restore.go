@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -45,19 +46,19 @@ func (r *Replica) Restore(ctx context.Context, f Former, to string, bring Bring,
 	if len(names) == 0 {
 		return errs.E(op, errs.Invalid, "/", nil)
 	}
-	w := restorer{r: r, ctx: ctx, bring: bring, each: each, when: f.Until() - 1}
+	w := restorer{r: r, ctx: ctx, bring: bring, each: each, when: f.Until() - 1, back: map[NodeID]NodeID{}, maker: r.begin()}
 	if f.Kind == Dir && f.How != Moved {
 		var err error
 		if w.when, err = r.beforeBurst(f); err != nil {
 			return err
 		}
 	}
-	dir, err := r.makeDirs(ctx, op, names[:len(names)-1])
-	if err != nil {
-		return err
+	dir, err := w.dirs(op, names[:len(names)-1])
+	if err == nil {
+		w.put(f.Entry, dir, strings.Join(names, "/"), true)
+		err = w.err
 	}
-	w.put(f.Entry, dir, strings.Join(names, "/"), true)
-	return w.err
+	return errors.Join(err, w.end())
 }
 
 type restorer struct {
@@ -67,6 +68,8 @@ type restorer struct {
 	each  func(Put)
 	when  int64 // trees as of then
 	err   error
+	back  map[NodeID]NodeID // files that are back, and as what
+	maker
 }
 
 // put restores one entry and what is below it. over: it replaces a file's contents.
@@ -105,15 +108,51 @@ func (w *restorer) one(was Entry, dir NodeID, name string, over bool) (Entry, er
 	now, err := w.r.Lookup(dir, name)
 	switch {
 	case errs.Is(err, errs.NotExist):
-		return w.r.putBack(w.ctx, was, dir, name, w.bring)
+		return w.again(was, dir, name)
 	case err != nil:
 		return now, err
 	case was.Kind == Dir && now.Kind == Dir || same(was, now):
+		w.back[was.ID] = now.ID
 		return now, nil
 	case was.Kind != File || now.Kind != File || !over:
 		return now, errs.E(op, errs.Exist, name, nil)
 	}
 	return w.r.rewrite(w.ctx, now.ID, was, w.bring)
+}
+
+// again makes a free name show what it showed: a hard link, if the file is back under another name.
+func (w *restorer) again(was Entry, dir NodeID, name string) (e Entry, err error) {
+	if id, ok := w.back[was.ID]; ok && was.Kind != Dir {
+		if _, err = w.r.Link(id, dir, name); err == nil {
+			e, err = w.r.Lookup(dir, name)
+		}
+	} else {
+		e, err = w.r.putBack(w.ctx, was, dir, name, w.bring)
+	}
+	if err == nil {
+		w.back[was.ID] = e.ID
+		w.made(e)
+	}
+	return e, err
+}
+
+// dirs returns the directory of a path and makes what is missing of it, as it last was.
+func (w *restorer) dirs(op string, names []string) (dir NodeID, err error) {
+	dir = Root
+	for _, name := range names {
+		e, err := w.r.Lookup(dir, name)
+		if errs.Is(err, errs.NotExist) {
+			e, err = w.again(w.r.lastDir(dir, name), dir, name)
+		}
+		if err != nil {
+			return dir, err
+		}
+		if e.Kind != Dir {
+			return dir, errs.E(op, errs.NotDir, name, nil)
+		}
+		dir = e.ID
+	}
+	return dir, nil
 }
 
 // same reports whether an entry shows the bytes of another.

@@ -2,14 +2,49 @@ package namespace
 
 import (
 	"context"
+	"errors"
 
 	"github.com/shelffs/shelf/internal/errs"
 )
 
 // LastChange lists the states that this device's last change ended, newest first; with burst those
 // of all its changes before, back to a quiet gap. What was only made has ended nothing and is not
-// among them. NotExist: there is none.
+// among them, but for what a restore or an undo has made (Returned): that is one change, whole.
+// NotExist: there is none. Exist: it kept both versions of a conflict (SettleClash), which ended nothing.
 func (r *Replica) LastChange(burst bool) (out []Former, err error) {
+	const op = "namespace.LastChange"
+	m, err := r.lastMade()
+	if err != nil {
+		return nil, errs.E(op, errs.Other, "", err)
+	}
+	if m != nil {
+		err := r.walkBack(FormerKey{Until: 1<<63 - 1}, func(f Former) bool {
+			if f.Local && f.Key.Until > m.until {
+				m = nil
+				return false
+			}
+			return f.Key.Until > m.until
+		})
+		if err != nil {
+			return nil, errs.E(op, errs.Other, "", err)
+		}
+	}
+	switch {
+	case m == nil:
+	case m.both && !burst:
+		return nil, errs.E(op, errs.Exist, "", nil)
+	case !m.both:
+		out = m.formers(r)
+		err := r.walkBack(FormerKey{Until: m.until}, func(f Former) bool {
+			if f.Local && f.Key.Until > m.from {
+				out = append(out, f)
+			}
+			return f.Key.Until > m.from
+		})
+		if err != nil || len(out) > 0 {
+			return out, err
+		}
+	}
 	err = r.walkBack(FormerKey{Until: 1<<63 - 1}, func(f Former) bool {
 		switch {
 		case !f.Local:
@@ -23,7 +58,7 @@ func (r *Replica) LastChange(burst bool) (out []Former, err error) {
 		return true
 	})
 	if err == nil && len(out) == 0 {
-		err = errs.E("namespace.LastChange", errs.NotExist, "", nil)
+		err = errs.E(op, errs.NotExist, "", nil)
 	}
 	return out, err
 }
@@ -34,8 +69,16 @@ func (r *Replica) LastChange(burst bool) (out []Former, err error) {
 // each is told every path, with what stood in the way. dry: nothing is done, and only that is found
 // out. The error is of kind Interrupted.
 func (r *Replica) Undo(ctx context.Context, ended []Former, dry bool, bring Bring, each func(Put)) error {
-	u := undoer{r: r, ctx: ctx, bring: bring, dry: dry, all: map[NodeID]undone{}, freed: map[nameKey]bool{}}
-	todo := u.plan(ended)
+	u := undoer{r: r, ctx: ctx, bring: bring, dry: dry, all: map[NodeID]undone{}, freed: map[nameKey]bool{}, maker: r.begin()}
+	err := u.run(u.plan(ended), each)
+	if dry {
+		return err
+	}
+	return errors.Join(err, u.end())
+}
+
+func (u *undoer) run(todo []undone, each func(Put)) error {
+	ctx, dry := u.ctx, u.dry
 	for len(todo) > 0 { // what waits for its directory or its name gets them from others
 		var wait []undone
 		for _, x := range todo {
@@ -44,7 +87,7 @@ func (r *Replica) Undo(ctx context.Context, ended []Former, dry bool, bring Brin
 			}
 			p := x.put
 			p.Err = u.one(x)
-			if errs.Is(p.Err, errs.Exist) || errs.Is(p.Err, errs.NotExist) {
+			if errs.Is(p.Err, errs.Exist) || errs.Is(p.Err, errs.NotExist) || errs.Is(p.Err, errs.NotEmpty) {
 				wait = append(wait, x)
 				continue
 			}
@@ -80,6 +123,7 @@ type undoer struct {
 	dry   bool
 	all   map[NodeID]undone
 	freed map[nameKey]bool // names that will be free again
+	maker
 }
 
 // plan finds one way for each file, newest change first.
@@ -87,6 +131,10 @@ func (u *undoer) plan(ended []Former) (todo []undone) {
 	at := map[NodeID]int{}
 	for _, f := range ended {
 		i, ok := at[f.ID]
+		if ok && todo[i].was.How == Removed && f.How == Removed { // a hard link: the file had two names
+			todo = append(todo, undone{was: f, left: f.left, how: f.How})
+			continue
+		}
 		if !ok {
 			i, at[f.ID] = len(todo), len(todo)
 			todo = append(todo, undone{left: f.left, how: f.How})
@@ -151,9 +199,12 @@ func (u *undoer) path(dir NodeID, name string) string {
 // gone.
 func (u *undoer) one(x undone) error {
 	const op = "namespace.Undo"
+	if x.was.How == Returned {
+		return u.takeAway(x)
+	}
 	now, err := u.r.Get(x.was.ID)
 	switch {
-	case err == nil && (x.how == Overwritten || x.how == Moved):
+	case err == nil && (x.how == Overwritten || x.how == Moved || x.how == Returned):
 		return u.revert(x, now)
 	case err == nil: // one of several names; or somebody brought it back
 		return u.relink(x, now)
@@ -230,7 +281,10 @@ func (u *undoer) comeBack(x undone) error {
 		if u.dry {
 			return nil
 		}
-		_, err = u.r.putBack(u.ctx, x.was.Entry, dir, name, u.bring)
+		e, err := u.r.putBack(u.ctx, x.was.Entry, dir, name, u.bring)
+		if err == nil {
+			u.made(e)
+		}
 		return err
 	case err != nil:
 		return err
@@ -264,7 +318,31 @@ func (u *undoer) relink(x undone, now Entry) error {
 	if u.dry {
 		return nil
 	}
-	_, err := u.r.Link(now.ID, x.was.Parent, x.was.Name)
+	if _, err := u.r.Link(now.ID, x.was.Parent, x.was.Name); err != nil {
+		return err
+	}
+	e, err := u.r.Lookup(x.was.Parent, x.was.Name)
+	if err == nil {
+		u.made(e)
+	}
+	return err
+}
+
+// takeAway removes what a restore or an undo has made. NotEmpty: something was put into it since.
+func (u *undoer) takeAway(x undone) error {
+	const op = "namespace.Undo"
+	now, err := u.r.Lookup(x.was.Parent, x.was.Name)
+	switch {
+	case errs.Is(err, errs.NotExist):
+		return nil
+	case err != nil:
+		return err
+	case now.ID != x.was.ID || !u.mine(x.left):
+		return errs.E(op, errs.Stale, "", nil)
+	case u.dry:
+		return nil
+	}
+	_, err = u.r.Remove(x.was.Parent, x.was.Name, now.Kind == Dir)
 	return err
 }
 

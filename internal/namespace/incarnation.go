@@ -245,7 +245,7 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 		return errs.E(op, errs.Refused, "another share", nil)
 	}
 	r.applying.Lock()
-	err := r.partedToo(h.Incarnations)
+	err := r.partedToo(h.Incarnations, h.Claims)
 	if err == nil {
 		err = r.learn(from, h)
 	}
@@ -432,4 +432,15 @@ func (r *Replica) Restored() bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.self.Incarnation > 1
+}
+
+// Incarnations tells the newest incarnation of every device that has begun a later one than its first.
+func (r *Replica) Incarnations() map[ident.DeviceID]uint32 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := map[ident.DeviceID]uint32{}
+	for d, x := range r.line.newest {
+		out[d] = x.Writer.Incarnation
+	}
+	return out
 }

@@ -10,12 +10,13 @@ import (
 )
 
 // SetAttr changes attributes. Stale: the node is gone.
-func (r *Replica) SetAttr(id NodeID, c AttrChange) (Entry, error) {
+func (r *Replica) SetAttr(id NodeID, c AttrChange, also ...Also) (Entry, error) {
 	const op = "namespace.SetAttr"
 	if c.Mode != nil && *c.Mode > 07777 {
 		return Entry{}, errs.E(op, errs.Invalid, "mode", nil)
 	}
 	return r.entryOp(op, func(t *tx) (NodeID, error) {
+		t.also = allOf(also)
 		n, err := t.touchable(op, id)
 		if err != nil {
 			return id, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
@@ -14,7 +15,8 @@ import (
 // progress is how far an unfinished session from a peer came. It makes a first sync that was
 // cut resume, also after a restart; a complete session ends it.
 type progress struct {
-	of      uint32 // the peer's incarnation: another one begins anew
+	of      uint32    // the peer's incarnation: another one begins anew
+	began   time.Time // zero: before Open
 	seen    [4]map[ident.Writer]uint64
 	unsaved int // records since its row was written
 }
@@ -113,9 +115,27 @@ func (r *Replica) progressFrom(peer ident.DeviceID) *progress {
 	p := r.unfinished[peer]
 	if p == nil || p.of != of {
 		p = newProgress(of)
+		p.began = r.cfg.Clock()
 		r.unfinished[peer] = p
 	}
 	return p
+}
+
+// soon is how long a session may take that is not worth a word.
+const soon = 2 * time.Second
+
+// Coming lists the devices that have begun to tell what is not here, and are not done: sessions that
+// take a while, or were cut.
+func (r *Replica) Coming() (out []ident.DeviceID) {
+	r.applying.Lock()
+	defer r.applying.Unlock()
+	for from, p := range r.unfinished {
+		if r.cfg.Clock().Sub(p.began) > soon {
+			out = append(out, from)
+		}
+	}
+	slices.SortFunc(out, func(a, b ident.DeviceID) int { return slices.Compare(a[:], b[:]) })
+	return out
 }
 
 // advance notes what has been merged of a frame: only as far as the peer claimed when the

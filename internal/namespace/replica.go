@@ -95,6 +95,7 @@ type Replica struct {
 	saved   int // numbers that have a row
 	lastT   merge.Stamp
 	moments moments
+	recent  recent
 	scratch scratch
 	closed  bool
 

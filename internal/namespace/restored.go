@@ -96,7 +96,7 @@ func (r *Replica) raiseDoubt(from ident.DeviceID, log ident.Writer) error {
 	if s.doubts || r.inDoubt() && r.logInDoubt() != log {
 		return nil
 	}
-	if r.Copied() { // it would never end: the other copy does the same
+	if r.Copied() && log == r.self { // it would never end: the other copy does the same; forks of older logs end
 		return nil
 	}
 	s.doubts = true

@@ -133,7 +133,7 @@ func (t *tx) writeOut(shown *merge.NameGroup, n NodeID, want func(id NodeID, g *
 	gs, _ := t.node(n).parts()
 	for i := 1; i < len(gs); i++ {
 		g := &gs[i]
-		id := merge.CopyID(n, g.Least)
+		id := merge.CopyID(n, g)
 		if want != nil && !want(id, g) {
 			continue
 		}

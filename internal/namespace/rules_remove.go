@@ -20,7 +20,7 @@ func (t *tx) removeShown(s showing) {
 	if s.it.Of != (NodeID{}) {
 		gs, _ := t.node(s.it.Of).parts()
 		for i := 1; i < len(gs); i++ {
-			if merge.CopyID(s.it.Of, gs[i].Least) == s.it.ID {
+			if merge.CopyID(s.it.Of, &gs[i]) == s.it.ID {
 				t.dropGroup(s.it.Of, &gs[i])
 				break
 			}

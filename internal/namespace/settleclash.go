@@ -96,6 +96,13 @@ func (r *Replica) SettleClash(dir NodeID, name string, keep Keep) (out Settled, 
 	if err != nil {
 		return Settled{}, err
 	}
+	if keep == KeepBoth && r.keepsHistory() { // undo does not go on to something older
+		k := r.begin()
+		k.m.both = true
+		if err := k.end(); err != nil {
+			return Settled{}, err
+		}
+	}
 	return out, nil
 }
 

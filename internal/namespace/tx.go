@@ -244,7 +244,7 @@ func (n *node) sum() sum {
 	s.size = s.bytes.Content.Size
 	s.link = n.link()
 	for _, g := range gs[1:] {
-		s.copies = append(s.copies, merge.CopyID(n.ID, g.Least))
+		s.copies = append(s.copies, merge.CopyID(n.ID, &g))
 	}
 	return s
 }

@@ -24,7 +24,10 @@ func (r *Replicator) accept(dev ident.DeviceID, s wire.Stream) {
 		return
 	}
 	defer r.leave(dev, in)
-	err := r.take(dev, s)
+	err := handshake(s, false, r.cfg.Self, dev, r.cfg.Blind)
+	if err == nil {
+		err = r.take(dev, s)
+	}
 	r.cfg.Log.Debug("stream of records ended", "device", dev.Short(), "err", err)
 }
 
@@ -61,13 +64,11 @@ func (r *Replicator) leave(dev ident.DeviceID, in *served) {
 	r.wg.Done()
 }
 
+// take receives over a stream whose other end has proven to be dev.
 func (r *Replicator) take(dev ident.DeviceID, s wire.Stream) error {
-	if err := handshake(s, false, r.cfg.Self, dev, r.cfg.Blind); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	_, theirs, err := receiveHello(s)
+	theirs, err := receiveHello(s)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func (r *Replicator) take(dev ident.DeviceID, s wire.Stream) error {
 		return err
 	}
 	ours := r.cfg.Records.Hello(dev)
-	if err := send(s, msgHello, encodeHello(r.cfg.Members.Heads(), ours)); err != nil {
+	if err := send(s, msgHello, encodeHello(r.greet(dev, ours))); err != nil {
 		return err
 	}
 	done := make(chan struct{})

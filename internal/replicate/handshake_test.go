@@ -91,5 +91,5 @@ func TestHandshakeIsNotReflected(t *testing.T) {
 
 func FuzzParseHello(f *testing.F) {
 	f.Add([]byte{0xa2, 1, 0x80, 2, 0x40})
-	f.Fuzz(func(t *testing.T, b []byte) { _, _, _ = parseHello(b) })
+	f.Fuzz(func(t *testing.T, b []byte) { _, _ = parseHello(b) })
 }

@@ -48,7 +48,7 @@ func TestNoGoroutineOutlivesRun(t *testing.T) {
 			}
 		}
 	}
-	const streams, loop = 2 + 3, 1
+	const streams, loop = 2 + 3, 1 + 3 // of each device one waits for being told that it is there twice
 	for end := time.Now().Add(10 * time.Second); len(working()) < streams+loop; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("%d goroutines at work, expected %d", len(working()), streams+loop)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
 	"github.com/shelffs/shelf/internal/share"
 	"github.com/shelffs/shelf/internal/wire"
@@ -31,46 +32,64 @@ const maxFrame = namespace.MaxFrame + 1
 // writeTime is how long a frame may take to leave: a peer that reads nothing for so long is gone.
 const writeTime = 30 * time.Second
 
-// hello is what both say first.
-type hello struct {
-	Heads   [][]byte `cbor:"1,keyasint"` // of the membership logs, 32 bytes each
-	Records []byte   `cbor:"2,keyasint"` // namespace.Hello
+// greeting is what both say first.
+type greeting struct {
+	heads   []share.Hash // of the membership logs
+	records namespace.Hello
+	run     run  // of the side that speaks; zero: not said
+	twice   bool // the side spoken to is there twice (twice.go)
 }
 
-func encodeHello(heads []share.Hash, h namespace.Hello) []byte {
-	m := hello{Records: h.Encode()}
-	for i := range heads {
-		m.Heads = append(m.Heads, heads[i][:])
+type helloWire struct {
+	Heads   [][]byte `cbor:"1,keyasint"` // 32 bytes each
+	Records []byte   `cbor:"2,keyasint"` // namespace.Hello
+	Run     []byte   `cbor:"3,keyasint"` // 16 bytes
+	Twice   bool     `cbor:"4,keyasint"`
+}
+
+// greet is what this device says to dev now.
+func (r *Replicator) greet(dev ident.DeviceID, h namespace.Hello) greeting {
+	return greeting{r.cfg.Members.Heads(), h, r.run, r.twins.twice(dev)}
+}
+
+func encodeHello(g greeting) []byte {
+	m := helloWire{Records: g.records.Encode(), Run: g.run[:], Twice: g.twice}
+	for i := range g.heads {
+		m.Heads = append(m.Heads, g.heads[i][:])
 	}
 	return wire.Marshal(m)
 }
 
-func parseHello(b []byte) ([]share.Hash, namespace.Hello, error) {
-	var m hello
+func parseHello(b []byte) (g greeting, err error) {
+	const op = "replicate.parseHello"
+	var m helloWire
 	if err := wire.Unmarshal(b, &m); err != nil {
-		return nil, namespace.Hello{}, err
+		return g, err
 	}
-	var heads []share.Hash
 	for _, h := range m.Heads {
 		if len(h) != len(share.Hash{}) {
-			return nil, namespace.Hello{}, errs.E("replicate.parseHello", errs.Protocol, "head", nil)
+			return g, errs.E(op, errs.Protocol, "head", nil)
 		}
-		heads = append(heads, share.Hash(h))
+		g.heads = append(g.heads, share.Hash(h))
 	}
-	h, err := namespace.ParseHello(m.Records)
-	return heads, h, err
+	if len(m.Run) != len(g.run) {
+		return g, errs.E(op, errs.Protocol, "run", nil)
+	}
+	g.run, g.twice = run(m.Run), m.Twice
+	g.records, err = namespace.ParseHello(m.Records)
+	return g, err
 }
 
 // receiveHello takes the other side's first message, which must come soon.
-func receiveHello(s wire.Stream) ([]share.Hash, namespace.Hello, error) {
+func receiveHello(s wire.Stream) (greeting, error) {
 	_ = s.SetReadDeadline(time.Now().Add(handshakeTime))
 	defer func() { _ = s.SetReadDeadline(time.Time{}) }()
 	kind, body, err := receive(s)
 	if err != nil {
-		return nil, namespace.Hello{}, err
+		return greeting{}, err
 	}
 	if kind != msgHello {
-		return nil, namespace.Hello{}, errs.E("replicate.hello", errs.Protocol, "hello expected", nil)
+		return greeting{}, errs.E("replicate.hello", errs.Protocol, "hello expected", nil)
 	}
 	return parseHello(body)
 }

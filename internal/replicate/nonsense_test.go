@@ -94,10 +94,10 @@ func (l *liar) tell(to *peer, hello namespace.Hello, frames [][]byte, end namesp
 	if err := handshake(s, true, l.id, to.id, [32]byte{5}); err != nil {
 		l.t.Fatal(err)
 	}
-	if err := send(s, msgHello, encodeHello(nil, hello)); err != nil {
+	if err := send(s, msgHello, encodeHello(greeting{records: hello})); err != nil {
 		l.t.Fatal(err)
 	}
-	if _, _, err := receiveHello(s); err != nil {
+	if _, err := receiveHello(s); err != nil {
 		l.t.Fatal(err)
 	}
 	for _, f := range frames {
@@ -296,8 +296,8 @@ func TestRefusedAmidAStream(t *testing.T) {
 	if err := handshake(s, true, l.id, b.id, [32]byte{5}); err != nil {
 		t.Fatal(err)
 	}
-	_ = send(s, msgHello, encodeHello(nil, r.Hello(b.id)))
-	if _, _, err := receiveHello(s); err != nil {
+	_ = send(s, msgHello, encodeHello(greeting{records: r.Hello(b.id)}))
+	if _, err := receiveHello(s); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range []struct {

@@ -57,22 +57,29 @@ func (r *Replicator) push(ctx context.Context, dev ident.DeviceID) error {
 	if err := handshake(s, true, r.cfg.Self, dev, r.cfg.Blind); err != nil {
 		return err
 	}
+	return r.pushOver(ctx, dev, s)
+}
+
+// pushOver is push over a stream whose other end has proven to be dev. That the stream is reset when ctx ends
+// is up to the caller.
+func (r *Replicator) pushOver(ctx context.Context, dev ident.DeviceID, s wire.Stream) error {
 	r.opened(s, true)
 	defer r.opened(s, false)
-	if err := send(s, msgHello, encodeHello(r.cfg.Members.Heads(), r.cfg.Records.Hello(dev))); err != nil {
+	if err := send(s, msgHello, encodeHello(r.greet(dev, r.cfg.Records.Hello(dev)))); err != nil {
 		return err
 	}
-	heads, theirs, err := receiveHello(s)
+	g, err := receiveHello(s)
 	if err != nil {
 		return err
 	}
-	if err := r.hear(dev, s, theirs, false); err != nil && (!errs.Is(err, errs.Stale) || theirs.Doubt == (ident.Writer{})) {
+	theirs := g.records
+	if err := r.hear(dev, s, g, false); err != nil && (!errs.Is(err, errs.Stale) || theirs.Doubt == (ident.Writer{})) {
 		return err // our own log may be in doubt: nothing is pushed before, but what ends a doubt of theirs
 	}
 	if err := r.cfg.Records.Acknowledged(dev, theirs.Claims); err != nil {
 		return err
 	}
-	p := &pusher{r: r, dev: dev, s: s, heads: heads, first: theirs, theirs: theirs.Claims, acked: make(chan struct{}), audit: make(chan message)}
+	p := &pusher{r: r, dev: dev, s: s, heads: g.heads, first: theirs, theirs: theirs.Claims, acked: make(chan struct{}), audit: make(chan message)}
 	ended := make(chan struct{})
 	reading, stop := context.WithCancel(ctx)
 	defer stop()

@@ -16,7 +16,8 @@
 // durable here; the receiver acknowledges after it is durable there. A receiver whose Hello
 // announces an audit holds it after the first C: it asks (Q) and is answered (P) until it knows
 // what differs, has repairs sent if it wants any (W, then F …, P), and says when it is done (D).
-// When a replica has news that every peer must hear first, all streams begin anew.
+// When a replica has news that every peer must hear first, all streams begin anew. A device that is in
+// use twice, by copies of its home, opens the streams itself on which it receives (twice.go).
 package replicate
 
 import (
@@ -32,7 +33,7 @@ import (
 )
 
 // Protocol names the protocol and its version.
-const Protocol = "/shelf/records/2"
+const Protocol = "/shelf/records/3"
 
 // Network opens streams to devices and takes theirs.
 type Network interface {
@@ -85,11 +86,16 @@ type Replicator struct {
 
 	mu      sync.Mutex
 	pushing map[ident.DeviceID]context.CancelFunc
-	inbound map[ident.DeviceID]*served // newest stream of each pusher
-	pushed  map[wire.Stream]bool       // streams that push
-	news    uint64                     // of Records, as the streams know it
+	inbound map[ident.DeviceID]*served         // newest stream of each pusher
+	pushed  map[wire.Stream]bool               // streams that push
+	calls   map[wire.Stream]context.CancelFunc // of them, those that the other side opened
+	news    uint64                             // of Records, as the streams know it
+	renewed chan struct{}                      // closed and replaced when that grows
 	closed  bool
 	wg      sync.WaitGroup
+
+	run   run
+	twins twins
 
 	once      sync.Once
 	completed chan struct{}
@@ -101,9 +107,11 @@ func New(cfg Config) *Replicator {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Replicator{cfg: cfg, pushing: map[ident.DeviceID]context.CancelFunc{},
-		inbound: map[ident.DeviceID]*served{}, pushed: map[wire.Stream]bool{}, completed: make(chan struct{})}
+		inbound: map[ident.DeviceID]*served{}, pushed: map[wire.Stream]bool{}, calls: map[wire.Stream]context.CancelFunc{},
+		run: newRun(), twins: newTwins(), renewed: make(chan struct{}), completed: make(chan struct{})}
 	r.news = cfg.Records.News()
 	cfg.Network.Handle(Protocol, r.accept)
+	cfg.Network.Handle(ProtocolCall, r.called)
 	return r
 }
 
@@ -133,14 +141,22 @@ func (r *Replicator) Run(ctx context.Context, events <-chan Event) {
 // Completed is closed when some device has told everything that it knew, for the first time.
 func (r *Replicator) Completed() <-chan struct{} { return r.completed }
 
+// Renewed is closed at the next news that every peer must hear first.
+func (r *Replicator) Renewed() <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.renewed
+}
+
 // Renew has all sessions begin anew if the replica has news that every peer must hear first. It
 // is for news that came from no peer, but from this device's user.
 func (r *Replicator) Renew() { r.renew(nil) }
 
 // hear takes in what a peer said of itself. If that is news for all, every other stream ends:
 // their ends say anew where they stand.
-func (r *Replicator) hear(dev ident.DeviceID, s wire.Stream, h namespace.Hello, sends bool) error {
-	err := r.cfg.Records.Hear(dev, h, sends)
+func (r *Replicator) hear(dev ident.DeviceID, s wire.Stream, g greeting, sends bool) error {
+	r.twins.heard(dev, g.run, g.twice)
+	err := r.cfg.Records.Hear(dev, g.records, sends)
 	r.renew(s)
 	return err
 }
@@ -154,6 +170,8 @@ func (r *Replicator) renew(but wire.Stream) {
 		return
 	}
 	r.news = now
+	close(r.renewed)
+	r.renewed = make(chan struct{})
 	for s := range r.pushed {
 		if s != but {
 			_ = s.Reset()
@@ -175,6 +193,7 @@ func (r *Replicator) start(ctx context.Context, dev ident.DeviceID) {
 	ctx, cancel := context.WithCancel(ctx)
 	r.pushing[dev] = cancel
 	r.wg.Go(func() { r.keepPushing(ctx, dev) })
+	r.wg.Go(func() { r.keepCalling(ctx, dev) })
 }
 
 func (r *Replicator) stop(dev ident.DeviceID) {
@@ -196,6 +215,9 @@ func (r *Replicator) shut() {
 	for _, in := range r.inbound {
 		_ = in.s.Reset()
 	}
+	for _, cancel := range r.calls {
+		cancel()
+	}
 	r.mu.Unlock()
 	r.wg.Wait()
 }
@@ -206,7 +228,10 @@ func (r *Replicator) keepPushing(ctx context.Context, dev ident.DeviceID) {
 	const least, most = 100 * time.Millisecond, 10 * time.Second
 	for pause := least; ctx.Err() == nil; {
 		began, news := time.Now(), r.cfg.Records.News()
-		err := r.push(ctx, dev)
+		err := error(nil) // one that is there twice calls itself
+		if !r.twins.twice(dev) {
+			err = r.push(ctx, dev)
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -222,5 +247,8 @@ func (r *Replicator) keepPushing(ctx context.Context, dev ident.DeviceID) {
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, most)
+		if told, _ := r.twins.toldBy(dev); told || r.twins.twice(dev) {
+			pause = min(pause, turnTime)
+		}
 	}
 }

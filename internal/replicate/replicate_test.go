@@ -96,6 +96,9 @@ type setup struct {
 	large  bool             // on a real disk: one in memory is for small stores
 	lossy  bool             // frames of records get lost without its knowing
 	sealer namespace.Sealer // instead of the share's
+	copied int              // another run of the device: key(copied) is its name on the net
+	twin   int              // to this device key(twin) on the net is another run of the device whose name is twinOf
+	twinOf int
 }
 
 func key(i int) ed25519.PrivateKey { return ed25519.NewKeyFromSeed(fmt.Appendf(nil, "%032d", i)) }
@@ -115,6 +118,9 @@ func (s setup) peer(t *testing.T, net *simnet.Net, i int, known ...int) *peer {
 		p.members.known = append(p.members.known, ident.DeviceIDOf(key(k)))
 	}
 	p.host = net.Host(p.id)
+	if s.copied > 0 {
+		p.host = net.Host(ident.DeviceIDOf(key(s.copied)))
+	}
 	open := func() (*kv.DB, error) { return kv.OpenMemory(p.disk) }
 	if s.large {
 		open = func() (*kv.DB, error) {
@@ -138,9 +144,13 @@ func (s setup) peer(t *testing.T, net *simnet.Net, i int, known ...int) *peer {
 	if s.lossy {
 		records = &lossy{Replica: p.names}
 	}
-	p.Replicator = New(Config{Network: p.host, Records: records, Members: p.members, Self: p.id, Blind: [32]byte{5}})
+	via := &forked{Host: p.host, hide: map[ident.DeviceID]bool{p.id: true}, as: map[ident.DeviceID]ident.DeviceID{}}
+	if s.twin > 0 {
+		via.as[ident.DeviceIDOf(key(s.twin))] = ident.DeviceIDOf(key(s.twinOf))
+	}
+	p.Replicator = New(Config{Network: via, Records: records, Members: p.members, Self: p.id, Blind: [32]byte{5}})
 	ctx, cancel := context.WithCancel(context.Background())
-	events, stop := p.host.Subscribe()
+	events, stop := via.subscribe()
 	ran := make(chan struct{})
 	go func() { defer close(ran); p.Run(ctx, events) }()
 	p.stop = sync.OnceFunc(func() {

@@ -85,6 +85,52 @@ func calm(t *testing.T, d []actor) {
 	}
 }
 
+// What is said of a conflict tells how it came: one file changed apart, different files of one name, or
+// one that was written with both in sight. And where something speaks for one version, that is suggested.
+func TestPlayConflictsTellHowTheyCame(t *testing.T) {
+	play(t, 2, func(t *testing.T, d []actor) {
+		for _, name := range []string{"/edit", "/empty", "/seen"} {
+			put(t, d[0], name, "old")
+		}
+		agree(t, d, "/edit=old", "/empty=old", "/seen=old")
+		work := func(who, empty string) func(a actor) {
+			return func(a actor) {
+				for _, name := range []string{"/edit", "/new", "/seen"} {
+					put(t, a, name, "by "+who)
+				}
+				put(t, a, "/empty", empty)
+			}
+		}
+		apart(d, work("a", "by a"), work("b", ""))
+		agree(t, d, "/edit (conflict from a ", "/new (conflict from ", "/empty (conflict from a ", "/seen (conflict from a ")
+		put(t, d[0], "/seen", "by a, who saw both")
+		agree(t, d, "/seen=by a, who saw both", "/seen (conflict from ")
+		for i, a := range d {
+			got := map[string]string{}
+			for _, c := range conflictsOf(t, a).Conflicts {
+				got[c.Path] = fmt.Sprintf("%d versions, files %d and %d, %s", len(c.Versions), c.Versions[0].File, c.Versions[1].File, c.Suggestion.Keep)
+			}
+			one := []string{"mine", "theirs"}
+			for name, want := range map[string]string{
+				"/edit": "2 versions, files 0 and 0, both", "/new": "2 versions, files 0 and 1, both",
+				"/empty": "2 versions, files 0 and 0, " + one[i], "/seen": "2 versions, files 0 and 0, mine",
+			} {
+				if got[name] != want {
+					t.Errorf("on %d, %s: %s, want %s", i, name, got[name], want)
+				}
+			}
+			words := a.(settler).words("conflicts")
+			for _, want := range []string{"\n  It was changed on b and on a apart: neither started from the other's version.\n",
+				"\n  The files from a and b got this name apart: neither had been seen where the other got it.\n",
+				"\n  a wrote both, this one with the other before it: seen.\n"} {
+				if words != "" && !strings.Contains(words, want) {
+					t.Errorf("on %d, no %q in\n%s", i, want, words)
+				}
+			}
+		}
+	})
+}
+
 // Each way out of a conflict, from each side, ends it on both.
 func TestPlayResolve(t *testing.T) {
 	play(t, 2, func(t *testing.T, d []actor) {
@@ -318,6 +364,21 @@ func TestPlayEqualBytesByOtherWays(t *testing.T) {
 				t.Errorf("one file expected:\n%s", got)
 			}
 		}
+		calm(t, d)
+	})
+}
+
+// To save a file without having changed it is no edit: another device's edit stands, whichever came first.
+func TestPlaySavingWhatWasThere(t *testing.T) {
+	play(t, 2, func(t *testing.T, d []actor) {
+		for _, name := range []string{"/first", "/second"} {
+			put(t, d[0], name, "as it was")
+		}
+		agree(t, d, "/first=as it was", "/second=as it was")
+		write := func(name, data string) func(actor) { return func(a actor) { put(t, a, name, data) } }
+		apart(d, write("/first", "changed"), write("/first", "as it was"))
+		apart(d, write("/second", "as it was"), write("/second", "changed"))
+		agree(t, d, "/first=changed", "/second=changed")
 		calm(t, d)
 	})
 }

@@ -41,7 +41,7 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 func (c *Client) do(ctx context.Context, method, path string, query url.Values, body any) (io.ReadCloser, error) {
 	var r io.Reader
 	if body != nil {
-		b, err := json.Marshal(body)
+		b, err := controlapi.Marshal(body)
 		if err != nil {
 			return nil, errs.E("client.do", errs.Invalid, "request", err)
 		}
@@ -61,7 +61,7 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	}
 	defer res.Body.Close()
 	var f controlapi.Failure
-	if err := json.NewDecoder(io.LimitReader(res.Body, controlapi.MaxBody)).Decode(&f); err != nil || f.Error == nil {
+	if err := controlapi.Decode(json.NewDecoder(io.LimitReader(res.Body, controlapi.MaxBody)), &f); err != nil || f.Error == nil {
 		return nil, errs.E("client.do", errs.Protocol, "the daemon's answer: "+res.Status, err)
 	}
 	return nil, f.Error
@@ -88,7 +88,7 @@ func call[R any](ctx context.Context, c *Client, method, path string, query url.
 		return r, err
 	}
 	defer b.Close()
-	if err := json.NewDecoder(b).Decode(&r); err != nil {
+	if err := controlapi.Decode(json.NewDecoder(b), &r); err != nil {
 		return r, brokenOff(ctx, err)
 	}
 	return r, nil
@@ -105,7 +105,7 @@ func streamed[P, R any](ctx context.Context, c *Client, method, path string, que
 	dec := json.NewDecoder(b)
 	for {
 		var f controlapi.Frame[P, R]
-		if err := dec.Decode(&f); err != nil {
+		if err := controlapi.Decode(dec, &f); err != nil {
 			return r, brokenOff(ctx, err)
 		}
 		switch {

@@ -18,9 +18,10 @@ type NameConflict struct {
 	Suggestion Suggestion        `json:"suggestion"`
 }
 
-// ConflictVersion is one version. Knew and Unaware list other versions of the conflict by index:
-// what its device had before it when it wrote this one, or certainly had not; of the rest it
-// cannot be told.
+// ConflictVersion is one version. No version was made from another one of the conflict: those with
+// the same File are of one file that was changed apart, the others are different files that got the
+// name apart. Knew and Unaware list other versions by index: what its device had before it, and left
+// alone, when it wrote this one, or certainly had not; of the rest it cannot be told.
 type ConflictVersion struct {
 	Path     string     `json:"path"` // under which it shows
 	Kind     string     `json:"kind"`
@@ -34,6 +35,7 @@ type ConflictVersion struct {
 	Largest  bool       `json:"largest"`
 	Knew     []int      `json:"knew"`
 	Unaware  []int      `json:"unaware"`
+	File     int        `json:"file"` // index of the first version that is of the same file
 }
 
 // Suggestion is what a person might do. It judges by what is known of the versions, not by what

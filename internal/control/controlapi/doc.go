@@ -1,9 +1,10 @@
 // Package controlapi holds what the daemon and its clients say to each other: plain
-// structs, their JSON, and the kinds of error. It does nothing.
+// structs, their JSON, and the kinds of error. It does nothing else.
 //
 // The API is HTTP over a local socket. Requests and answers are JSON objects; work that
 // takes time answers with a stream of Frames, one JSON object a line. Times are RFC 3339,
-// sizes are bytes, durations nanoseconds. Fields are added, never renamed or dropped.
+// sizes are bytes, durations nanoseconds. Names may be any bytes: Encode and Decode spell them.
+// Fields are added, never renamed or dropped.
 package controlapi
 
 // Frame is one line of a streamed answer: some with Progress, then one with Result or Error.

@@ -34,14 +34,15 @@ type StartProgress struct {
 
 // Ready says that the daemon answers on its socket and, where asked, has mounted.
 type Ready struct {
-	PID      int        `json:"pid"`
-	Created  bool       `json:"created"` // a new account was made
-	Joined   bool       `json:"joined"`  // the invitation was used; the namespace is complete
-	Device   DeviceName `json:"device"`
-	Mount    Mount      `json:"mount"`
-	Files    int64      `json:"files"`
-	Bytes    int64      `json:"bytes"`
-	Warnings []string   `json:"warnings"`
+	PID      int          `json:"pid"`
+	Created  bool         `json:"created"` // a new account was made
+	Joined   bool         `json:"joined"`  // the invitation was used; the namespace is complete
+	Device   DeviceName   `json:"device"`
+	Mount    Mount        `json:"mount"`
+	Files    int64        `json:"files"`
+	Bytes    int64        `json:"bytes"`
+	Coming   []ComingFrom `json:"coming"` // as in Status
+	Warnings []string     `json:"warnings"`
 }
 
 // The five events.

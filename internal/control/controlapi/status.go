@@ -4,21 +4,25 @@ import "time"
 
 // Status is one device as a whole: GET /v1/status, `shelf status --json`.
 type Status struct {
-	Daemon      DaemonInfo  `json:"daemon"`
-	Account     Account     `json:"account"`
-	Device      DeviceName  `json:"device"`
-	Mount       Mount       `json:"mount"` // empty strings when nothing is mounted
-	Cache       Cache       `json:"cache"`
-	Heat        *HeatStatus `json:"heat"` // what is kept because it is used; null: that is off
-	Scrub       Scrub       `json:"scrub"`
-	Peers       []Peer      `json:"peers"` // the account's other devices, by name
-	Files       int64       `json:"files"` // regular files in the namespace
-	Bytes       int64       `json:"bytes"` // their sizes summed
-	Pending     Pending     `json:"pending"`
-	Transferred Transferred `json:"transferred"`
-	Conflicts   int64       `json:"conflicts"` // names that several versions claim
-	Background  Background  `json:"background"`
-	Warnings    []string    `json:"warnings"` // whole sentences for a person, worst first
+	Daemon      DaemonInfo       `json:"daemon"`
+	Account     Account          `json:"account"`
+	Device      DeviceName       `json:"device"`
+	Mount       Mount            `json:"mount"` // empty strings when nothing is mounted
+	Cache       Cache            `json:"cache"`
+	Heat        *HeatStatus      `json:"heat"` // what is kept because it is used; null: that is off
+	Scrub       Scrub            `json:"scrub"`
+	Peers       []Peer           `json:"peers"` // the account's other devices, by name
+	Files       int64            `json:"files"` // regular files in the namespace
+	Bytes       int64            `json:"bytes"` // their sizes summed
+	Pending     Pending          `json:"pending"`
+	Transferred Transferred      `json:"transferred"`
+	Conflicts   int64            `json:"conflicts"` // names that several versions claim
+	Background  Background       `json:"background"`
+	Coming      []ComingFrom     `json:"coming"`   // whose names and sizes are not all here yet
+	Restored    []RestoredDevice `json:"restored"` // within the last week
+	Twice       []TwiceDevice    `json:"twice"`    // two machines run them now
+	Lost        []LostFile       `json:"lost"`     // parts of which no device has any more
+	Warnings    []string         `json:"warnings"` // whole sentences for a person, worst first
 }
 
 // DaemonInfo names the process that answers.
@@ -39,6 +43,31 @@ type Account struct {
 type DeviceName struct {
 	ID   string `json:"id"` // ident.DeviceID in text
 	Name string `json:"name"`
+}
+
+// ComingFrom is a device that knows of files that this one has yet to hear of.
+type ComingFrom struct {
+	DeviceName
+	Connected bool `json:"connected"` // else they come when it is
+}
+
+// TwiceDevice is one that two machines, or two copies of a home, run at the same time.
+type TwiceDevice struct {
+	DeviceName
+	Self bool `json:"self"`
+}
+
+// LostFile is a file of which the only copy of a part was damaged.
+type LostFile struct {
+	Path   string `json:"path"`
+	Blocks int64  `json:"blocks"`
+}
+
+// RestoredDevice is one whose home was put back from a backup or an image, or copied.
+type RestoredDevice struct {
+	DeviceName
+	Self    bool      `json:"self"`
+	Noticed time.Time `json:"noticed"` // by the device that tells
 }
 
 // Mount is where the namespace is shown. Path is absolute. Without a mount it is "", and so is
@@ -109,4 +138,9 @@ type Device struct {
 	// Frozen: it signed invalid records, and nothing further is taken of it here; on the device
 	// itself, by some other.
 	Frozen bool `json:"frozen"`
+	// Restored is when its home was noticed to have been put back from a backup, or copied, within
+	// the last week; else null.
+	Restored *time.Time `json:"restored"`
+	// Twice: two machines, or two copies of its home, run it at the same time.
+	Twice bool `json:"twice"`
 }

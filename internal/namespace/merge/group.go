@@ -82,12 +82,17 @@ func Alive(c Register) bool {
 	return false
 }
 
-// CopyID is the id of the conflict copy of n that holds the group whose smallest strong dot
-// is least (N3). It lies beside n in an ordered store.
-func CopyID(n NodeID, least Dot) NodeID {
+// CopyID is the id of the conflict copy of n that holds the group (N3), made of its smallest strong dot
+// and its bytes: where a log has forked one dot stands for two writes. It lies beside n in an ordered store.
+func CopyID(n NodeID, g *Group) NodeID {
 	b := append([]byte("shelf1/copy\x00"), n[:]...)
-	b = least.Writer.Append(b)
-	b = binary.BigEndian.AppendUint64(b, least.Seq)
+	b = g.Least.Writer.Append(b)
+	b = binary.BigEndian.AppendUint64(b, g.Least.Seq)
+	x := &g.Bytes
+	b = append(append(b, byte(x.Kind), x.Content.Depth), x.Content.Root[:]...)
+	b = binary.BigEndian.AppendUint64(b, x.Content.Size)
+	b = binary.BigEndian.AppendUint32(b, x.Rdev)
+	b = append(append(b, x.Link[:]...), x.Target...)
 	sum := sha256.Sum256(b)
 	id := n
 	copy(id[8:], sum[:8])

@@ -89,7 +89,7 @@ func Layout(kids []Kid, a Around) NameGroup {
 			files = append(files, &Shown{ID: k.ID, Raw: k.Place.Place.Name, Place: k.Place, Group: &k.Groups[0]})
 		}
 		for j := 1; j < len(k.Groups); j++ {
-			if id := CopyID(k.ID, k.Groups[j].Least); !a.Alive(id) {
+			if id := CopyID(k.ID, &k.Groups[j]); !a.Alive(id) {
 				virtual = append(virtual, &Shown{ID: id, Of: k.ID, Raw: k.Place.Place.Name, Place: k.Place, Group: &k.Groups[j]})
 			}
 		}

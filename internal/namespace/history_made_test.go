@@ -1,0 +1,147 @@
+package namespace
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+// Undoing again takes the undoing back, as often as one likes, and the whole of it, whatever that was.
+func TestUndoingIsUndone(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.devices[0].Replica
+	makeTree(t, w, r)
+	mkfile(t, r, Root, "gone", 7)
+	f := mkfile(t, r, Root, "kept", 8)
+	w.pass(time.Minute)
+	before := shownAll(t, r)
+	remove := func(dir NodeID, name string, isDir bool) { must(r.Remove(dir, name, isDir)) }
+	a := must(r.Lookup(Root, "a"))
+	sub := must(r.Lookup(a.ID, "sub"))
+	for _, e := range must(r.At(sub.ID, 1<<62)) {
+		remove(sub.ID, e.Name, false)
+	}
+	remove(a.ID, "sub", true)
+	for _, e := range must(r.At(a.ID, 1<<62)) {
+		remove(a.ID, e.Name, false)
+	}
+	remove(Root, "a", true)
+	remove(Root, "gone", false)
+	must(r.Commit(f.ID, nil, content(9), Now))
+	must(0, onlyErr(r.Rename(Root, "kept", Root, "moved", 0)))
+	after := shownAll(t, r)
+	for i := range 5 {
+		w.pass(10 * time.Second)
+		undo(t, r, i == 0, true)
+		out := undo(t, r, i == 0, false)
+		for _, line := range out {
+			if len(out) < 8 || line == "" {
+				t.Errorf("%d: %q", i, out)
+			}
+		}
+		if got, want := shownAll(t, r), [2][]string{before, after}[i%2]; !slices.Equal(got, want) {
+			t.Fatalf("%d: %q\nwant %q", i, got, want)
+		}
+	}
+}
+
+// So is a restore, with the folders that were made for it; but not what somebody changed since.
+func TestRestoreIsUndone(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.devices[0].Replica
+	f := mkfile(t, r, Root, "f", 1)
+	w.pass(time.Minute)
+	must(r.Commit(f.ID, nil, content(2), Now))
+	before := shownAll(t, r)
+	for i := range 2 {
+		w.pass(time.Minute)
+		_, past, err := r.Versions("f")
+		must(0, err)
+		want(t, must(restore(t, r, past[0], "new/place/f", &brought{})), "new/place/f")
+		if i == 1 {
+			e := must(r.Resolve("new/place/f"))
+			w.pass(10 * time.Second)
+			must(r.Commit(e.ID, nil, content(5), Now)) // another state of it ends: only that is undone
+			want(t, undo(t, r, false, false), "new/place/f")
+			continue
+		}
+		want(t, undo(t, r, false, false), "new", "new/place", "new/place/f")
+		if got := shownAll(t, r); !slices.Equal(got, before) {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+// The names of a file with several come back as names of one file.
+func TestHardLinksComeBack(t *testing.T) {
+	for _, how := range []string{"undo", "restore"} {
+		w := newWorld(t, 1, 1)
+		r := w.devices[0].Replica
+		d := mkdir(t, r, Root, "d")
+		f := mkfile(t, r, d.ID, "f", 3)
+		must(r.Link(f.ID, d.ID, "l"))
+		w.pass(time.Minute)
+		for _, name := range []string{"f", "l"} {
+			must(r.Remove(d.ID, name, false))
+		}
+		must(r.Remove(Root, "d", true))
+		w.pass(time.Second)
+		if how == "undo" {
+			want(t, undo(t, r, true, false), "d", "d/f", "d/l")
+		} else {
+			_, past, err := r.Versions("d")
+			must(0, err)
+			want(t, must(restore(t, r, past[0], "", &brought{})), "d", "d/f", "d/l")
+		}
+		x, y := must(r.Resolve("d/f")), must(r.Resolve("d/l"))
+		if x.ID != y.ID || x.Nlink != 2 || x.Size() != 3 {
+			t.Errorf("%s: %+v and %+v", how, x, y)
+		}
+	}
+}
+
+// A file that was there for long comes back as it was last, though that was only for a moment.
+func TestTheLastStateIsKept(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	a, b := w.devices[0], w.devices[1]
+	r := a.Replica
+	f := mkfile(t, r, Root, "f", 1)
+	w.pass(time.Minute)
+	must(r.Commit(f.ID, nil, content(2), Now))
+	w.pass(time.Second)
+	must(r.Remove(Root, "f", false))
+	want(t, undo(t, r, false, false), "f")
+	if e := must(r.Resolve("f")); e.Size() != 2 {
+		t.Errorf("%+v", e)
+	}
+	// What showed here for a while is kept here, however short its writer had it.
+	mkfile(t, r, Root, "precious", 5)
+	pull(t, b, a, -1)
+	w.pass(time.Second)
+	must(r.Remove(Root, "precious", false))
+	w.pass(8 * time.Second)
+	pull(t, b, a, -1)
+	wantStates(t, versionsOf(t, b.Replica, "precious"), "precious:5 removed")
+}
+
+// To keep both versions of a conflict is a change, too: undo does not pass over it to an older one.
+func TestUndoAfterKeepingBoth(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	a, b := w.devices[0], w.devices[1]
+	f := mkfile(t, a.Replica, Root, "f", 1)
+	mkfile(t, a.Replica, Root, "older", 2)
+	w.pass(time.Minute)
+	must(a.Remove(Root, "older", false))
+	w.heal()
+	w.pass(time.Minute)
+	must(a.Commit(f.ID, nil, content(3), Now))
+	must(b.Commit(f.ID, nil, content(4), Now))
+	w.heal()
+	w.pass(time.Minute)
+	must(b.SettleClash(Root, "f", KeepBoth))
+	_, err := b.LastChange(false)
+	wantKind(t, err, errs.Exist)
+	want(t, undo(t, b.Replica, true, true), "f: stale") // another device has changed it, too
+}
