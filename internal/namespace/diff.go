@@ -60,6 +60,11 @@ func (d *differ) bytes(n *node) {
 	for _, id := range now.copies {
 		d.add(Change{What: AttrChanged, Node: id})
 	}
+	for _, id := range n.was.copies { // what comes next under this id looks like a new file
+		if !slices.Contains(now.copies, id) && !d.now.node(id).placed {
+			d.add(Change{What: ContentChanged, Node: id})
+		}
+	}
 	switch {
 	case n.was.placed && now.placed:
 		if n.was.bytes != now.bytes {
@@ -168,9 +173,13 @@ func (d *differ) layout(k nameKey) {
 		return merged
 	}
 	before, after := gather(d.old), gather(d.now)
+	links := d.now.state.links+d.old.state.links > 0
 	for a := range names {
-		if was, now := d.old.shows(a.dir, a.name), d.now.shows(a.dir, a.name); was != now {
+		switch was, now := d.old.shows(a.dir, a.name), d.now.shows(a.dir, a.name); {
+		case was != now:
 			d.add(Change{What: NameChanged, Parent: a.dir, Name: a.name, Node: now, Old: was})
+		case links && !now.IsZero() && !now.IsDir(): // two hard links may have become one name, or one two
+			d.add(Change{What: AttrChanged, Node: now})
 		}
 	}
 	if !slices.Equal(before, after) {
