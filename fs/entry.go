@@ -158,6 +158,9 @@ func (fs *FS) Lookup(_ context.Context, dir Ino, name string) (Answer, error) {
 	}
 	e, err := fs.cfg.Names.Lookup(d.id, name)
 	if err != nil {
+		if errs.Is(err, errs.NotExist) && fs.KeepsMissing() {
+			fs.missed.note(dir, name)
+		}
 		return Answer{}, err
 	}
 	fs.lately.note(&e, fs.now())

@@ -165,9 +165,12 @@ func (fs *FS) heard(err error) {
 	}
 }
 
-// forgetAll takes back everything the kernel holds: some changes were not told apart.
-// What it remembers not to exist is taken back by its short life.
+// forgetAll takes back everything the kernel holds: some changes were not told apart. Of what it
+// remembers not to exist that is the last that it asked for; the rest has a short life.
 func (fs *FS) forgetAll() {
+	for _, m := range fs.missed.take() {
+		fs.tell(m.dir, func(k Invalidator) error { return k.Entry(m.dir, m.name) }, nil)
+	}
 	for ino, id := range fs.table.all() {
 		fs.refreshNode(id)
 		fs.tellBytes(ino)

@@ -87,6 +87,7 @@ type FS struct {
 	own     ownChanges
 	lanes   lanes
 	lately  lately
+	missed  missed
 	sweeps  sweeps
 	trees   trees
 	holes   knownHoles

@@ -410,8 +410,11 @@ func TestOverflow(t *testing.T) {
 	d.fs.SetInvalidator(k)
 	a, err := d.fs.Lookup(bg, fs.RootIno, "a")
 	tt.ok(err)
+	if _, err := d.fs.Lookup(bg, fs.RootIno, "not there"); !errs.Is(err, errs.NotExist) {
+		t.Fatal(err)
+	}
 	feed <- []namespace.Change{{What: namespace.Overflow}}
-	eventually(t, "taken back", func() bool { return k.saw("entry a") && k.saw("inode true") })
+	eventually(t, "taken back", func() bool { return k.saw("entry a") && k.saw("inode true") && k.saw("entry not there") })
 	d.fs.Forget(a.Ino, 1)
 }
 
