@@ -1,6 +1,7 @@
 package content
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -59,5 +60,28 @@ func BenchmarkAt(b *testing.B) {
 		if _, err := tree.At(b.Context(), r.Uint64N(tree.Size())); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// What the first byte of a file that is elsewhere costs each side besides the way: the list of its blocks is
+// verified and opened, and the place looked up.
+func BenchmarkFirstByte(b *testing.B) {
+	for _, size := range []uint64{64 << 20, 256 << 20, 1 << 30} {
+		m := newMemory()
+		tree := fake(b, m, size)
+		root, err := m.GetBlock(b.Context(), tree.Content().Root)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprint(size>>20, "MiB"), func(b *testing.B) {
+			b.ReportMetric(float64(len(root.Bytes)), "list-bytes")
+			for b.Loop() {
+				if err := root.Verify(); err != nil {
+					b.Fatal(err)
+				}
+				for range Below(b.Context(), m, testSealer(), root, blocks.Stretch{Level: tree.Content().Depth - 1, Off: size / 2, Len: 4096}) {
+				}
+			}
+		})
 	}
 }
