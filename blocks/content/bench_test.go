@@ -45,7 +45,7 @@ func BenchmarkRandomPage(b *testing.B) {
 	for i := uint64(0); b.Loop(); i++ {
 		var err error
 		e := Edit{New: endless{seed: i}, Size: tree.Size(), Changed: []Range{{Off: r.Uint64N(tree.Size()-4096) / 4096 * 4096, Len: 4096}}}
-		if tree, err = Splice(b.Context(), tree, e, drop); err != nil {
+		if tree, err = Splice(b.Context(), tree, e, func(s blocks.Sealed) error { m.put(s); return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,21 +1,22 @@
 package content
 
 import (
-	"encoding/binary"
-
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/seal"
 	"github.com/shelffs/shelf/internal/errs"
 )
 
-// minLeaf is the number of children after which the digest of a child may end a manifest.
-const minLeaf = 2048
+// A manifest has minFan children before the digest of one may end it, and never more than maxFan, unless
+// it was made by others. Small ones make the first byte of a large file soon there, and a change of one
+// page cheap: either costs the bytes of one manifest of each level. They cover some 120 MiB of a file.
+const (
+	minFan = 256
+	maxFan = 1024
+)
 
-// cutsAfter reports whether a manifest of at least minLeaf children may end behind r: once
-// in 4096 blocks. Holes never end one, so that neighbouring holes always meet.
-func cutsAfter(r blocks.Ref) bool {
-	return !r.IsHole() && binary.BigEndian.Uint16(r.Digest[:])&0xFFF == 0
-}
+// cutsAfter reports whether a manifest of at least minFan children may end behind r: once
+// in 256 blocks. Holes never end one, so that neighbouring holes always meet.
+func cutsAfter(r blocks.Ref) bool { return !r.IsHole() && r.Digest[0] == 0 }
 
 // Build makes the tree of refs, which are data blocks and holes in file order: its content
 // and the sealed manifests to store, each after the ones that it names. Neighbouring holes
@@ -83,12 +84,12 @@ func (b *builder) keep(leaf blocks.Ref, last bool) error {
 	if last {
 		return b.wait(part{leaf, true, true}, 1)
 	}
-	return b.wait(part{leaf, true, false}, minLeaf-1) // a hole at its end may join the next
+	return b.wait(part{leaf, true, false}, minFan-1) // a hole at its end may join the next
 }
 
 func (b *builder) wait(p part, children int) error {
 	b.early = append(b.early, p)
-	if b.atLeast += children; b.atLeast <= blocks.MaxChildren {
+	if b.atLeast += children; b.atLeast <= maxFan {
 		return nil
 	}
 	early := b.early
@@ -122,20 +123,20 @@ func (b *builder) add(r blocks.Ref) error {
 		b.pending[n-1].Length += r.Length
 		return nil
 	}
-	if n == blocks.MaxChildren {
+	if n == maxFan {
 		if err := b.endLeaf(); err != nil {
 			return err
 		}
 	}
 	b.pending = append(b.pending, r)
-	if len(b.pending) >= minLeaf && cutsAfter(r) {
+	if len(b.pending) >= minFan && cutsAfter(r) {
 		return b.endLeaf()
 	}
 	return nil
 }
 
 func (b *builder) addLeaf(leaf blocks.Ref, last bool) error {
-	if n := len(b.pending); n == blocks.MaxChildren && !b.pending[n-1].IsHole() {
+	if n := len(b.pending); n == maxFan && !b.pending[n-1].IsHole() {
 		if err := b.endLeaf(); err != nil {
 			return err
 		}

@@ -27,7 +27,7 @@ func someRefs(r *rand.Rand, n int) []blocks.Ref {
 
 func TestBuildShapes(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
-	for n, depth := range map[int]uint8{0: 0, 1: 0, 2: 1, blocks.MaxChildren: 1, blocks.MaxChildren + 1: 2, 30_000: 2} {
+	for n, depth := range map[int]uint8{0: 0, 1: 0, 2: 1, maxFan: 1, maxFan + 1: 2, 30_000: 2, 300_000: 2, 700_000: 3} {
 		rs := someRefs(r, n)
 		c, made, err := Build(rs, testSealer())
 		if err != nil || c.Depth != depth {
@@ -36,7 +36,7 @@ func TestBuildShapes(t *testing.T) {
 		m := newMemory()
 		for _, b := range made {
 			m.put(b)
-			if mf, err := testSealer().OpenManifest(b); err != nil || n > 20_000 && len(mf.Children) > blocks.MaxChildren {
+			if mf, err := testSealer().OpenManifest(b); err != nil || len(mf.Children) > maxFan {
 				t.Errorf("manifest: %v", err)
 			}
 		}

@@ -2,7 +2,7 @@
 // that cover a stretch of the file, and stores an edited file by sealing only what the
 // edit touched. It knows nothing of names, versions or where blocks lie.
 //
-// The shape of a tree is a function of its data blocks: up to blocks.MaxChildren of them
+// The shape of a tree is a function of its data blocks: up to maxFan of them
 // stand in one manifest, more are divided among leaf manifests at places that the blocks'
 // digests decide, so that an edit rewrites one leaf and the manifests above it. A content
 // of one block has no manifest.

@@ -45,7 +45,7 @@ func (b *builder) settleEarly() ([]blocks.Ref, error) {
 			put(r)
 		}
 	}
-	if len(refs) <= blocks.MaxChildren {
+	if len(refs) <= maxFan {
 		return refs, nil
 	}
 	b.many, b.early = true, nil
@@ -75,11 +75,11 @@ func (b *builder) raise(refs []blocks.Ref) (blocks.Content, error) {
 		if depth == blocks.MaxDepth {
 			return blocks.Content{}, errs.E("content.Build", errs.TooLarge, "", nil)
 		}
-		all := len(refs) <= blocks.MaxChildren
+		all := len(refs) <= maxFan
 		var above []blocks.Ref
 		for start, i := 0, 0; i < len(refs); i++ {
 			n := i + 1 - start
-			if i+1 == len(refs) || !all && (n == blocks.MaxChildren || n >= minLeaf && cutsAfter(refs[i])) {
+			if i+1 == len(refs) || !all && (n == maxFan || n >= minFan && cutsAfter(refs[i])) {
 				ref, err := b.manifest(depth, refs[start:i+1])
 				if err != nil {
 					return blocks.Content{}, err

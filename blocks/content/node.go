@@ -68,9 +68,9 @@ func (e *env) manifest(ctx context.Context, d blocks.Digest, next blocks.Stretch
 	return e.g.GetBlock(ctx, d)
 }
 
-// maxNodes bounds a cache: 16 manifests of 8192 children are 6 MiB and cover 30 GiB of a
-// file. To bring one back costs a getter's block and half a millisecond.
-const maxNodes = 16
+// maxNodes bounds a cache: so many manifests are at most 6 MiB and cover some 15 GiB of a file. To bring
+// one back costs a getter's block and a tenth of a millisecond.
+const maxNodes = 128
 
 // nodeCache keeps the manifests used last, the most recent at the end. The zero value is
 // empty.
