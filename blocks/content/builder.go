@@ -45,7 +45,7 @@ type builder struct {
 	s      *seal.Sealer
 	emit   func(blocks.Sealed) error
 	known  func(blocks.Digest) bool        // manifests that need not be emitted; nil: none
-	made   func(blocks.Digest, *node)      // told of each leaf manifest made; nil: nobody
+	made   func(blocks.Digest, *node)      // told of each manifest made; nil: nobody
 	expand func(blocks.Ref) (*node, error) // brings a kept leaf's children
 
 	early   []part // nothing decided yet
@@ -181,7 +181,7 @@ func (b *builder) manifest(level uint8, children []blocks.Ref) (blocks.Ref, erro
 	if err != nil {
 		return blocks.Ref{}, err
 	}
-	if b.made != nil && level == 0 {
+	if b.made != nil {
 		b.made(sealed.Digest, newNode(m))
 	}
 	ref := blocks.Ref{Digest: sealed.Digest, Length: m.Size}

@@ -12,6 +12,7 @@ import (
 	"context"
 	"iter"
 	"sync"
+	"sync/atomic"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/chunker"
@@ -26,6 +27,8 @@ type Tree struct {
 	c    blocks.Content
 	env  *env
 	only *node // stands in for the leaf manifest of a content that has none
+
+	stored atomic.Uint64 // what Stored has found; 0: nothing
 }
 
 // env is what all trees that descend from one Load share.

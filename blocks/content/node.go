@@ -97,6 +97,18 @@ func (c *nodeCache) get(d blocks.Digest) *node {
 	return nil
 }
 
+// peek is get that leaves the order alone.
+func (c *nodeCache) peek(d blocks.Digest) *node {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.list {
+		if c.list[i].digest == d {
+			return c.list[i].node
+		}
+	}
+	return nil
+}
+
 func (c *nodeCache) put(d blocks.Digest, n *node) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
