@@ -99,6 +99,20 @@ func TestHardLinksComeBack(t *testing.T) {
 		if x.ID != y.ID || x.Nlink != 2 || x.Size() != 3 {
 			t.Errorf("%s: %+v and %+v", how, x, y)
 		}
+		w.pass(10 * time.Second)
+		if got := undo(t, r, false, false); len(got) != 3 {
+			t.Errorf("%s, undone: %q", how, got)
+		}
+		if got := shownAll(t, r); len(got) != 0 {
+			t.Errorf("%s, undone: %q is left", how, got)
+		}
+		w.pass(10 * time.Second)
+		if got := undo(t, r, false, false); len(got) != 3 {
+			t.Errorf("%s, and that undone: %q", how, got)
+		}
+		if x, y := must(r.Resolve("d/f")), must(r.Resolve("d/l")); x.ID != y.ID || x.Nlink != 2 {
+			t.Errorf("%s, and that undone: %+v and %+v", how, x, y)
+		}
 	}
 }
 

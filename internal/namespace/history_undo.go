@@ -131,7 +131,7 @@ func (u *undoer) plan(ended []Former) (todo []undone) {
 	at := map[NodeID]int{}
 	for _, f := range ended {
 		i, ok := at[f.ID]
-		if ok && todo[i].was.How == Removed && f.How == Removed { // a hard link: the file had two names
+		if ok && todo[i].was.How == f.How && (f.How == Removed || f.How == Returned) { // a hard link: the file had two names
 			todo = append(todo, undone{was: f, left: f.left, how: f.How})
 			continue
 		}
