@@ -32,21 +32,29 @@ func (t *turns) pass(w *waiter, grant func() (int, time.Duration), done <-chan s
 	}
 	defer t.leave(w)
 	for granted == 0 {
-		var over <-chan time.Time
-		if wait > 0 { // short: less than portions that went a moment ago take
-			timer := time.NewTimer(wait)
-			defer timer.Stop()
-			over = timer.C
-		}
-		select {
-		case <-over:
-		case <-w.wake:
-		case <-done:
+		if !w.rest(wait, done) {
 			return 0, false
 		}
 		granted, wait = t.try(w, grant)
 	}
 	return granted, true
+}
+
+// rest waits so long, or (0) until w is woken. It is false when done is closed.
+func (w *waiter) rest(wait time.Duration, done <-chan struct{}) bool {
+	var over <-chan time.Time
+	if wait > 0 { // short: less than portions that went a moment ago take
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-over:
+	case <-w.wake:
+	case <-done:
+		return false
+	}
+	return true
 }
 
 // try lets w go, or has it wait: so long, or (0) until it is woken.

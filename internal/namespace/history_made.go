@@ -58,8 +58,8 @@ type maker struct {
 	m made
 }
 
-// begin begins a restore or an undo.
-func (r *Replica) begin() maker {
+// making begins a restore or an undo.
+func (r *Replica) making() maker {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	return maker{r, made{from: r.moments.next(r.cfg.Clock())}}

@@ -46,7 +46,7 @@ func (r *Replica) Restore(ctx context.Context, f Former, to string, bring Bring,
 	if len(names) == 0 {
 		return errs.E(op, errs.Invalid, "/", nil)
 	}
-	w := restorer{r: r, ctx: ctx, bring: bring, each: each, when: f.Until() - 1, back: map[NodeID]NodeID{}, maker: r.begin()}
+	w := restorer{r: r, ctx: ctx, bring: bring, each: each, when: f.Until() - 1, back: map[NodeID]NodeID{}, maker: r.making()}
 	if f.Kind == Dir && f.How != Moved {
 		var err error
 		if w.when, err = r.beforeBurst(f); err != nil {

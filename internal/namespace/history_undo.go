@@ -69,7 +69,7 @@ func (r *Replica) LastChange(burst bool) (out []Former, err error) {
 // each is told every path, with what stood in the way. dry: nothing is done, and only that is found
 // out. The error is of kind Interrupted.
 func (r *Replica) Undo(ctx context.Context, ended []Former, dry bool, bring Bring, each func(Put)) error {
-	u := undoer{r: r, ctx: ctx, bring: bring, dry: dry, all: map[NodeID]undone{}, freed: map[nameKey]bool{}, maker: r.begin()}
+	u := undoer{r: r, ctx: ctx, bring: bring, dry: dry, all: map[NodeID]undone{}, freed: map[nameKey]bool{}, maker: r.making()}
 	err := u.run(u.plan(ended), each)
 	if dry {
 		return err

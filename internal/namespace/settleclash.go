@@ -97,7 +97,7 @@ func (r *Replica) SettleClash(dir NodeID, name string, keep Keep) (out Settled, 
 		return Settled{}, err
 	}
 	if keep == KeepBoth && r.keepsHistory() { // undo does not go on to something older
-		k := r.begin()
+		k := r.making()
 		k.m.both = true
 		if err := k.end(); err != nil {
 			return Settled{}, err
