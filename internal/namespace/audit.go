@@ -304,8 +304,9 @@ func (r *Replica) repeatLost(op string, places []Dot) error {
 				if !ok {
 					continue
 				}
-				if n := t.node(id.node); (n.Alive() || n.placed) && n.P.Winner().Dot == d {
-					t.repeat(id.node)
+				n := t.node(id.node)
+				if p := n.P.Winner(); (n.Alive() || n.placed) && p.Dot == d { // its own, too
+					t.repeatPlace(id.node, p)
 				}
 			}
 			return nil

@@ -31,18 +31,22 @@ func (r *Replica) unaudited() bool {
 }
 
 func (t *tx) repeat(n NodeID) {
-	for n != Root && !n.IsZero() {
-		p := t.node(n).P.Winner()
-		if p == nil || p.Dot.Writer == t.author {
-			return
-		}
-		if s, ok := t.show(n); ok && !s.it.IsDir() && s.it.Displaced() { // its name tells who placed it
-			t.pin(&s.group, s.it)
-		} else {
-			id := regID{node: n, kind: regPlace}
-			t.write(id, &merge.Version{T: p.T, Class: merge.Placed, Place: p.Place}, t.held(id))
-		}
-		t.repeat(p.Place.Prev)
-		n = p.Place.Parent
+	if n == Root || n.IsZero() {
+		return
 	}
+	if p := t.node(n).P.Winner(); p != nil && p.Dot.Writer != t.author {
+		t.repeatPlace(n, p)
+	}
+}
+
+// repeatPlace says again where n lies, which p says, and repeats what that is in.
+func (t *tx) repeatPlace(n NodeID, p *merge.Version) {
+	if s, ok := t.show(n); ok && !s.it.IsDir() && s.it.Displaced() { // its name tells who placed it
+		t.pin(&s.group, s.it)
+	} else {
+		id := regID{node: n, kind: regPlace}
+		t.write(id, &merge.Version{T: p.T, Class: merge.Placed, Place: p.Place}, t.held(id))
+	}
+	t.repeat(p.Place.Prev)
+	t.repeat(p.Place.Parent)
 }

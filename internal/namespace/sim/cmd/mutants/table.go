@@ -47,6 +47,7 @@ var mutants = []mutant{
 	{"S6", "an audit drops nothing", is("audit.go", "slices.Chunk(dots, applyStep)", "slices.Chunk(dots[:0], applyStep)")},
 	{"S6", "what lives is not said again where its place was collected", is("audit.go", "(n.Alive() || n.placed) &&", "n.Alive() && false &&")},
 	{"S6", "a removed directory is not said again where something lives in it", is("audit.go", "(n.Alive() || n.placed) &&", "n.Alive() &&")},
+	{"S6", "a place that the device itself had said is not said again", is("audit.go", "p.Dot == d { //", "p.Dot == d && p.Dot.Writer != t.author { //")},
 	{"S6", "a restored device audits with who does not know of it", is("audit.go",
 		"if r.self.Incarnation > 1 && r.knownTo[a.peer] < r.self.Incarnation {", "if false {")},
 	{"S6", "an audit does not mend what its device wrote itself", is("verify.go", "w == r.self && !repair || ", "w == r.self || ")},
