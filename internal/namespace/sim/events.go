@@ -30,8 +30,9 @@ func (w *world) power(d *device, s *Step) {
 	d.disk.FailAfter(s.num(0))
 }
 
-// join: a new member, who knows nothing yet, and of whom only who lets it in knows.
-func (w *world) join(d *device, _ *Step) {
+// join: a new member, who knows nothing yet, and of whom only who lets it in knows; or all, if it is
+// known at once.
+func (w *world) join(d *device, s *Step) {
 	if w.dev(joiner) == nil && !w.joined {
 		w.joined = true
 		w.stats.Met["members who joined"]++
@@ -41,6 +42,9 @@ func (w *world) join(d *device, _ *Step) {
 			d = w.sighted()
 		}
 		j.invite(d)
+		if s.arg(0) == "known" {
+			w.introduce()
+		}
 		j.start()
 	}
 }
