@@ -97,8 +97,24 @@ func (k *maker) end() error {
 	return nil
 }
 
-// lastMade reads the row; nil if there is none.
+// lastMade is the restore or undo that was this device's last change; nil if that was another one.
 func (r *Replica) lastMade() (*made, error) {
+	m, err := r.readMade()
+	if err != nil || m == nil {
+		return nil, err
+	}
+	last := m
+	err = r.walkBack(FormerKey{Until: 1<<63 - 1}, func(f Former) bool {
+		if f.Local && f.Key.Until > m.until {
+			last = nil
+		}
+		return last != nil && f.Key.Until > m.until
+	})
+	return last, err
+}
+
+// readMade reads the row; nil if there is none.
+func (r *Replica) readMade() (*made, error) {
 	row, err := get(r.cfg.DB, r.keys.state(stateMade))
 	if err != nil || row == nil {
 		return nil, err
@@ -118,12 +134,19 @@ func (r *Replica) lastMade() (*made, error) {
 	return &m, nil
 }
 
-// formers are the names that still show, as LastChange tells them: what was made last first.
-func (m *made) formers(r *Replica) (out []Former) {
+// undone is what it did, as LastChange tells it: the names that still show, what was made last first, and
+// the states that it ended.
+func (m *made) undone(r *Replica) (out []Former, err error) {
 	for _, n := range slices.Backward(m.names) {
 		if e, err := r.Lookup(n.parent, n.name); err == nil && e.ID == n.node {
 			out = append(out, Former{Entry: e, Key: FormerKey{Until: m.until}, How: Returned, Local: true, By: r.cfg.Self, left: n.left})
 		}
 	}
-	return out
+	err = r.walkBack(FormerKey{Until: m.until}, func(f Former) bool {
+		if f.Local && f.Key.Until > m.from {
+			out = append(out, f)
+		}
+		return f.Key.Until > m.from
+	})
+	return out, err
 }

@@ -14,34 +14,14 @@ import (
 func (r *Replica) LastChange(burst bool) (out []Former, err error) {
 	const op = "namespace.LastChange"
 	m, err := r.lastMade()
-	if err != nil {
-		return nil, errs.E(op, errs.Other, "", err)
-	}
-	if m != nil {
-		err := r.walkBack(FormerKey{Until: 1<<63 - 1}, func(f Former) bool {
-			if f.Local && f.Key.Until > m.until {
-				m = nil
-				return false
-			}
-			return f.Key.Until > m.until
-		})
-		if err != nil {
-			return nil, errs.E(op, errs.Other, "", err)
-		}
-	}
 	switch {
+	case err != nil:
+		return nil, errs.E(op, errs.Other, "", err)
 	case m == nil:
 	case m.both && !burst:
 		return nil, errs.E(op, errs.Exist, "", nil)
 	case !m.both:
-		out = m.formers(r)
-		err := r.walkBack(FormerKey{Until: m.until}, func(f Former) bool {
-			if f.Local && f.Key.Until > m.from {
-				out = append(out, f)
-			}
-			return f.Key.Until > m.from
-		})
-		if err != nil || len(out) > 0 {
+		if out, err = m.undone(r); err != nil || len(out) > 0 {
 			return out, err
 		}
 	}
