@@ -101,10 +101,8 @@ func (c *nodeCache) get(d blocks.Digest) *node {
 func (c *nodeCache) peek(d blocks.Digest) *node {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := range c.list {
-		if c.list[i].digest == d {
-			return c.list[i].node
-		}
+	if i := slices.IndexFunc(c.list, func(x cached) bool { return x.digest == d }); i >= 0 {
+		return c.list[i].node
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -88,14 +89,7 @@ func (t *turns) compareLocked(a, b *waiter) int {
 		}
 		return 1
 	}
-	x, y := max(t.sent[a.to], t.reached), max(t.sent[b.to], t.reached)
-	switch {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
-	}
-	return 0
+	return cmp.Compare(max(t.sent[a.to], t.reached), max(t.sent[b.to], t.reached))
 }
 
 func (t *turns) leave(w *waiter) {
