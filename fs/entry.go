@@ -136,6 +136,7 @@ func (fs *FS) Getattr(_ context.Context, i Ino) (Attr, error) {
 	if err != nil {
 		return Attr{}, err
 	}
+	fs.lately.shown(&e)
 	return fs.attr(n, &e), nil
 }
 

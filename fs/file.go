@@ -83,6 +83,7 @@ func (fs *FS) detach(n *inode) {
 		f.dropPromises(fs)
 	}
 	fs.saver.clean(n)
+	fs.lately.shown(&f.entry)
 	n.file = nil
 	fs.unlose(n)
 	fs.table.unpin(n)

@@ -147,6 +147,42 @@ func TestOpenWhileRemovedElsewhere(t *testing.T) {
 	tt.same(tt.pread(f, 0, 9), []byte("BYT\x00"))
 }
 
+// What was found, and is opened when another device has removed it, has the bytes that it showed last, not
+// those that it had when it was found.
+func TestOpenAfterRemovedElsewhere(t *testing.T) {
+	c := mounted(t)
+	sh(t, c.mnt, "echo bytes > mine")
+	c.ask("write", "/theirs", "old")
+	c.ask("push")
+	soon(t, "old", cat(filepath.Join(c.mnt, "theirs")))
+	var places []int
+	for _, name := range []string{"mine", "theirs"} {
+		fd, err := unix.Open(filepath.Join(c.mnt, name), unix.O_PATH, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		places = append(places, fd)
+	}
+	c.ask("fetch")
+	c.ask("write", "/theirs", "newer")
+	c.ask("push")
+	soon(t, "5 <nil>", func() string {
+		var st unix.Stat_t
+		err := unix.Fstat(places[1], &st)
+		return fmt.Sprint(st.Size, " ", err)
+	})
+	c.ask("unlink", "/mine")
+	c.ask("unlink", "/theirs")
+	c.ask("push")
+	soon(t, "[]", func() string { return names(c.mnt) })
+	for i, want := range []string{"bytes\n", "newer"} {
+		if got, err := os.ReadFile(fmt.Sprintf("/proc/self/fd/%d", places[i])); string(got) != want || err != nil {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+	}
+}
+
 // Who stands in a directory that another device removes, or holds a place without having it open, finds it as in a
 // local filesystem: empty, without a name, and nothing can be made in it.
 func TestStandingInWhatWasRemovedElsewhere(t *testing.T) {
