@@ -198,6 +198,26 @@ func TestWatch(t *testing.T) {
 	_ = w
 }
 
+// What a name stood for between two changes that were joined is told of, too.
+func TestWatchTellsOfWhatANamePassed(t *testing.T) {
+	w, a, b := two(t)
+	watch := b.Watch()
+	d := mkdir(t, b.Replica, Root, "d")
+	w.heal()
+	must(a.Remove(Root, "d", true))
+	w.heal()
+	var told bool
+	for _, c := range must(watch.Next(context.Background())) {
+		if c.What == NameChanged && (!c.Node.IsZero() || !c.Old.IsZero()) {
+			t.Errorf("%+v", c)
+		}
+		told = told || c == Change{What: AttrChanged, Node: d.ID, Remote: true}
+	}
+	if !told {
+		t.Error("nothing tells of d, which somebody may have found")
+	}
+}
+
 // Readers run beside writers and frames of peers.
 func TestConcurrentUse(t *testing.T) {
 	w, a, b := two(t)

@@ -46,7 +46,8 @@ func (c *Change) key() changeKey {
 const maxWaiting = 1 << 16
 
 // Watcher receives changes. It never slows the replica: changes of the same thing are joined
-// while they wait, and when too many wait they become one Overflow.
+// while they wait, and when too many wait they become one Overflow. A node whose name came and
+// went meanwhile, and that somebody may have found under it, has an AttrChanged of its own.
 type Watcher struct {
 	hub  *hub
 	wake chan struct{} // holds a token while changes wait
@@ -121,7 +122,11 @@ func (w *Watcher) add(news []Change) {
 		k := c.key()
 		if i, ok := w.at[k]; ok {
 			was := &w.waiting[i]
+			passed := was.Node
 			was.Node, was.Remote = c.Node, was.Remote || c.Remote
+			if c.Remote && c.What == NameChanged && !passed.IsZero() && passed != c.Node && passed != was.Old {
+				w.waiting = append(w.waiting, Change{What: AttrChanged, Node: passed, Remote: true})
+			}
 			continue
 		}
 		w.at[k] = len(w.waiting)
