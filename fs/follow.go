@@ -52,28 +52,33 @@ func (fs *FS) apply(c *namespace.Change) {
 }
 
 // refresh shows the new bytes of a file that is open here without changes of its own, and of one
-// that was removed and is back; it notes what was removed elsewhere.
-func (fs *FS) refresh(n *inode) {
+// that was removed and is back; it notes what was removed elsewhere. It reports whether the bytes are
+// others now.
+func (fs *FS) refresh(n *inode) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.gone != nil {
+	was, open := n.last()
+	switch {
+	case n.gone != nil:
 		fs.back(n)
-		return
+	case !open:
+		return false
+	default:
+		if e, err := fs.entry(n); err == nil && n.file != nil {
+			n.file.adopt(e)
+		}
 	}
-	if _, open := n.last(); !open {
-		return
-	}
-	if e, err := fs.entry(n); err == nil && n.file != nil {
-		n.file.adopt(e)
-	}
+	return n.file != nil && n.file.entry.Content != was.Content
 }
 
 // refreshNode is refresh for a node that need not be in use.
-func (fs *FS) refreshNode(id namespace.NodeID) {
-	if n := fs.table.findPinned(id); n != nil {
-		fs.refresh(n)
-		fs.table.unpin(n)
+func (fs *FS) refreshNode(id namespace.NodeID) bool {
+	n := fs.table.findPinned(id)
+	if n == nil {
+		return false
 	}
+	defer fs.table.unpin(n)
+	return fs.refresh(n)
 }
 
 // invalidate tells the kernel about an inode, if it has it.
@@ -104,8 +109,8 @@ func (fs *FS) renamed(c *namespace.Change) {
 		fs.invalidate(c.Old, false) // its link count; somebody may hold it
 	}
 	if !c.Node.IsZero() {
-		fs.refreshNode(c.Node)       // it may have been removed here, and be back
-		fs.invalidate(c.Node, false) // its link count
+		others := fs.refreshNode(c.Node) // it may have been removed, and be back with other bytes
+		fs.invalidate(c.Node, others)    // its link count
 	}
 }
 

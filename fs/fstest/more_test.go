@@ -463,6 +463,35 @@ func TestListingIsTakenBack(t *testing.T) {
 	d.fs.Forget(a.Ino, 1)
 }
 
+// A file that is open, was removed and collected elsewhere, and comes back with other bytes, looks like a
+// new name: the kernel forgets the bytes that it has of it all the same.
+func TestBackWithOtherBytes(t *testing.T) {
+	feed := make(chan []namespace.Change)
+	tt, d := one(t, setup{wrap: func(c *fs.Config) { c.Changes = changes(feed) }})
+	tt.write("/a", "x")
+	tt.write("/b", "other")
+	tt.ok(d.fs.Sync(bg))
+	a, err := d.names.Lookup(namespace.Root, "a")
+	tt.ok(err)
+	b, err := d.names.Lookup(namespace.Root, "b")
+	tt.ok(err)
+	known, err := d.fs.Lookup(bg, fs.RootIno, "a")
+	tt.ok(err)
+	defer d.fs.Forget(known.Ino, 1)
+	f := tt.open("/a", os.O_RDONLY)
+	k := &silent{}
+	d.fs.SetInvalidator(k)
+	shows := []namespace.Change{{What: namespace.NameChanged, Parent: namespace.Root, Name: "a", Node: a.ID, Remote: true}}
+	feed <- shows
+	eventually(t, "told of the name", func() bool { return k.saw("inode false") }) // the bytes are the same
+	_, err = d.names.Commit(a.ID, a.Versions, b.Content, namespace.Now)
+	tt.ok(err)
+	feed <- shows
+	eventually(t, "told of the bytes", func() bool { return k.count("inode true") == 3 }) // the directory twice
+	tt.same(tt.pread(f, 0, 9), []byte("other"))
+	tt.ok(f.Close())
+}
+
 type changes chan []namespace.Change
 
 func (c changes) Next(ctx context.Context) ([]namespace.Change, error) {
