@@ -150,7 +150,7 @@ func (w *world) delta(s *stream, theirs namespace.Hello, c conn) (moved traffic,
 	if most := 512 + 1024*w.missing(theirs.Claims); size > most && !w.restored {
 		w.fail("traffic follows the changes", "%d bytes, want at most %d", size, most)
 	}
-	if c.cut >= 0 || c.garble != nil {
+	if c.cut >= 0 {
 		return moved, false
 	}
 	end := d.End()
@@ -238,6 +238,7 @@ func (w *world) audit(dst, src *device, d *namespace.Delta, moved *traffic) bool
 	if n > 0 {
 		w.stats.Met["audits that dropped something"]++
 		w.dropped = true
+		dst.shown = map[nodeID]*item{} // what is forgotten and comes back is new
 	}
 	moved.frames++ // not quiet yet
 	return true
