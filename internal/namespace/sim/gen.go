@@ -234,7 +234,10 @@ func (g *generator) session(w *world, d *device, s *Step) {
 	case x < 9:
 		s.Op, s.Args = "pull", []string{peer, page, strconv.Itoa(g.when.n(6))}
 	case g.bad:
-		s.Op, s.Args = "garbled", []string{peer, page, strconv.Itoa(g.when.n(1 << 30))}
+		seed := g.when.n(1 << 30)
+		if s.Op, s.Args = "garbled", []string{peer, page, strconv.Itoa(seed)}; seed%2 == 0 { // it breaks, too
+			s.Args = append(s.Args, "9")
+		}
 	default:
 		s.Op, s.Args = "again", []string{strconv.Itoa(g.when.n(maxFrames))}
 	}

@@ -46,7 +46,7 @@ var operations = map[string]func(*world, *device, *Step){
 	"pull":    (*world).pull,    // FROM PAGE [CUT]
 	"follow":  (*world).follow,  // FROM PAGE [CUT]
 	"amid":    (*world).amid,    // FROM PAGE AT OTHER CUT
-	"garbled": (*world).garbled, // FROM PAGE SEED
+	"garbled": (*world).garbled, // FROM PAGE SEED [CUT]
 	"again":   (*world).again,   // FRAME
 	"collect": (*world).collect,
 	"image":   (*world).image,   // of its disk: [raw]

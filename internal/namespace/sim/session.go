@@ -340,7 +340,7 @@ func (w *world) peer(name string) *device {
 func (w *world) garbled(dst *device, s *Step) {
 	dice := dice(s.num(2))
 	bad := *s
-	bad.Args = s.Args[:2]
+	bad.Args = slices.Delete(slices.Clone(s.Args), 2, 3)
 	w.link(dst, &bad, w.session, conn{garble: func(f []byte) []byte { return garble(&dice, f) }})
 }
 
