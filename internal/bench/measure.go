@@ -27,6 +27,7 @@ var measurements = []measurement{
 	{"first byte", firstByte},
 	{"busy", firstByteBusy},
 	{"cached", cached},
+	{"kept", kept},
 	{"synced", synced},
 	{"create", create},
 	{"small", small},
