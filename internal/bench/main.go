@@ -40,6 +40,7 @@ func main() {
 	only := flag.String("only", "", "measure only the rows whose name contains this; with -neighbours and -peers an expression")
 	beside := flag.Bool("neighbours", false, "instead: the mount beside the local disk, gocryptfs and rclone")
 	peering := flag.Bool("peers", false, "instead: what is only on another device, beside sshfs, rclone, davfs2 and Syncthing")
+	profiles := flag.String("profiles", "", "also keep CPU profiles of both daemons during a cold read, in this folder")
 	flag.Parse()
 	table := table
 	switch {
@@ -57,7 +58,7 @@ func main() {
 		e.all()
 		os.Exit(130)
 	}()
-	err := run(&e, *dir, sizes{mib: *size, files: *files, entries: *entries, rounds: *rounds}, *only, table)
+	err := run(&e, *dir, sizes{mib: *size, files: *files, entries: *entries, rounds: *rounds, profiles: *profiles}, *only, table)
 	e.all()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

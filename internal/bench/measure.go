@@ -133,6 +133,9 @@ func sequential(s *stage) ([]row, error) {
 	}
 	cpuA1, _ := s.a.usage()
 	cpuB1, _ := s.b.usage()
+	if err := s.profile(time.Duration(mb / cold * float64(time.Second))); err != nil {
+		return nil, err
+	}
 	gb := mb * float64(s.rounds) / 1000
 	note := fmt.Sprintf("CPU s/GB: %.1f reading, %.1f serving", (cpuB1-cpuB)/gb, (cpuA1-cpuA)/gb)
 	again, disk, err := paired(s.rounds,

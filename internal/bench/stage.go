@@ -32,6 +32,8 @@ type sizes struct {
 	files   int // small ones
 	entries int // of the large folder
 	rounds  int // of each pair
+
+	profiles string // folder to keep profiles in; "" for none
 }
 
 type home struct {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/shelffs/shelf/internal/control/controlapi"
@@ -121,6 +122,9 @@ func Handler(d Daemon, log *slog.Logger) http.Handler {
 	mux.HandleFunc("POST /v1/invite/answer", post(h, func(_ context.Context, q controlapi.InviteAnswer) (any, error) {
 		return empty{}, h.asks.answer(q)
 	}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // what it is busy with: see ARCHITECTURE.md
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, controlapi.E("unsupported", "stop the daemon and start it again: shelf down && shelf up",
 			"the running daemon does not know %s %s; it is of another version", r.Method, r.URL.Path))

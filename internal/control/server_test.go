@@ -99,6 +99,26 @@ func TestStatusAndErrors(t *testing.T) {
 	}
 }
 
+// What a daemon is busy with is told over the same socket, in the form that Go's tools read.
+func TestProfiles(t *testing.T) {
+	_, socket, _ := serve(t, stub{})
+	c := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+	}}}
+	defer c.CloseIdleConnections()
+	for path, begins := range map[string]string{"profile?seconds=1": "\x1f\x8b", "goroutine?debug=1": "goroutine profile: "} {
+		r, err := c.Get("http://shelf/debug/pprof/" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil || r.StatusCode != http.StatusOK || !strings.HasPrefix(string(b), begins) {
+			t.Errorf("%s: %s, %v, %.40q", path, r.Status, err, b)
+		}
+	}
+}
+
 func TestNobodyThere(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "s")
 	dead := filepath.Join(t.TempDir(), "dead")
