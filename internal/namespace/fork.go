@@ -70,7 +70,9 @@ func (r *Replica) thisSide(from ident.DeviceID, s *session, recs []verified) []v
 // of this device says just now that it has disowned its own side: else what was built on that would
 // cover what was written here under the same numbers. If it is this side that was disowned, the other
 // store has written it again; but where the peer, with these claims, has nothing of that, that store may
-// be gone with it, an image of this one having been put in its place. Needs applying.
+// be gone with it, an image of this one having been put in its place. Of a side that is longer with the
+// peer nothing is disowned: this disk was put back, too, and what it lacks nobody could write again.
+// Needs applying.
 func (r *Replica) partedToo(said []Incarnation, theirs Claims) error {
 	r.mu.RLock()
 	line := r.line
@@ -89,7 +91,11 @@ func (r *Replica) partedToo(said []Incarnation, theirs Claims) error {
 				return err
 			}
 			if b != nil && (b.hash() != c.Hash || theirs.Upto(x.Writer) == 0) {
-				return r.reincarnate(log, c.First-1, true)
+				end := r.heads[log].last
+				if log == r.self {
+					end = r.ownEnd()
+				}
+				return r.reincarnate(log, c.First-1, theirs.Upto(log) <= end || b.hash() == c.Hash)
 			}
 		}
 	}

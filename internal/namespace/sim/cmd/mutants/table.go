@@ -35,6 +35,7 @@ var mutants = []mutant{
 	{"S5", "what was built on the other side of a fork is taken", is("fork.go", "past.Upto(w) > agreed.Upto(w)", "past.Upto(w) > agreed.Upto(w) && false")},
 	{"S5", "a newer incarnation ends what an older one has disowned", is("incarnation.go", "l.older[dev] = append(l.older[dev], y)", "_ = y")},
 	{"S5", "one side of a fork is written again, the other is not", is("incarnation.go", "err := r.partedToo(h.Incarnations, h.Claims)", "err := error(nil)")},
+	{"S5", "a side of a fork is disowned of which others have more", is("fork.go", "theirs.Upto(log) <= end ||", "end >= 0 ||")},
 	{"S5", "what is written again swallows what the same device wrote beside it", is("restored.go", "if u.Dot.Writer == t.author {", "if u.Dot.Writer == t.author && false {")},
 	{"S5", "a doubt ends with a session that did not compare the log", is("restored.go", "log == r.self || log == s.skip //", "true //")},
 	{"S5", "who was disowned does not write again what nobody has", is("fork.go", " || theirs.Upto(x.Writer) == 0)", ")")},
