@@ -141,9 +141,16 @@ func (a *action) may(err error, kinds ...errs.Kind) bool {
 	return false
 }
 
-// shows: the user sees what he did.
+// shows: the user sees what he did. A hard link to nothing shows its file as soon as an operation has
+// made one of what was a copy.
 func (a *action) shows(dir nodeID, name string, id nodeID, c int) {
-	if e, err := a.names.Lookup(dir, name); err != nil || e.ID != id || c > 0 && contentOf(&e) != c {
+	e, err := a.names.Lookup(dir, name)
+	if err == nil && e.ID != id && c == 0 {
+		if x, err := a.names.Get(id); err == nil && x.ID == e.ID { // id is a link to it
+			return
+		}
+	}
+	if err != nil || e.ID != id || c > 0 && contentOf(&e) != c {
 		a.w.fail("read your writes", "%q shows %+v, %v", name, e, err)
 	}
 }
