@@ -147,6 +147,7 @@ func (a *action) shows(dir nodeID, name string, id nodeID, c int) {
 	e, err := a.names.Lookup(dir, name)
 	if err == nil && e.ID != id && c == 0 {
 		if x, err := a.names.Get(id); err == nil && x.ID == e.ID { // id is a link to it
+			a.target(e.ID)
 			return
 		}
 	}
