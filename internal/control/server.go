@@ -122,7 +122,7 @@ func Handler(d Daemon, log *slog.Logger) http.Handler {
 	mux.HandleFunc("POST /v1/invite/answer", post(h, func(_ context.Context, q controlapi.InviteAnswer) (any, error) {
 		return empty{}, h.asks.answer(q)
 	}))
-	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // what it is busy with: see ARCHITECTURE.md
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // what it is busy with: see README.md
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
