@@ -108,29 +108,34 @@ func (w *Watcher) add(news []Change) {
 	defer w.poke()
 	defer w.mu.Unlock()
 	for _, c := range news {
-		if c.What == Overflow || len(w.waiting) >= maxWaiting {
-			w.waiting = append(w.waiting[:0:0], Change{What: Overflow, Remote: c.Remote})
-			w.at = map[changeKey]int{{what: Overflow}: 0}
-			continue
-		}
-		if len(w.waiting) == 1 && w.waiting[0].What == Overflow {
-			continue // says it all
-		}
-		if w.at == nil {
-			w.at = map[changeKey]int{}
-		}
-		k := c.key()
-		if i, ok := w.at[k]; ok {
-			was := &w.waiting[i]
-			passed := was.Node
-			was.Node, was.Remote = c.Node, was.Remote || c.Remote
-			if c.Remote && c.What == NameChanged && !passed.IsZero() && passed != c.Node && passed != was.Old {
-				w.waiting = append(w.waiting, Change{What: AttrChanged, Node: passed, Remote: true})
-			}
-			continue
-		}
+		w.addLocked(c)
+	}
+}
+
+func (w *Watcher) addLocked(c Change) {
+	if c.What == Overflow || len(w.waiting) >= maxWaiting {
+		w.waiting = append(w.waiting[:0:0], Change{What: Overflow, Remote: c.Remote})
+		w.at = map[changeKey]int{{what: Overflow}: 0}
+		return
+	}
+	if len(w.waiting) == 1 && w.waiting[0].What == Overflow {
+		return // says it all
+	}
+	if w.at == nil {
+		w.at = map[changeKey]int{}
+	}
+	k := c.key()
+	i, ok := w.at[k]
+	if !ok {
 		w.at[k] = len(w.waiting)
 		w.waiting = append(w.waiting, c)
+		return
+	}
+	was := &w.waiting[i]
+	passed := was.Node
+	was.Node, was.Remote = c.Node, was.Remote || c.Remote
+	if c.Remote && c.What == NameChanged && !passed.IsZero() && passed != c.Node && passed != was.Old {
+		w.addLocked(Change{What: AttrChanged, Node: passed, Remote: true})
 	}
 }
 
