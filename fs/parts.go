@@ -2,9 +2,9 @@ package fs
 
 import "time"
 
-// A kernel hands over a large write(2) in several requests. A version of the file that is saved between two
+// A kernel hands over many a write(2) in several requests. A version of the file that is saved between two
 // of them would show half a write to other devices, and after a crash. Which request is the last is not
-// told, but all others are as large as requests can be (WriteFlags.More). So no version is saved after
+// told, but all others have a size that tells them (WriteFlags.More). So no version is saved after
 // such a one as long as the next is near, unless somebody waits for it; and who goes on like this for as long
 // as a file may go unsaved has it saved all the same.
 

@@ -4,6 +4,7 @@ package fusefs
 
 import (
 	"context"
+	"os"
 	"syscall"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -115,17 +116,21 @@ func (r *raw) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint
 	}
 	n, err := h.WriteAt(request{cancel}, int64(in.Offset), data, fs.WriteFlags{
 		Cached:     in.WriteFlags&fuse.WRITE_CACHE != 0,
-		More:       full(in.WriteFlags, len(data)),
+		More:       more(in),
 		ClearSetID: in.WriteFlags&fuse.WRITE_KILL_SUIDGID != 0,
 	})
 	return uint32(n), status(err)
 }
 
-// full reports whether a request of n bytes is as large as one can be, which all parts of a write(2) but the last
-// are. One that does not begin with a page is shorter by what the page lacks.
-func full(flags uint32, n int) bool {
-	const page = 64 << 10 // the largest there is
-	return flags&fuse.WRITE_CACHE == 0 && n > maxWrite-page
+// more reports whether a request may be a part of a write(2), and not its last: it is as large as a request can be,
+// or it goes from the middle of a page to the end of one. (Linux 6.18 hands the first page over alone if the
+// write begins within it and it is not cached.)
+func more(in *fuse.WriteIn) bool {
+	const largest = 64 << 10 // the largest page there is: a full request that does not begin with one lacks a part of it
+	page := uint64(os.Getpagesize())
+	full := in.Size > maxWrite-largest
+	head := in.Offset%page != 0 && (in.Offset+uint64(in.Size))%page == 0
+	return in.WriteFlags&fuse.WRITE_CACHE == 0 && (full || head)
 }
 
 func (r *raw) Flush(cancel <-chan struct{}, in *fuse.FlushIn) fuse.Status {

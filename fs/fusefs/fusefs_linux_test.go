@@ -138,20 +138,33 @@ func TestUnmountEndsInAnyCase(t *testing.T) {
 	}
 }
 
-// What a kernel makes of one write of 3 MiB and a little, by where it begins.
-func TestFullRequests(t *testing.T) {
+// What kernels make of one write of 3 MiB and a little, by where it begins, and what is a write of its own.
+func TestPartsOfAWrite(t *testing.T) {
 	const mib = 1 << 20
-	for _, n := range []int{mib, mib - 5, mib - 4095, mib - 4096} {
-		if !full(0, n) {
-			t.Errorf("after %d bytes no more are waited for", n)
+	page := uint32(os.Getpagesize())
+	for _, c := range []struct {
+		off   uint64
+		size  uint32
+		flags uint32
+		more  bool
+	}{
+		{0, mib, 0, true},
+		{5, mib - 5, 0, true},
+		{7, mib - 4095, 0, true},
+		{0, mib - 4096, 0, true},
+		{5, page - 5, 0, true},
+		{uint64(page) + 5, page - 5, 0, true},
+		{5, 2*page - 5, 0, true},
+		{0, 1, 0, false},
+		{0, page, 0, false},
+		{uint64(page), page, 0, false},
+		{5, page, 0, false},
+		{0, mib / 2, 0, false},
+		{0, mib, fuse.WRITE_CACHE, false},
+		{5, page - 5, fuse.WRITE_CACHE, false},
+	} {
+		if got := more(&fuse.WriteIn{Offset: c.off, Size: c.size, WriteFlags: c.flags}); got != c.more {
+			t.Errorf("%d bytes at %d, flags %d: more to come is %v", c.size, c.off, c.flags, got)
 		}
-	}
-	for _, n := range []int{1, 4096, mib / 2} {
-		if full(0, n) {
-			t.Errorf("after %d bytes more are waited for", n)
-		}
-	}
-	if full(fuse.WRITE_CACHE, mib) {
-		t.Error("pages of a map count as parts of a write")
 	}
 }
