@@ -83,8 +83,10 @@ type Store interface {
 type Invalidator interface {
 	// Inode drops an inode's attributes, and with data its cached bytes.
 	Inode(ino Ino, data bool) error
-	// Entry drops what dir shows under name, be it a file or the memory that there is none.
+	// Entry has what dir shows under name asked for anew, be it a file or the memory that there is none.
 	Entry(dir Ino, name string) error
+	// Left is Entry for the name of a folder that lies in another one now: what is known below it is dropped, too.
+	Left(dir Ino, name string) error
 	// Gone is Entry for a name whose inode was removed: who works in it hears of it.
 	Gone(dir, child Ino, name string) error
 }

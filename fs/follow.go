@@ -100,8 +100,15 @@ func (fs *FS) renamed(c *namespace.Change) {
 	fs.refreshNode(c.Old)
 	name := c.Name
 	tell := func(k Invalidator) error { return k.Entry(dir, name) }
-	if old, ok := fs.table.isKnown(c.Old); ok && c.Node.IsZero() && fs.removed(c.Old) {
-		tell = func(k Invalidator) error { return k.Gone(dir, old, name) }
+	if old, ok := fs.table.isKnown(c.Old); ok {
+		switch now, err := fs.cfg.Names.Get(c.Old); {
+		case errs.Is(err, errs.Stale) && c.Node.IsZero(): // shown nowhere any more
+			tell = func(k Invalidator) error { return k.Gone(dir, old, name) }
+		case err == nil && c.Old.IsDir() && now.Parent != c.Parent:
+			// The kernel could take along what it knows below, but not while somebody works in the folder that this
+			// has left: the first lookup would fail (ESTALE).
+			tell = func(k Invalidator) error { return k.Left(dir, name) }
+		}
 	}
 	fs.tell(dir, tell, nil)
 	fs.invalidate(c.Parent, true) // its times, its listing

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/shelffs/shelf/fs/alias"
 )
 
 // soon waits until got returns want. What another device did must show within
@@ -226,6 +229,31 @@ func TestStandingInWhatWasRemovedElsewhere(t *testing.T) {
 	if got := out.String(); !strings.Contains(got, "No such file") || strings.Contains(got, "Stale") || !strings.HasSuffix(got, "750 0\n") {
 		t.Errorf("%s", got)
 	}
+}
+
+// What the kernel knows below a folder stays known when another device gives that another name.
+func TestFolderRenamedElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	requests, lookups := filepath.Join(dir, "requests"), regexp.MustCompile(`LOOKUP.*(below|file)`)
+	c := mountedWith(t, dir, alias.Exact, requestsEnv+"="+requests)
+	at := func(p string) string { return filepath.Join(c.mnt, p) }
+	sh(t, c.mnt, "mkdir -p old/below && echo bytes > old/below/file")
+	asked := func() int {
+		b, err := os.ReadFile(requests)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(lookups.FindAll(b, -1))
+	}
+	before := asked()
+	c.ask("fetch")
+	c.ask("rename", "/old", "/new")
+	c.ask("push")
+	soon(t, "bytes\n", cat(at("new/below/file")))
+	if n := asked(); n != before {
+		t.Errorf("the kernel asked %d times for what it knew", n-before)
+	}
+	soon(t, absent, cat(at("old/below/file")))
 }
 
 // The kernel keeps listings. One that is read while the directory changes elsewhere is not kept as it

@@ -388,6 +388,7 @@ func (s *silent) note(format string, args ...any) error {
 }
 func (s *silent) Inode(i fs.Ino, data bool) error     { return s.note("inode %v", data) }
 func (s *silent) Entry(_ fs.Ino, name string) error   { return s.note("entry %s", name) }
+func (s *silent) Left(_ fs.Ino, name string) error    { return s.note("left %s", name) }
 func (s *silent) Gone(_, _ fs.Ino, name string) error { return s.note("gone %s", name) }
 func (s *silent) saw(want string) bool                { return s.count(want) > 0 }
 func (s *silent) count(want string) (n int) {

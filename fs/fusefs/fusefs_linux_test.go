@@ -107,10 +107,13 @@ func TestRequestContext(t *testing.T) {
 // Users who are not root mount through the helper; root can too.
 func TestAttachThroughHelper(t *testing.T) {
 	dir, o := t.TempDir(), Options{Log: slog.New(slog.DiscardHandler)}
-	srv, err := attachThroughHelper(context.Background(), newRaw(nil, o), dir, mountOptions(o))
+	m := mountOptions(o)
+	m.DirectMount = false
+	srv, dev, err := attach(context.Background(), newRaw(nil, o), dir, m)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer dev.close()
 	served := make(chan struct{})
 	go func() { defer close(served); srv.Serve() }()
 	settle(dir)

@@ -14,6 +14,7 @@ import (
 // kernel is the fs.Invalidator of a mount.
 type kernel struct {
 	srv  *fuse.Server
+	dev  *device
 	echo *echo
 }
 
@@ -34,6 +35,10 @@ func (k kernel) Inode(i fs.Ino, data bool) error {
 }
 
 func (k kernel) Entry(dir fs.Ino, name string) error {
+	return told(k.dev.expire(dir, name))
+}
+
+func (k kernel) Left(dir fs.Ino, name string) error {
 	return told(k.srv.EntryNotify(uint64(dir), name))
 }
 

@@ -80,7 +80,7 @@ func Mount(ctx context.Context, dir string, core *fs.FS, o Options) (*Server, er
 	def(&o.Negative, time.Minute)
 	r := newRaw(core, o)
 	r.echo = newEcho(core, dir, o.Helper, o.Log)
-	srv, err := attach(ctx, r, dir, mountOptions(o))
+	srv, dev, err := attach(ctx, r, dir, mountOptions(o))
 	if err != nil {
 		kind := errs.Other
 		if errors.Is(err, os.ErrNotExist) {
@@ -89,11 +89,12 @@ func Mount(ctx context.Context, dir string, core *fs.FS, o Options) (*Server, er
 		return nil, errs.E(op, kind, dir, err)
 	}
 	s := &Server{dir: dir, raw: r, srv: srv, core: core, done: make(chan struct{})}
-	core.SetInvalidator(kernel{srv, r.echo})
+	core.SetInvalidator(kernel{srv, dev, r.echo})
 	go func() {
 		defer close(s.done)
 		srv.Serve()
 		core.SetInvalidator(nil)
+		dev.close()
 		r.echo.stop()
 		r.closeAll()
 	}()

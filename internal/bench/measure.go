@@ -35,6 +35,7 @@ var measurements = []measurement{
 	{"list", list},
 	{"untar", untar},
 	{"propagation", propagation},
+	{"move", move},
 	{"idle", idle},
 	{"memory", memory},
 }
