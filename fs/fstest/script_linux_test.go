@@ -48,7 +48,7 @@ func source(t *testing.T) string {
 		touch -d '2001-02-03 04:05:06.123456789' a/b/f6; touch -h -d '2002-03-04 05:06:07.5' soft
 		: > empty; printf x > 'name with spaces'
 		mkfifo pipe; touch -h -d '2004-01-01 01:01:01.25' pipe dangling big hard empty
-		touch -d '2003-04-05 06:07:08.9' a/b/c a/b a d`)
+		touch -d '2003-04-05 06:07:08.9' a/b/c a/b a d .`)
 	return dir
 }
 
