@@ -144,7 +144,7 @@ func (t *tx) mayHide(x verified) bool {
 func (r *Replica) merge(op string, s *session, recs []verified, repair bool) (done, held []verified, err error) {
 	claims := r.Claims()
 	err = r.transact(op, func(t *tx) error {
-		t.remote = true
+		t.remote, t.doubtful = true, r.doubtful()
 		t.expect(recs)
 		for _, x := range recs {
 			switch {
@@ -213,6 +213,9 @@ func (r *Replica) Complete(ctx context.Context, from ident.DeviceID, end End) (C
 		return r.Claims(), nil
 	}
 	if err := r.adopt(from, theirs, end.Acks); err != nil {
+		return Claims{}, err
+	}
+	if err := r.otherSides(); err != nil {
 		return Claims{}, err
 	}
 	delete(r.unfinished, from)

@@ -101,3 +101,84 @@ func (r *Replica) partedToo(said []Incarnation, theirs Claims) error {
 	}
 	return nil
 }
+
+// parted is where a log has forked, of which its device has disowned a side: the first number in question;
+// 0: nowhere.
+func (l *lineage) parted(w ident.Writer) (first uint64) {
+	for _, c := range l.cuts(w.Device) {
+		if c.Incarnation == w.Incarnation && (first == 0 || c.First < first) {
+			first = c.First
+		}
+	}
+	return first
+}
+
+// doubtful tells of which dots a past says nothing, because others may mean the other side of a fork by them; nil:
+// of none. What one side wrote is so not hidden by what was built on the other, until its device has written it
+// again (otherSides).
+func (r *Replica) doubtful() func(Dot) bool {
+	r.mu.RLock()
+	line := r.line
+	r.mu.RUnlock()
+	if !line.forked() {
+		return nil
+	}
+	return func(d Dot) bool {
+		first := line.parted(d.Writer)
+		return first > 0 && d.Seq >= first
+	}
+}
+
+// forked reports whether anybody has disowned anything.
+func (l *lineage) forked() bool {
+	for _, x := range l.newest {
+		if len(x.Cuts) > 0 {
+			return true
+		}
+	}
+	return len(l.older) > 0
+}
+
+// otherSides writes again what a session has brought of another side of a fork than this device has disowned: no
+// store may be left that has it (partedToo), and by its numbers pasts mean either. Needs applying.
+func (r *Replica) otherSides() error {
+	for !r.inDoubt() {
+		log, first := r.otherSide()
+		if first == 0 {
+			return nil
+		}
+		if err := r.reincarnate(log, first-1, true); err != nil {
+			return err
+		}
+		r.reborn.Add(-1) // that counts those which nobody asked for
+	}
+	return nil
+}
+
+// otherSide is an older log of this device of which all that somebody has is held from where it has forked on, and
+// where that is.
+func (r *Replica) otherSide() (log ident.Writer, first uint64) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, c := range r.line.cuts(r.cfg.Self) {
+		log = ident.Writer{Device: r.cfg.Self, Incarnation: c.Incarnation}
+		first = r.line.parted(log)
+		if last := r.heads[log].last; log != r.self && last >= first && last <= r.claims.Upto(log) {
+			return log, first
+		}
+	}
+	return log, 0
+}
+
+// holdsDoubtful reports whether something is held that its device has yet to write again. Needs applying and mu.
+func (r *Replica) holdsDoubtful() bool {
+	if !r.line.forked() {
+		return false
+	}
+	for w, h := range r.heads {
+		if first := r.line.parted(w); first > 0 && h.last >= first {
+			return true
+		}
+	}
+	return false
+}

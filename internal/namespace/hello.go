@@ -367,7 +367,7 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 	beyond, all := r.beyond()
 	h.Beyond = beyond
 	// Who cannot tell what lives has no fingerprint, nor who may still hold what is dead.
-	h.Settled = !r.mayHoldDead(peer) && !r.blind() && !r.holdsNewer() && !r.inDoubt() && r.written.Load() == r.durable.Load() && all && len(beyond) == 0
+	h.Settled = !r.mayHoldDead(peer) && !r.blind() && !r.holdsNewer() && !r.inDoubt() && !r.holdsDoubtful() && r.written.Load() == r.durable.Load() && all && len(beyond) == 0
 	return h
 }
 

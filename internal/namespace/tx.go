@@ -29,6 +29,8 @@ type tx struct {
 	spare   []changing // for nodes to come
 	scratch *scratch   // whose memory that is; nil: its own
 
+	doubtful func(Dot) bool // see merge.Register.Insert
+
 	nodes map[NodeID]*node
 	names map[nameKey]*name
 	dirs  map[NodeID]*dir

@@ -172,7 +172,7 @@ func (t *tx) wrote(d Dot) bool {
 
 // insert merges a version from elsewhere; the caller settles.
 func (t *tx) insert(id regID, v *merge.Version) {
-	if now, changed := t.held(id).Insert(v); changed {
+	if now, changed := t.held(id).Insert(v, t.doubtful); changed {
 		t.replace(id, now)
 	}
 }

@@ -118,7 +118,7 @@ func TestRegisterConverges(t *testing.T) {
 			i := rng.Intn(3)
 			if rng.Intn(3) == 0 {
 				for _, v := range reps[rng.Intn(3)] {
-					reps[i], _ = reps[i].Insert(v)
+					reps[i], _ = reps[i].Insert(v, nil)
 				}
 				continue
 			}
@@ -143,8 +143,8 @@ func TestRegisterConverges(t *testing.T) {
 		for n := range 6 {
 			var r Register
 			for _, i := range rng.Perm(len(all)) {
-				r, _ = r.Insert(all[i])
-				r, _ = r.Insert(all[rng.Intn(len(all))])
+				r, _ = r.Insert(all[i], nil)
+				r, _ = r.Insert(all[rng.Intn(len(all))], nil)
 			}
 			if n == 0 {
 				want = r

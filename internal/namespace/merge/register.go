@@ -6,16 +6,21 @@ import "slices"
 // ones, oldest stamp first. Registers are values: no method changes its receiver in place.
 type Register []*Version
 
-// Insert merges one version (S1). It reports false if the register stays as it was.
-func (r Register) Insert(v *Version) (Register, bool) {
+// Insert merges one version (S1). It reports false if the register stays as it was. A dot that is doubtful
+// names one write in one past and another in another (S5): it is covered by what the same writer wrote only.
+// Nil: none is.
+func (r Register) Insert(v *Version, doubtful func(Dot) bool) (Register, bool) {
+	covers := func(u, v *Version) bool {
+		return u.Past.Has(v.Dot) && (doubtful == nil || u.Dot.Writer == v.Dot.Writer || !doubtful(v.Dot))
+	}
 	for _, u := range r {
-		if u.Past.Has(v.Dot) {
+		if covers(u, v) {
 			return r, false
 		}
 	}
 	out := make(Register, 0, len(r)+1)
 	for _, u := range r {
-		if !v.Past.Has(u.Dot) {
+		if !covers(v, u) {
 			out = append(out, u)
 		}
 	}
@@ -38,7 +43,7 @@ func (r Register) Write(v *Version, cover []*Version) Register {
 		}
 	}
 	v.Past = p
-	out, _ := r.Insert(v)
+	out, _ := r.Insert(v, nil)
 	return out
 }
 

@@ -118,6 +118,11 @@ func (w *world) restore(d *device, s *Step) {
 	}
 	w.restored = true
 	w.stats.Met["restored disks"]++
+	for id := range d.roster {
+		if _, known := im.known[id]; !known {
+			w.forgot = true
+		}
+	}
 	d.roster = maps.Clone(im.known)
 	d.disk = im.disk.Clone() // bytes are not its matter: others may have fetched them
 	d.handles, d.frames = map[string]handle{}, nil

@@ -50,6 +50,7 @@ type world struct {
 	oracle   oracle
 	dice     dice
 	restored bool // some disk was put back or copied
+	forgot   bool // … by which a device has forgotten somebody who had joined: removals that he had yet to hear of may be collected
 	dropped  bool // somebody forgot a removal, or what was dead
 	gone     bool // one of a device and its copy is there no more
 	joined   bool // somebody has joined
