@@ -109,7 +109,7 @@ func (r *Replica) knowledge(frozen map[ident.Writer]Freeze) *knowledge {
 			continue
 		}
 		a, ok := r.acks[d]
-		if !ok || a.Incarnation < r.line.current(d) || !k.own.Covers(believed(a.Claims, frozen)) {
+		if !ok || a.Incarnation < r.line.current(d) || !k.own.Covers(r.line.beforeForks(believed(a.Claims, frozen))) {
 			return nil
 		}
 		k.theirs = append(k.theirs, a.Claims)

@@ -113,6 +113,22 @@ func (l *lineage) parted(w ident.Writer) (first uint64) {
 	return first
 }
 
+// beforeForks is c without what lies behind a fork. That is written again under numbers of its own, before its device
+// has audited with everybody.
+func (l *lineage) beforeForks(c Claims) Claims {
+	if !l.forked() {
+		return c
+	}
+	for _, d := range c.Vector {
+		if first := l.parted(d.Writer); first > 0 && first <= d.Seq {
+			if c = c.Without(d.Writer); first > 1 {
+				c = c.Raise(Dot{Writer: d.Writer, Seq: first - 1})
+			}
+		}
+	}
+	return c
+}
+
 // doubtful tells of which dots a past says nothing, because others may mean the other side of a fork by them; nil:
 // of none. What one side wrote is so not hidden by what was built on the other, until its device has written it
 // again (otherSides).
