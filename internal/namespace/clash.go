@@ -39,6 +39,14 @@ func DerivedName(name string) bool {
 	return ok
 }
 
+// ClaimedName is the name that what shows under a made up one would have if nothing else had it.
+func ClaimedName(name string) string {
+	if raw, _, ok := merge.ParseDerived(name); ok {
+		return raw
+	}
+	return name
+}
+
 // clashPage is how many names are laid out while writers wait.
 const clashPage = 256
 

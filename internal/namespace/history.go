@@ -19,7 +19,7 @@ import (
 //
 // Left out are states that nobody would look for: those that the device which ended them had
 // itself made less than fleeting before (temporary files, the steps of a save), and empty files
-// that got contents; but what was one version of a conflict is always kept. Rows go by time alone
+// that got contents; but what was one version of a conflict, or what a restore or an undo replaces, is always kept. Rows go by time alone
 // (Config.History).
 
 // DefaultHistory is how long old states are kept.

@@ -84,13 +84,16 @@ func (h *historic) name(c *Change) {
 // content is for a file that shows other bytes.
 func (h *historic) content(id NodeID) {
 	empty := func(was *sum) bool { return was.bytes.Kind == File && was.size == 0 }
-	if n := h.now.nodes[id]; n != nil && empty(&n.was) && len(n.was.copies) == 0 {
+	if n := h.now.nodes[id]; n != nil && empty(&n.was) && len(n.was.copies) == 0 && !h.reverts() {
 		return
 	}
-	if e, ok := h.old.entryOf(id); ok && (e.Kind != File || e.Content.Size > 0 || h.contested(e)) {
+	if e, ok := h.old.entryOf(id); ok && (e.Kind != File || e.Content.Size > 0 || h.contested(e) || h.reverts()) {
 		h.keep(e, Overwritten, id)
 	}
 }
+
+// reverts reports whether a restore or an undo may end the states: what that does can be undone, so it loses none.
+func (h *historic) reverts() bool { return !h.now.remote && h.now.r.reverts.Load() > 0 }
 
 // contested reports whether a state was one version of a conflict: what a decision drops is kept,
 // however young.
@@ -124,7 +127,7 @@ func (h *historic) keep(e Entry, how How, to NodeID) {
 	case f.Local:
 		by = h.now.author
 	}
-	if h.fleeting(e, end, by) && !h.contested(e) && !h.lived(e, how) {
+	if h.fleeting(e, end, by) && !h.reverts() && !h.contested(e) && !h.lived(e, how) {
 		return
 	}
 	if h.done == nil {

@@ -1,6 +1,7 @@
 package namespace
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -158,4 +159,60 @@ func TestUndoAfterKeepingBoth(t *testing.T) {
 	_, err := b.LastChange(false)
 	wantKind(t, err, errs.Exist)
 	want(t, undo(t, b.Replica, true, true), "f: stale") // another device has changed it, too
+}
+
+// What an undo or a restore replaces can be had again, however young it was: also an empty file.
+func TestWhatARestoreReplacesIsKept(t *testing.T) {
+	for _, size := range []uint64{2, 0} {
+		w := newWorld(t, 1, 1)
+		r := w.devices[0].Replica
+		f := mkfile(t, r, Root, "f", 1)
+		w.pass(time.Minute)
+		must(r.Commit(f.ID, nil, content(int(size)), Now))
+		w.pass(500 * time.Millisecond)
+		for i, want := range []uint64{1, size, 1, size} {
+			undo(t, r, false, false)
+			if e := must(r.Lookup(Root, "f")); e.Size() != want {
+				t.Fatalf("after undo %d it has %d bytes, want %d", i+1, e.Size(), want)
+			}
+			w.pass(500 * time.Millisecond)
+		}
+		must(restore(t, r, versionsOf(t, r, "f")[len(versionsOf(t, r, "f"))-1], "", &brought{}))
+		w.pass(500 * time.Millisecond)
+		undo(t, r, false, false)
+		if e := must(r.Lookup(Root, "f")); e.Size() != size {
+			t.Errorf("after a restore and an undo it has %d bytes, want %d", e.Size(), size)
+		}
+		must(0, r.Check())
+	}
+}
+
+// An undo that was broken off, and is said again, finds what is back as it should be.
+func TestUndoGoesOn(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.devices[0].Replica
+	makeTree(t, w, r)
+	before := shownAll(t, r)
+	removeAll(t, w, r, Root, "a")
+	ended := must(r.LastChange(true))
+	steps := 0
+	ctx, cancel := context.WithCancel(t.Context())
+	_ = r.Undo(ctx, ended, false, (&brought{}).bring, func(Put) {
+		if steps++; steps == 3 {
+			cancel()
+		}
+	})
+	if got := shownAll(t, r); len(got) == 0 || len(got) == len(before) {
+		t.Fatalf("%q after %d steps", got, steps)
+	}
+	if err := r.Undo(t.Context(), ended, false, (&brought{}).bring, func(p Put) {
+		if p.Err != nil {
+			t.Errorf("%s: %v", p.Path, p.Err)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := shownAll(t, r); !slices.Equal(got, before) {
+		t.Errorf("%q\nwant %q", got, before)
+	}
 }

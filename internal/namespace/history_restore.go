@@ -46,6 +46,8 @@ func (r *Replica) Restore(ctx context.Context, f Former, to string, bring Bring,
 	if len(names) == 0 {
 		return errs.E(op, errs.Invalid, "/", nil)
 	}
+	r.reverts.Add(1)
+	defer r.reverts.Add(-1)
 	w := restorer{r: r, ctx: ctx, bring: bring, each: each, when: f.Until() - 1, back: map[NodeID]NodeID{}, maker: r.making()}
 	if f.Kind == Dir && f.How != Moved {
 		var err error
@@ -162,9 +164,12 @@ func same(a, b Entry) bool {
 
 // rewrite gives a file old contents.
 func (r *Replica) rewrite(ctx context.Context, id NodeID, was Entry, bring Bring) (Entry, error) {
-	named, err := bring(ctx, id, was.Content)
-	if err != nil {
-		return Entry{}, err
+	named := func() error { return nil }
+	if was.Content.Size > 0 {
+		var err error
+		if named, err = bring(ctx, id, was.Content); err != nil {
+			return Entry{}, err
+		}
 	}
 	e, err := r.Commit(id, nil, was.Content, was.Mtime)
 	if err == nil {
@@ -193,17 +198,18 @@ func (r *Replica) putBack(ctx context.Context, was Entry, dir NodeID, name strin
 	return e, err
 }
 
-// beforeBurst is the moment before the burst of changes, of one device, that ended with f.
+// beforeBurst is the moment before one device emptied a directory, which ended with f: what else it did at that
+// time, and what it wrote in there, has nothing to do with that.
 func (r *Replica) beforeBurst(f Former) (int64, error) {
-	first := f.Until()
+	first, inside := f.Until(), map[NodeID]bool{f.ID: true}
 	err := r.walkBack(f.Key, func(g Former) bool {
-		if g.By != f.By {
-			return true
-		}
 		if first-g.Until() > int64(burstGap) {
 			return false
 		}
-		first = g.Until()
+		if g.By == f.By && inside[g.Parent] && g.How != Overwritten && g.How != Replaced {
+			first = g.Until()
+			inside[g.ID] = true
+		}
 		return true
 	})
 	return first - 1, err

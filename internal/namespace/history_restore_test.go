@@ -351,3 +351,29 @@ func TestUndoTwice(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// A directory comes back as it was before it was emptied, whatever else was done at that time, there or elsewhere.
+func TestRestoreTreeAmidOtherWork(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.devices[0].Replica
+	log := mkfile(t, r, Root, "log", 1)
+	inside := NodeID{}
+	for i := range 20 {
+		w.pass(3 * time.Second)
+		must(r.Commit(log.ID, nil, content(2+i), Now))
+		if i == 10 {
+			makeTree(t, w, r)
+			a := must(r.Lookup(Root, "a"))
+			inside = mkfile(t, r, a.ID, "log", 1).ID
+		}
+		if i > 10 {
+			must(r.Commit(inside, nil, content(2+i), Now))
+		}
+	}
+	before := shownAll(t, r)
+	removeAll(t, w, r, Root, "a")
+	must(restore(t, r, must(r.Removed(Root))[0], "", &brought{}))
+	if got := shownAll(t, r); !slices.Equal(got, before) {
+		t.Errorf("%q\nwant %q", got, before)
+	}
+}

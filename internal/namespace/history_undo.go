@@ -49,6 +49,10 @@ func (r *Replica) LastChange(burst bool) (out []Former, err error) {
 // each is told every path, with what stood in the way. dry: nothing is done, and only that is found
 // out. The error is of kind Interrupted.
 func (r *Replica) Undo(ctx context.Context, ended []Former, dry bool, bring Bring, each func(Put)) error {
+	if !dry {
+		r.reverts.Add(1)
+		defer r.reverts.Add(-1)
+	}
 	u := undoer{r: r, ctx: ctx, bring: bring, dry: dry, all: map[NodeID]undone{}, freed: map[nameKey]bool{}, maker: r.making()}
 	err := u.run(u.plan(ended), each)
 	if dry {
@@ -286,6 +290,9 @@ func (u *undoer) comeBack(x undone) error {
 // relink gives a file that lives the name back that was taken from it.
 func (u *undoer) relink(x undone, now Entry) error {
 	const op = "namespace.Undo"
+	if x.how == Removed && now.Parent == x.was.Parent && now.Name == x.was.Name && same(x.was.Entry, now) {
+		return nil // as after an undo that was broken off
+	}
 	if x.how != Removed || !same(x.was.Entry, now) || now.Kind == Dir {
 		return errs.E(op, errs.Stale, "", nil)
 	}

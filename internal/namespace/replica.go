@@ -118,6 +118,7 @@ type Replica struct {
 
 	doubted atomic.Uint32 // the incarnation of this device of which a peer knows another log; 0: none. Meanwhile nothing is sent
 	reborn  atomic.Int32  // new incarnations since Open
+	reverts atomic.Int32  // restores and undos under way
 	news    atomic.Uint64 // counts what all peers have to be told anew
 	durable atomic.Uint64 // this device's log up to here is in batches and on the disk
 	written atomic.Uint64
