@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -190,8 +191,17 @@ func (p *parts) conflict(e namespace.Entry) *controlapi.Conflict {
 		return nil
 	}
 	c := &controlapi.Conflict{Device: p.account.Name(e.Conflict.Device), When: e.Conflict.When}
-	if path, err := p.names.Path(e.Conflict.Of); err == nil && !e.Conflict.Of.IsZero() {
-		c.Of = "/" + path
+	if !e.Conflict.Of.IsZero() {
+		if at, err := p.names.Path(e.Conflict.Of); err == nil {
+			c.Of = "/" + at
+		}
+		return c
+	}
+	if c.Device = p.account.Name(e.Writer); e.Writer.IsZero() {
+		c.Device = p.account.Name(e.Conflict.Device)
+	}
+	if dir, err := p.names.Path(e.Parent); err == nil {
+		c.Of = path.Join("/", dir, namespace.ClaimedName(e.Name))
 	}
 	return c
 }

@@ -121,7 +121,10 @@ func (d *daemon) pick(path, version string) (f namespace.Former, err error) {
 	}
 	if version == "" {
 		for _, f := range past {
-			if now == nil || f.Kind == now.Kind && f.Kind == namespace.File && f.Content != now.Content {
+			switch {
+			case now == nil,
+				f.Kind == namespace.File && now.Kind == namespace.File && f.Content != now.Content,
+				f.Kind == namespace.Dir && now.Kind == namespace.Dir && f.How == namespace.Removed: // what is missing comes back
 				return f, nil
 			}
 		}
@@ -255,7 +258,7 @@ func (d *daemon) told(out *controlapi.Restored, progress func(controlapi.Restore
 		}
 		switch {
 		case p.Err != nil:
-			it.Refused = notRestored(it.Path, p)
+			it.Refused = d.notRestored(it.Path, p)
 		case p.Kind != namespace.Dir:
 			out.Files++
 			out.Size += it.Size
@@ -266,14 +269,17 @@ func (d *daemon) told(out *controlapi.Restored, progress func(controlapi.Restore
 }
 
 // notRestored words why a path was left alone.
-func notRestored(path string, p namespace.Put) *controlapi.Refusal {
+func (d *daemon) notRestored(path string, p namespace.Put) *controlapi.Refusal {
 	kind := errs.KindOf(p.Err)
 	r := &controlapi.Refusal{Kind: controlapi.SlugOf(kind), Reason: controlapi.Describe(p.Err), Paths: []string{path}}
 	switch kind {
 	case errs.Exist:
 		r.Reason = "something else is there now; to another place: shelf restore PATH --to OTHER"
+		if now, err := d.resolve(path); err == nil && now.Kind == namespace.File && p.Kind == namespace.File {
+			r.Reason = "another file is there now; in its place: shelf restore PATH, or to another: --to OTHER"
+		}
 	case errs.Stale:
-		r.Reason = "it has been changed since"
+		r.Reason = "it has been changed since; what it was: shelf versions PATH"
 	case errs.NotExist:
 		if p.Kind == namespace.File {
 			r.Reason = "its folder, or its old contents, are not there any more"
