@@ -184,7 +184,7 @@ func (d *daemon) Restore(ctx context.Context, req controlapi.RestoreRequest, pro
 	if err != nil {
 		return out, err
 	}
-	to, told := req.Path, d.told(&out, progress)
+	to, told := req.Path, d.told(&out, progress, req.To == "" || req.To == req.Path)
 	if req.To != "" && req.To != req.Path {
 		to = req.To
 		switch err := d.elsewhere(f, to); {
@@ -232,7 +232,7 @@ func (d *daemon) Undo(ctx context.Context, req controlapi.UndoRequest, progress 
 		}
 		return out, err
 	}
-	err = d.names.Undo(ctx, ended, req.DryRun, d.bring, d.told(&out, progress))
+	err = d.names.Undo(ctx, ended, req.DryRun, d.bring, d.told(&out, progress, true))
 	return d.done(ctx, out, err)
 }
 
@@ -249,8 +249,8 @@ func (d *daemon) done(ctx context.Context, out controlapi.Restored, err error) (
 	return out, err
 }
 
-// told collects what became of each path.
-func (d *daemon) told(out *controlapi.Restored, progress func(controlapi.RestoredItem)) func(namespace.Put) {
+// told collects what became of each path. own: each is that of the old state itself.
+func (d *daemon) told(out *controlapi.Restored, progress func(controlapi.RestoredItem), own bool) func(namespace.Put) {
 	return func(p namespace.Put) {
 		it := controlapi.RestoredItem{Path: "/" + p.Path, Kind: kindNames[p.Kind], Size: int64(p.Size)}
 		if p.From != "" {
@@ -258,7 +258,7 @@ func (d *daemon) told(out *controlapi.Restored, progress func(controlapi.Restore
 		}
 		switch {
 		case p.Err != nil:
-			it.Refused = d.notRestored(it.Path, p)
+			it.Refused = d.notRestored(it.Path, p, own)
 		case p.Kind != namespace.Dir:
 			out.Files++
 			out.Size += it.Size
@@ -269,13 +269,13 @@ func (d *daemon) told(out *controlapi.Restored, progress func(controlapi.Restore
 }
 
 // notRestored words why a path was left alone.
-func (d *daemon) notRestored(path string, p namespace.Put) *controlapi.Refusal {
+func (d *daemon) notRestored(path string, p namespace.Put, own bool) *controlapi.Refusal {
 	kind := errs.KindOf(p.Err)
 	r := &controlapi.Refusal{Kind: controlapi.SlugOf(kind), Reason: controlapi.Describe(p.Err), Paths: []string{path}}
 	switch kind {
 	case errs.Exist:
 		r.Reason = "something else is there now; to another place: shelf restore PATH --to OTHER"
-		if now, err := d.resolve(path); err == nil && now.Kind == namespace.File && p.Kind == namespace.File {
+		if now, err := d.resolve(path); own && err == nil && now.Kind == namespace.File && p.Kind == namespace.File {
 			r.Reason = "another file is there now; in its place: shelf restore PATH, or to another: --to OTHER"
 		}
 	case errs.Stale:

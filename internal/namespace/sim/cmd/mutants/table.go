@@ -3,7 +3,7 @@ package main
 // mutants are the rules of the design, each in the ways in which it can be switched off.
 var mutants = []mutant{
 	{"S1", "a register keeps what was overwritten", is("merge/register.go",
-		"		if !v.Past.Has(u.Dot) {\n			out = append(out, u)",
+		"		if !covers(v, u) {\n			out = append(out, u)",
 		"		if true {\n			out = append(out, u)")},
 	{"S2", "a write swallows the siblings that it does not cover", is("merge/register.go",
 		"			p = p.Without(u.Dot)", "			_ = u")},
@@ -64,7 +64,7 @@ var mutants = []mutant{
 		" || x.ID.IsDir() && t.dir(x.ID).refs > 0", "")},
 	{"S7", "collection while audits are owed, by what was acknowledged before", and(is("collect.go", "r.line.owed[d] || ", ""),
 		"collect.go", "a.Incarnation < r.line.current(d)", "a.Incarnation < 1")}, // who owes none has had a session since
-	{"S7", "collection without knowing all that the others knew", is("collect.go", " || !k.own.Covers(believed(a.Claims, frozen))", "")},
+	{"S7", "collection without knowing all that the others knew", is("collect.go", " || !k.own.Covers(r.line.beforeForks(believed(a.Claims, frozen)))", "")},
 	{"S7", "who names a removed directory does not say where it lies", is("write.go",
 		"		t.sayPlace(v.Place.Parent)\n		t.sayPlace(v.Place.Prev)\n", "")},
 	{"S8", "a restored device does not say again where things lie", is("repeat.go", "	if !t.unaudited {", "	if true {")},
