@@ -80,6 +80,9 @@ func (h *Host) meet(c network.Conn) {
 	h.asking[id] = now
 	h.wg.Go(func() {
 		unsupported := h.askOn(c, q, key)
+		if other := h.besides(c); other != nil { // he called at several addresses, and keeps this one
+			unsupported = h.askOn(other, q, key)
+		}
 		member := h.gate.allowed(id)
 		switch {
 		case member:
@@ -95,6 +98,19 @@ func (h *Host) meet(c network.Conn) {
 		h.mu.Unlock()
 		close(now.done)
 	})
+}
+
+// besides is another connection to the same peer if c has been closed; else nil.
+func (h *Host) besides(c network.Conn) network.Conn {
+	if !c.IsClosed() {
+		return nil
+	}
+	for _, other := range h.host.Network().ConnsToPeer(c.RemotePeer()) {
+		if !other.IsClosed() {
+			return other
+		}
+	}
+	return nil
 }
 
 // askOn asks on one connection. It reports whether the other side does not know the question.
