@@ -121,12 +121,6 @@ func (fs *FS) renamed(c *namespace.Change) {
 	}
 }
 
-// removed reports whether a node is shown nowhere any more.
-func (fs *FS) removed(id namespace.NodeID) bool {
-	_, err := fs.cfg.Names.Get(id)
-	return errs.Is(err, errs.Stale)
-}
-
 // An answer that mentions an inode may still be on its way to the kernel, which then does
 // not know yet what it is told to forget: it is told again, soon and a little later.
 var again = []time.Duration{2 * time.Millisecond, 20 * time.Millisecond, 200 * time.Millisecond}
