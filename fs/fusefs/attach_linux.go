@@ -38,15 +38,16 @@ func serveOn(ctx context.Context, fd int, r *raw, dir string, m *fuse.MountOptio
 	dev, err := duplicate(fd)
 	if err != nil {
 		_ = unix.Close(fd)
-	} else {
-		var srv *fuse.Server
-		if srv, err = fuse.NewServer(r, fmt.Sprintf("/dev/fd/%d", fd), &given); err == nil {
-			return srv, dev, nil
-		}
-		dev.close()
+		_ = mounthelper.Unmount(ctx, dir, true)
+		return nil, nil, err
 	}
-	_ = mounthelper.Unmount(ctx, dir, true)
-	return nil, nil, err
+	srv, err := fuse.NewServer(r, fmt.Sprintf("/dev/fd/%d", fd), &given)
+	if err != nil {
+		dev.close()
+		_ = mounthelper.Unmount(ctx, dir, true)
+		return nil, nil, err
+	}
+	return srv, dev, nil
 }
 
 // device is a connection to the kernel beside the library's, for what that has no call for.
