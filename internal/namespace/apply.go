@@ -51,7 +51,7 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 		return errs.E(op, errs.Other, "", err)
 	}
 	bad = append(bad, more...)
-	good, more, err := r.verify(s, f.records, repair)
+	good, more, err := r.verify(from, s, f.records, repair)
 	if err != nil {
 		return errs.E(op, errs.Other, "", err)
 	}
@@ -65,7 +65,9 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 	}
 	bad = append(bad, more...)
 	for _, b := range bad {
-		r.refuse(from, b)
+		if !b.void {
+			r.refuse(from, b)
+		}
 		old, ok := s.limits[b.writer]
 		if _, known := r.heads[b.writer]; known && (!ok || b.from < old) { // of others nothing is claimed anyway
 			s.limits[b.writer] = b.from

@@ -76,11 +76,11 @@ func (r *Replica) Audit(peer ident.DeviceID, end End) *Audit {
 	theirs := r.believe(&session{}, end.Claims)
 	expected := believed(end.Claims, r.frozen)
 	r.applying.Unlock()
-	if !r.Claims().Covers(expected.Without(r.self)) {
-		return nil // something was left out: what the peer lacks may have been overwritten by that
-	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	if !r.claims.Covers(expected.Without(r.self)) {
+		return nil // something was left out: what the peer lacks may have been overwritten by that
+	}
 	if len(r.undecided(peer)) > 0 {
 		return nil // what the peer lacks may have been overwritten on its side of the fork
 	}

@@ -208,7 +208,7 @@ func (t *tx) clash(k nameKey, paths map[NodeID]string) (Clash, bool) {
 		}
 		c.Versions = append(c.Versions, v)
 	}
-	c.Mine = mine(len(c.Versions), func(i int) *Entry { return &c.Versions[i].Entry }, t.r.self.Device)
+	c.Mine = mine(len(c.Versions), func(i int) *Entry { return &c.Versions[i].Entry }, t.r.cfg.Self)
 	return c, true
 }
 

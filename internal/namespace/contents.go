@@ -6,7 +6,11 @@ import (
 )
 
 // Writer is this device's present incarnation: the writer of its dots.
-func (r *Replica) Writer() ident.Writer { return r.self }
+func (r *Replica) Writer() ident.Writer {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.self
+}
 
 // Contents returns every content that hangs on a file: the one shown, and those of its conflict
 // copies that are no files of their own yet. It is empty for a node that is shown nowhere.

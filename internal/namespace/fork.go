@@ -43,6 +43,18 @@ func (r *Replica) undecided(peer ident.DeviceID) []ident.Writer {
 	return slices.DeleteFunc(slices.Clone(r.apart[peer]), func(w ident.Writer) bool { return !r.isMember(members, w.Device) })
 }
 
+// otherSideOf tells which dots may mean another write with a peer, or have until a fork ended amid its session: that a
+// record is not what is signed here then says nothing against anybody. Needs applying.
+func (r *Replica) otherSideOf(peer ident.DeviceID) func(Dot) bool {
+	r.mu.RLock()
+	line, apart := r.line, slices.Clone(r.apart[peer])
+	r.mu.RUnlock()
+	return func(d Dot) bool {
+		first := line.parted(d.Writer)
+		return d.Writer.Device == r.cfg.Self || first > 0 && d.Seq >= first || slices.Contains(apart, d.Writer)
+	}
+}
+
 // thisSide leaves out what a peer's records have built on its side of a fork: by its number, what
 // they have overwritten there may be something else here, which would be gone, and not only here, for
 // this device would pass them on. It all comes again, until the writer's device has said which side

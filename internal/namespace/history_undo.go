@@ -204,7 +204,7 @@ func (u *undoer) one(x undone) error {
 // did to it since left no state of its own, or there would be a newer one.
 func (u *undoer) mine(l left) bool {
 	ok := false
-	self := u.r.Writer().Device
+	self := u.r.cfg.Self
 	_ = u.r.read(func(t *tx) error {
 		now := t.leaves(l.node)
 		ok = (now.place == l.place || now.place.Writer.Device == self) && (now.bytes == l.bytes || now.bytes.Writer.Device == self)
@@ -340,5 +340,5 @@ func (u *undoer) took(l left, now Entry) bool {
 		return true
 	}
 	_, err := u.r.Get(l.node)
-	return errs.Is(err, errs.Stale) && now.Writer == u.r.Writer().Device
+	return errs.Is(err, errs.Stale) && now.Writer == u.r.cfg.Self
 }

@@ -55,6 +55,7 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 			continue
 		case line.disowned(x):
 			refuse("written again under a newer incarnation")
+			bad[len(bad)-1].void = true
 			continue
 		case h.last == 0 && len(r.numbers.list) >= maxWriters:
 			refuse("too many incarnations")
@@ -136,7 +137,7 @@ func (r *Replica) signatures(batches []signedBatch) []bool {
 
 // verify checks records against their batches and opens them. What this device wrote itself it takes
 // only to repair what is here. Needs applying.
-func (r *Replica) verify(s *session, recs []frameRecord, repair bool) (good []verified, bad []badItem, err error) {
+func (r *Replica) verify(from ident.DeviceID, s *session, recs []frameRecord, repair bool) (good []verified, bad []badItem, err error) {
 	type result struct {
 		rec    record
 		batch  *signedBatch
@@ -177,9 +178,11 @@ func (r *Replica) verify(s *session, recs []frameRecord, repair bool) (good []ve
 		}
 	})
 	good = make([]verified, 0, len(recs))
+	otherSide := r.otherSideOf(from)
 	for i := range all {
 		if all[i].err != nil {
-			bad = append(bad, badItem{writer: recs[i].writer, from: all[i].rec.seq, signed: all[i].signed, bytes: recs[i].bytes, err: all[i].err})
+			d := Dot{Writer: recs[i].writer, Seq: all[i].rec.seq}
+			bad = append(bad, badItem{writer: d.Writer, from: d.Seq, signed: all[i].signed, void: !all[i].signed && otherSide(d), bytes: recs[i].bytes, err: all[i].err})
 		} else if all[i].v.v != nil {
 			all[i].v.early = recs[i].early
 			good = append(good, all[i].v)

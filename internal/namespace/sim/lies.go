@@ -71,8 +71,10 @@ func lieKinds() (out []string) {
 // foul reports whether frames may hold what is refused: somebody has lied, or there are two logs
 // of one device.
 func (w *world) foul() bool {
-	return w.liars != [liars]*chain{} || len(w.numbers.forked) > 0 || w.copied()
+	return w.lied() || len(w.numbers.forked) > 0 || w.copied()
 }
+
+func (w *world) lied() bool { return w.liars != [liars]*chain{} }
 
 // lie lets a device hear the WHOth liar, whose KIND of lie is the one that he was first made to
 // tell.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
@@ -126,6 +127,7 @@ func (w *world) delta(s *stream, theirs namespace.Hello, c conn) (moved traffic,
 			f = c.garble(f)
 		}
 		moved.frames++
+		blamed, _ := dst.names.Quarantined()
 		err = dst.names.Apply(ctx, src.id, f)
 		switch {
 		case dst.broke(err):
@@ -135,6 +137,9 @@ func (w *world) delta(s *stream, theirs namespace.Hello, c conn) (moved traffic,
 		case errs.Is(err, errs.Corrupt) || errs.Is(err, errs.Protocol):
 			if c.garble == nil && !w.foul() { // a second log of a device is refused as well
 				dst.ok(err)
+			}
+			if n, last := dst.names.Quarantined(); c.garble == nil && !w.lied() && n > blamed && strings.Contains(last.Error(), "namespace.record") {
+				w.fail("what a fork leaves is nobody's fault", "%s refuses what %s sent: %v", deviceName(dst.i), deviceName(src.i), last)
 			}
 			w.stats.Met["bad frames refused"]++
 			refused = true
