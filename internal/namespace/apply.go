@@ -51,7 +51,7 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 		return errs.E(op, errs.Other, "", err)
 	}
 	bad = append(bad, more...)
-	good, more, err := r.verify(from, s, f.records, repair)
+	good, more, err := r.verify(s, f.records, repair)
 	if err != nil {
 		return errs.E(op, errs.Other, "", err)
 	}
@@ -64,8 +64,9 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 		}
 	}
 	bad = append(bad, more...)
+	otherSide := r.otherSideOf(from)
 	for _, b := range bad {
-		if !b.void {
+		if !b.forked || !otherSide(Dot{Writer: b.writer, Seq: b.from}) {
 			r.refuse(from, b)
 		}
 		old, ok := s.limits[b.writer]

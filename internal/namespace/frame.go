@@ -40,7 +40,7 @@ type badItem struct {
 	from   uint64 // 0: unknown
 	signed bool   // by the writer itself, beyond doubt
 	named  bool   // a batch signed by the writer, and yet not to be taken
-	void   bool   // of another side of a fork: nobody's fault, and it comes again under other numbers
+	forked bool   // not what is known here, as all that follows a fork on its other side
 	bytes  []byte
 	err    error
 }

@@ -31,6 +31,10 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 		refuse := func(why string) {
 			bad = append(bad, badItem{writer: x.writer, from: x.first, named: signed[i], bytes: x.raw, err: badBatch(why)})
 		}
+		refuseBehind := func(why string) { // a fork, perhaps
+			refuse(why)
+			bad[len(bad)-1].forked = true
+		}
 		h, ok := heads[x.writer]
 		if !ok {
 			h = r.heads[x.writer]
@@ -54,8 +58,7 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 			refuse("signature")
 			continue
 		case line.disowned(x):
-			refuse("written again under a newer incarnation")
-			bad[len(bad)-1].void = true
+			refuseBehind("written again under a newer incarnation")
 			continue
 		case h.last == 0 && len(r.numbers.list) >= maxWriters:
 			refuse("too many incarnations")
@@ -73,7 +76,7 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 				continue
 			}
 		case x.first > h.last+1:
-			refuse("gap")
+			refuseBehind("gap")
 			continue
 		case x.first <= h.last || x.prev != h.hash:
 			if err := r.forked(from, x.writer); err != nil {
@@ -137,7 +140,7 @@ func (r *Replica) signatures(batches []signedBatch) []bool {
 
 // verify checks records against their batches and opens them. What this device wrote itself it takes
 // only to repair what is here. Needs applying.
-func (r *Replica) verify(from ident.DeviceID, s *session, recs []frameRecord, repair bool) (good []verified, bad []badItem, err error) {
+func (r *Replica) verify(s *session, recs []frameRecord, repair bool) (good []verified, bad []badItem, err error) {
 	type result struct {
 		rec    record
 		batch  *signedBatch
@@ -178,11 +181,9 @@ func (r *Replica) verify(from ident.DeviceID, s *session, recs []frameRecord, re
 		}
 	})
 	good = make([]verified, 0, len(recs))
-	otherSide := r.otherSideOf(from)
 	for i := range all {
 		if all[i].err != nil {
-			d := Dot{Writer: recs[i].writer, Seq: all[i].rec.seq}
-			bad = append(bad, badItem{writer: d.Writer, from: d.Seq, signed: all[i].signed, void: !all[i].signed && otherSide(d), bytes: recs[i].bytes, err: all[i].err})
+			bad = append(bad, badItem{writer: recs[i].writer, from: all[i].rec.seq, signed: all[i].signed, forked: !all[i].signed, bytes: recs[i].bytes, err: all[i].err})
 		} else if all[i].v.v != nil {
 			all[i].v.early = recs[i].early
 			good = append(good, all[i].v)

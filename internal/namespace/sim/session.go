@@ -138,7 +138,7 @@ func (w *world) delta(s *stream, theirs namespace.Hello, c conn) (moved traffic,
 			if c.garble == nil && !w.foul() { // a second log of a device is refused as well
 				dst.ok(err)
 			}
-			if n, last := dst.names.Quarantined(); c.garble == nil && !w.lied() && n > blamed && strings.Contains(last.Error(), "namespace.record") {
+			if n, last := dst.names.Quarantined(); c.garble == nil && !w.lied() && n > blamed && !strings.Contains(last.Error(), "namespace.batch fork") {
 				w.fail("what a fork leaves is nobody's fault", "%s refuses what %s sent: %v", deviceName(dst.i), deviceName(src.i), last)
 			}
 			w.stats.Met["bad frames refused"]++

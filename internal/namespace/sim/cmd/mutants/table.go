@@ -80,7 +80,7 @@ var mutants = []mutant{
 	{"Q", "batches of strangers are taken", is("verify.go", "		case !r.cfg.Known(x.writer.Device):", "		case !r.cfg.Known(x.writer.Device) && false:")},
 	{"Q", "a batch need not follow the one before", is("verify.go", " || x.prev != h.hash:", ":")},
 	{"Q", "records need not be those that were signed", is("verify.go", "		if res.err == nil && !res.signed {", "		if false {")},
-	{"Q", "what is of the other side of a fork is held against who sends it", is("verify.go", " && otherSide(d)", " && otherSide == nil")},
+	{"Q", "what is of the other side of a fork is held against who sends it", is("apply.go", "if !b.forked || !otherSide(", "if !b.forked || true || !otherSide(")},
 	{"Q", "who signs nonsense is heard on", is("freeze.go", "		return ok && x.v.Dot.Seq >= from", "		return ok && x.v.Dot.Seq < from")},
 	{"Q", "what is refused of a writer comes again and again", is("progress.go",
 		"		if h := r.heads[w]; h.last >= f.From &&", "		if h := r.heads[w]; false && h.last >= f.From &&")},
