@@ -36,6 +36,7 @@ var (
 //
 // The same with a program in which a merge rule is switched off: make sim-mutants ARGS='-oracle -only N14'.
 func TestOracle(t *testing.T) {
+	t.Parallel()
 	began, total := time.Now(), map[string]int{}
 	for i := 0; i < *oracleRuns || time.Since(began) < *oracleTime; i++ {
 		seed := *oracleSeed + uint64(i)

@@ -37,6 +37,7 @@ func memoryStage(t *testing.T) func(string) actor {
 
 // play runs one script on each stage that this system has, with n devices of one account.
 func play(t *testing.T, n int, script func(t *testing.T, d []actor)) {
+	t.Parallel()
 	for name, stage := range stages() {
 		t.Run(name, func(t *testing.T) {
 			cast := stage(t)

@@ -11,6 +11,7 @@ var playsOnly = flag.String("plays", "", "play only those whose name matches thi
 // The plays of testdata/plays on the pure model: each by itself, with the clocks that it asks for,
 // broken off wherever it can be; and all at once.
 func TestPlaysOfTheModel(t *testing.T) {
+	t.Parallel()
 	all := scripts(t)
 	for _, s := range all {
 		t.Run(s.name, func(t *testing.T) {
@@ -45,10 +46,12 @@ func timely(all []*piece) (out []*piece) {
 
 // The same plays by whole devices over the network in memory, and by real programs with real mounts.
 func TestPlays(t *testing.T) {
+	t.Parallel()
 	all := timely(scripts(t))
 	t.Logf("%d plays", len(all))
 	for name, stage := range stages() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for _, plays := range evenings(all) {
 				report(t, perform(newCompany(t, stage), t.Logf, plays...))
 			}

@@ -76,6 +76,7 @@ func TestCanaryScannerFinds(t *testing.T) {
 // Names, contents, targets, attributes and device names carry marks; after sync, pins, a crash and
 // a restart no file of any home holds one in any common encoding.
 func TestCanary(t *testing.T) {
+	t.Parallel()
 	const name, content, target, attr, device1, device2 = "kanarienvogel-name", "kanarienvogel-content", "kanarienvogel-target",
 		"kanarienvogel-attr", "kanarienvogel-desk", "kanarienvogel-laptop"
 	a, b := newDevice(t, device1).up(), newDevice(t, device2)

@@ -144,10 +144,14 @@ func (d *device) interrupted(name string) {
 	defer signal.Stop(ignored)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// Go's scheduler interrupts this thread too: those signals have to wait.
-	own, was := unix.Sigset_t{}, unix.Sigset_t{}
-	own.Val[(unix.SIGURG-1)/64] |= 1 << ((unix.SIGURG - 1) % 64)
-	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &own, &was); err != nil {
+	// Go's scheduler interrupts this thread too, and so may the end of any program that another test has
+	// started: all other signals have to wait.
+	others, was := unix.Sigset_t{}, unix.Sigset_t{}
+	for i := range others.Val {
+		others.Val[i]--
+	}
+	others.Val[(unix.SIGUSR1-1)/64] &^= 1 << ((unix.SIGUSR1 - 1) % 64)
+	if err := unix.PthreadSigmask(unix.SIG_BLOCK, &others, &was); err != nil {
 		d.t.Fatal(err)
 	}
 	defer func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &was, nil) }()

@@ -14,6 +14,7 @@ import (
 
 // What the demo invites to try works, also pasted into a shell all at once.
 func TestDemoInvitation(t *testing.T) {
+	t.Parallel()
 	newDevice(t, "nobody") // says when mounts cannot be tested here
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()

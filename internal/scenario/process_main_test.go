@@ -3,6 +3,7 @@
 package scenario
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -44,6 +45,7 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		_ = os.Setenv("SHELF_KEYRING", "off")
+		_ = flag.Set("test.parallel", "4") // they wait for each other's devices more than they compute
 		return m.Run()
 	}())
 }

@@ -91,6 +91,7 @@ func misspell(t *testing.T, d *device, peer ident.DeviceID, addr string, do func
 // nothing further of it and says so everywhere; its own work goes on. When the program is
 // mended, one command brings everything over.
 func TestDeviceThatSignsNonsense(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 // Names are bytes: whatever takes a path takes one that is not UTF-8, by the mount and by the share, and
 // what is printed for scripts has the bytes in it.
 func TestNamesThatAreNotText(t *testing.T) {
+	t.Parallel()
 	const bad, spelled = "bad\xff", `"/bad\u0000ff"`
 	d := newDevice(t, "a")
 	d.settings("") // with heat

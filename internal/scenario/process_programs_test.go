@@ -33,6 +33,7 @@ var programs = map[string]string{
 }
 
 func TestProgramsLiveOnTheMount(t *testing.T) {
+	t.Parallel()
 	src := t.TempDir()
 	script(t, `cd "$S" && git init -q repo && cd repo && for i in $(seq 200); do echo "file $i" > f$i; done && mkdir -p a/b && head -c 300000 /dev/urandom > a/b/bin &&
 		ln -s ../f1 a/link && chmod 755 f2 && git add -A && git -c user.name=x -c user.email=x@y commit -q -m one`, "S="+src)

@@ -14,6 +14,7 @@ import (
 // A home is put back from a backup and used before it meets anybody: what it does then, and what
 // the others know of the lost days, both stay; and it is a device like any other afterwards.
 func TestHomePutBackFromABackup(t *testing.T) {
+	t.Parallel()
 	a, b := newDevice(t, "a").up(), newDevice(t, "b")
 	a.write("both", []byte("in the backup"))
 	a.write("changed", []byte("old"))

@@ -50,6 +50,7 @@ func TestOpenAFileThatLivesElsewhere(t *testing.T) {
 
 // What a script that knows only the contract does to three homes.
 func TestThreeHomes(t *testing.T) {
+	t.Parallel()
 	a, b, c := newDevice(t, "a").up(), newDevice(t, "b"), newDevice(t, "c")
 	a.admit(b)
 	b.up()
@@ -307,6 +308,7 @@ func readAll(t *testing.T, path string) []byte {
 
 // Ten thousand files show on a new device, and no content moved for it.
 func TestNamespaceOfTenThousandFiles(t *testing.T) {
+	t.Parallel()
 	a, b := newDevice(t, "a").up(), newDevice(t, "b")
 	for i := range 100 {
 		dir := a.path(fmt.Sprintf("d%02d", i))

@@ -10,6 +10,7 @@ import (
 // The same as TestJoinedWhileAnotherWasAway with real daemons: c joins while b is off, and a is off when b
 // comes back. Both see each other then and stay connected.
 func TestDaemonsJoinedWhileAnotherWasAway(t *testing.T) {
+	t.Parallel()
 	a, b, c := newDevice(t, "a").up(), newDevice(t, "b"), newDevice(t, "c")
 	a.admit(b)
 	b.up()

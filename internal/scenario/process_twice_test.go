@@ -14,6 +14,7 @@ import (
 // A home is copied, and both copies run: all devices say so, with what to do, and what is made on each shows on
 // all, though the network knows the two as one.
 func TestHomeInUseTwice(t *testing.T) {
+	t.Parallel()
 	a, b, copied := newDevice(t, "a").up(), newDevice(t, "b"), newDevice(t, "b-copied")
 	a.write("first", []byte("1"))
 	a.admit(b)
