@@ -202,16 +202,32 @@ func (r *Replica) putBack(ctx context.Context, was Entry, dir NodeID, name strin
 // time, and what it wrote in there, has nothing to do with that.
 func (r *Replica) beforeBurst(f Former) (int64, error) {
 	first, inside := f.Until(), map[NodeID]bool{f.ID: true}
-	err := r.walkBack(f.Key, func(g Former) bool {
+	var together []Former // ended by one transaction: in no order, be it that one lies in the other
+	look := func() {
+		for n := 0; n != len(inside); {
+			n = len(inside)
+			for _, g := range together {
+				if inside[g.Parent] {
+					first = g.Until()
+					inside[g.ID] = true
+				}
+			}
+		}
+		together = together[:0]
+	}
+	err := r.walkBack(FormerKey{Until: f.Key.Until + 1}, func(g Former) bool {
+		if len(together) > 0 && g.Until() != together[0].Until() {
+			look()
+		}
 		if first-g.Until() > int64(burstGap) {
 			return false
 		}
-		if g.By == f.By && inside[g.Parent] && g.How != Overwritten && g.How != Replaced {
-			first = g.Until()
-			inside[g.ID] = true
+		if g.By == f.By && g.How != Overwritten && g.How != Replaced {
+			together = append(together, g)
 		}
 		return true
 	})
+	look()
 	return first - 1, err
 }
 

@@ -377,3 +377,25 @@ func TestRestoreTreeAmidOtherWork(t *testing.T) {
 		t.Errorf("%q\nwant %q", got, before)
 	}
 }
+
+// A removal may reach another device in parts, each of which ends many states at one moment.
+func TestRestoreTreeRemovedInParts(t *testing.T) {
+	w := newWorld(t, 1, 2)
+	a, b := w.devices[0], w.devices[1]
+	dir := mkdir(t, a.Replica, Root, "top")
+	for range 6 {
+		dir = mkdir(t, a.Replica, dir.ID, "sub")
+	}
+	mkfile(t, a.Replica, dir.ID, "f", 1)
+	pull(t, b, a, -1)
+	before := shownAll(t, b.Replica)
+	w.pass(time.Minute)
+	must(a.Remove(dir.ID, "f", false))
+	pull(t, b, a, -1)
+	removeAll(t, w, a.Replica, Root, "top")
+	pull(t, b, a, -1)
+	must(restore(t, b.Replica, must(b.Removed(Root))[0], "", &brought{}))
+	if got := shownAll(t, b.Replica); !slices.Equal(got, before) {
+		t.Errorf("%q\nwant %q", got, before)
+	}
+}

@@ -35,7 +35,6 @@ func (d *device) removeAll(name string) {
 // What was overwritten, deleted or swept away with its folder comes back, on any device, also after a
 // restart; a burst is undone as one; and the past can be looked at with ordinary programs.
 func TestHistory(t *testing.T) {
-	t.Parallel()
 	a, b := newDevice(t, "a").up(), newDevice(t, "b")
 	photo, secret := random(1, 700<<10), random(2, 300<<10)
 	project := map[string][]byte{"project/main.go": []byte("package main"), "project/sub/deep": []byte("deep"), "project/sub/more/x": random(3, 100<<10)}

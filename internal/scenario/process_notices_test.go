@@ -16,7 +16,6 @@ import (
 // Whatever kills the daemon, the command that is told of conflicts hears of each once: also of one
 // that arrived just before, and never again of those it has heard of.
 func TestNoticesOutliveAKilledDaemon(t *testing.T) {
-	t.Parallel()
 	a, b := newDevice(t, "a"), newDevice(t, "b").up()
 	heard := filepath.Join(t.TempDir(), "heard")
 	processActor{a}.onConflict("cat >> " + heard)
