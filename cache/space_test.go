@@ -115,6 +115,9 @@ func (f countingFSFile) WriteAt(p []byte, off int64) (int, error) {
 
 // How much is written for each byte admitted, with eviction at work all the time: see EVICTION.md.
 func TestWriteAmplification(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a long way in one goroutine")
+	}
 	const limit = 32 << 20
 	for name, c := range map[string]struct {
 		holes bool
