@@ -50,8 +50,7 @@ func (r *Replica) otherSideOf(peer ident.DeviceID) func(Dot) bool {
 	line, apart := r.line, slices.Clone(r.apart[peer])
 	r.mu.RUnlock()
 	return func(d Dot) bool {
-		first := line.parted(d.Writer)
-		return d.Writer.Device == r.cfg.Self || first > 0 && d.Seq >= first || slices.Contains(apart, d.Writer)
+		return d.Writer.Device == r.cfg.Self || line.behindFork(d) || slices.Contains(apart, d.Writer)
 	}
 }
 
@@ -125,6 +124,12 @@ func (l *lineage) parted(w ident.Writer) (first uint64) {
 	return first
 }
 
+// behindFork reports whether d lies behind where its log has forked.
+func (l *lineage) behindFork(d Dot) bool {
+	first := l.parted(d.Writer)
+	return first > 0 && d.Seq >= first
+}
+
 // beforeForks is c without what lies behind a fork. That is written again under numbers of its own, before its device
 // has audited with everybody.
 func (l *lineage) beforeForks(c Claims) Claims {
@@ -151,10 +156,7 @@ func (r *Replica) doubtful() func(Dot) bool {
 	if !line.forked() {
 		return nil
 	}
-	return func(d Dot) bool {
-		first := line.parted(d.Writer)
-		return first > 0 && d.Seq >= first
-	}
+	return line.behindFork
 }
 
 // forked reports whether anybody has disowned anything.
@@ -204,7 +206,7 @@ func (r *Replica) holdsDoubtful() bool {
 		return false
 	}
 	for w, h := range r.heads {
-		if first := r.line.parted(w); first > 0 && h.last >= first {
+		if r.line.behindFork(Dot{Writer: w, Seq: h.last}) {
 			return true
 		}
 	}
