@@ -16,11 +16,14 @@ import (
 // directory's place goes along early, and comes again when it is its turn.
 //
 // What a writer said of a node beside its place follows at once, as far as that order allows: then
-// the receiver writes most rows once.
+// the receiver writes most rows once. What others wrote of a register before it comes first: an edit
+// hides a copy that it has not brought along, if another wrote that out.
 func (d *Delta) ordered(writers []uint32, yield func(item) bool) bool {
 	var streams []*stream
+	by := map[ident.Writer]*stream{}
 	for _, num := range writers {
 		s := &stream{}
+		by[d.t.writers[num]] = s
 		for order, turn := range []*turn{&s.places, &s.rest} {
 			next, stop := iter.Pull(func(yield func(item) bool) { d.dots(order, num, d.t.writers[num], yield) })
 			defer stop()
@@ -42,22 +45,23 @@ func (d *Delta) ordered(writers []uint32, yield func(item) bool) bool {
 		}
 		sent[it.by] = it.v.Dot.Seq
 		s.places.advance()
-		for s.rest.more && s.places.follows(s.rest.item) && d.knows(s.rest.node, sent) {
+		for s.rest.more && s.places.follows(s.rest.item) && d.knows(s.rest.node, sent) && !s.rest.waits(by) {
 			if !yield(s.rest.item) {
 				return false
 			}
 			s.rest.advance()
 		}
 	}
-	for _, s := range streams {
-		for s.rest.more {
-			if !yield(s.rest.item) {
-				return false
-			}
-			s.rest.advance()
+	for {
+		s := readyRest(streams, by)
+		if s == nil {
+			return d.err == nil
 		}
+		if !yield(s.rest.item) {
+			return false
+		}
+		s.rest.advance()
 	}
-	return d.err == nil
 }
 
 // stream is what one writer has to say: its placements, and its contents and attributes.
@@ -74,6 +78,31 @@ func (t *turn) advance() { t.item, t.more = t.next() }
 
 // follows reports whether the next comes after it, in the order in which they were written.
 func (t *turn) follows(it item) bool { return t.more && it.v.Dot.Seq < t.v.Dot.Seq }
+
+// waits reports whether another stream has yet to send what the writer of the next had seen when it
+// covered that in the same register.
+func (t *turn) waits(by map[ident.Writer]*stream) bool {
+	for _, x := range t.v.Past.Vector {
+		if s := by[x.Writer]; x.Writer != t.by && s != nil && s.rest.more && s.rest.v.Dot.Seq <= x.Seq {
+			return true
+		}
+	}
+	return false
+}
+
+// readyRest is the first of the streams whose next content or attribute waits for none; if each does,
+// where a log has forked, the first that has one; nil at the end.
+func readyRest(streams []*stream, by map[ident.Writer]*stream) (first *stream) {
+	for _, s := range streams {
+		if s.rest.more && !s.rest.waits(by) {
+			return s
+		}
+		if s.rest.more && first == nil {
+			first = s
+		}
+	}
+	return first
+}
 
 // ready is the first of the streams whose next placement may be sent; if each waits for another,
 // the first that has one; nil at the end.

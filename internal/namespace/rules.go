@@ -54,8 +54,9 @@ func (t *tx) putAttr(id regID, value string, s merge.Stamp) {
 }
 
 // reassert says the shown bytes again (N9): the weak version survives a removal that had not
-// seen the operation, and hides behind any other bytes. It covers older weak versions and all
-// that its source covered, but not the source. A removed directory is revived by it.
+// seen the operation, and hides behind any other bytes. It covers what was so said again before and
+// all that its source covered, but not the source: the bytes of a written-out copy must not come to
+// others only after an edit of the file that let go of them (S3). A removed directory is revived by it.
 func (t *tx) reassert(n NodeID) {
 	x := t.node(n)
 	if !x.Alive() {
@@ -67,7 +68,7 @@ func (t *tx) reassert(n NodeID) {
 	v := &merge.Version{Class: merge.Weak, Body: &body}
 	if len(gs) > 0 {
 		for _, u := range gs[0].Versions {
-			if u.Class == merge.Weak {
+			if gs[0].SaidAgain(u) {
 				cover = append(cover, u)
 			} else {
 				v.Past = v.Past.Join(u.Past)

@@ -3,6 +3,7 @@ package merge
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 )
 
 // Group is all versions of a content register that hold equal bytes.
@@ -70,6 +71,13 @@ func (g *Group) Dots() []Dot {
 		ds[i] = v.Dot
 	}
 	return ds
+}
+
+// SaidAgain reports whether a version of the group says again what another one still says: it was
+// written beside it, in sight of it.
+func (g *Group) SaidAgain(v *Version) bool {
+	beside := func(u *Version) bool { return v.Past.excepts(u.Dot) }
+	return v.Class == Weak && slices.ContainsFunc(g.Versions, beside)
 }
 
 // Alive reports whether a content register holds bytes: whether its node exists (N1).

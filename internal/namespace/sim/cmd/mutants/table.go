@@ -15,6 +15,8 @@ var mutants = []mutant{
 	{"S3", "placements travel with contents", is("merge/version.go", "		return 0", "		return 1")},
 	{"S3", "a placement comes without that of the directory above", is("delta_order.go", "		it.first = d.above(it.v.Place, sent)\n", "")},
 	{"S3", "a place that goes along counts as its turn", is("progress.go", "		if !x.early && ", "		if ")},
+	{"S3", "an edit comes before what others wrote that it had seen", is("delta_order.go", "x.Writer != t.by && s != nil && ", "false && s != nil && ")},
+	{"S3", "bytes said again cover those of a written-out copy", is("rules.go", "			if gs[0].SaidAgain(u) {", "			if u.Class == merge.Weak {")},
 	{"S3", "what a receiver claims tells of what it sent before", is("incarnation.go", "	if sends {", "	if sends || true {")},
 	{"S4", "claims move with each record", is("apply.go",
 		"		if err := r.advance(from, s, done); err != nil {",
