@@ -138,7 +138,7 @@ func openPebble(dir string, o Options, d *disk) (p *pebble.DB, err error) {
 		Logger:                &logger{log: o.Logger, guard: d.guard},
 		EventListener:         d.guard.listener(),
 		MemTableSize:          uint64(o.memTable),
-		L0CompactionThreshold: 4,
+		L0CompactionThreshold: 8, // a bulk write is merged with what was there half as often as by default
 		LBaseMaxBytes:         32 << 20,
 		MaxOpenFiles:          512,
 		Cleaner:               noRecycling{},
