@@ -123,6 +123,7 @@ func (w *world) restore(d *device, s *Step) {
 			w.forgot = true
 		}
 	}
+	w.oracle.heard(d)
 	d.roster = maps.Clone(im.known)
 	d.disk = im.disk.Clone() // bytes are not its matter: others may have fetched them
 	d.handles, d.frames = map[string]handle{}, nil

@@ -28,14 +28,24 @@ type knowledge struct {
 
 func (w *world) knowledge() (out []knowledge) {
 	for _, d := range w.devices {
-		k := knowledge{d, d.names.Claims(), map[ident.Writer]uint64{}}
-		h := d.names.Hello(ident.DeviceID{}) // to nobody: all logs are others'
-		for _, x := range h.Ends {
-			k.ends[x.Writer] = x.Seq
-		}
-		out = append(out, k)
+		out = append(out, d.knowledge())
 	}
 	return out
+}
+
+func (d *device) knowledge() knowledge {
+	k := knowledge{d, d.names.Claims(), map[ident.Writer]uint64{}}
+	h := d.names.Hello(ident.DeviceID{}) // to nobody: all logs are others'
+	for _, x := range h.Ends {
+		k.ends[x.Writer] = x.Seq
+	}
+	return k
+}
+
+// mayKnow reports whether the device claims what an operation wrote, or may hold it: a session that
+// would have told was cut.
+func (k *knowledge) mayKnow(f *fact) bool {
+	return k.ends[f.by] >= f.seq || slices.ContainsFunc(f.again, func(e namespace.Dot) bool { return k.ends[e.Writer] > 0 })
 }
 
 // hasAll reports whether the device claims all that an operation wrote: of closed logs it may be
@@ -64,7 +74,7 @@ func (o *oracle) fate(f *fact, all []knowledge) fate {
 		case k.hasAll(f) || slices.ContainsFunc(f.again, k.claims.Has):
 			return kept
 		case k.d.id != f.by.Device || k.d.i == f.dev && k.d.life == f.life+1: // its disk is older, and may have heard of it since
-			if k.ends[f.by] >= f.seq || slices.ContainsFunc(f.again, func(e namespace.Dot) bool { return k.ends[e.Writer] > 0 }) {
+			if k.mayKnow(f) {
 				worst = vague
 			}
 		default:
@@ -128,7 +138,7 @@ func (o *oracle) sift(which func(*fact) bool) {
 		case f.kind == wrote:
 			f.kind = removed
 			rest = append(rest, f)
-		case f.kind == removed && (how == vague || f.vague):
+		case f.kind == removed && (how == vague || f.vague || f.heard):
 			f.vague = true // somebody may have built on it
 			rest = append(rest, f)
 		}
@@ -144,6 +154,16 @@ func (o *oracle) of(d *device) (out []fact) {
 		}
 	}
 	return out
+}
+
+// heard: a disk is about to be put back that may know of what others did. Who built on it may have told
+// that, which is then remembered, though what it was built on is not.
+func (o *oracle) heard(d *device) {
+	k := d.knowledge()
+	for i := range o.facts {
+		f := &o.facts[i]
+		f.heard = f.heard || f.dev != d.i && k.mayKnow(f)
+	}
 }
 
 // restored: a disk is as it was when an image of it was made.

@@ -57,6 +57,9 @@ func (a *action) checkLocal(before *view) {
 		if f == nil && a.loose && e.Conflict != nil {
 			continue // the copy is what the writer had seen
 		}
+		if x, err := a.names.Get(id); f == nil && err == nil && a.targets[x.ID] {
+			continue // a link that waited for the copy to become a file
+		}
 		if f == nil {
 			a.w.fail("locality", "bystander %q is gone", e.path)
 		}

@@ -27,6 +27,7 @@ type fact struct {
 	// the log before was written again.
 	again []namespace.Dot
 	vague bool // for a while nobody could say whether it was lost
+	heard bool // by a device that was put back since
 	what  int  // contents
 	dir   nodeID
 	dot   namespace.Dot
