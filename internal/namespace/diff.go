@@ -58,7 +58,11 @@ func (d *differ) add(c Change) {
 func (d *differ) bytes(n *node) {
 	now := n.sum()
 	for _, id := range now.copies {
-		d.add(Change{What: AttrChanged, Node: id})
+		what := AttrChanged
+		if !slices.Contains(n.was.copies, id) && len(d.now.node(id).C) > 0 { // it was a file once: somebody may have that open
+			what = ContentChanged
+		}
+		d.add(Change{What: what, Node: id})
 	}
 	for _, id := range n.was.copies { // what comes next under this id looks like a new file
 		if !slices.Contains(now.copies, id) && !d.now.node(id).placed {

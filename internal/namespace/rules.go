@@ -126,7 +126,8 @@ func (t *tx) dropGroup(n NodeID, g *merge.Group) {
 }
 
 // writeOut turns virtual copies of n, those that want accepts (nil: all), into files of their
-// own (N7). shown is how the names stood before the operation.
+// own (N7). Of one that is a file already n need not let go: who made it one does. shown is how the
+// names stood before the operation.
 func (t *tx) writeOut(shown *merge.NameGroup, n NodeID, want func(id NodeID, g *merge.Group) bool) {
 	if of := t.lent(t.node(n)); of != nil { // beside a link are those of its nameless file
 		n = of.ID
@@ -135,20 +136,29 @@ func (t *tx) writeOut(shown *merge.NameGroup, n NodeID, want func(id NodeID, g *
 	for i := 1; i < len(gs); i++ {
 		g := &gs[i]
 		id := merge.CopyID(n, g)
-		if want != nil && !want(id, g) {
+		c := t.node(id)
+		if want != nil && !want(id, g) || c.Alive() {
 			continue
 		}
-		if c := t.node(id); !c.Alive() {
-			body := *g.Best.Body
-			stamp := g.Best.T
-			if len(c.Times) > 0 { // written out and removed before: its attributes are past
-				stamp = t.stamp(id)
-			}
-			t.putPlace(id, t.node(n).at.parent, nameOf(shown, id, t.node(n).at.name), true, t.stamp(n, id))
-			reg := regID{node: id, kind: regBytes}
-			t.write(reg, &merge.Version{T: stamp, Class: merge.Weak, Body: &body}, t.held(reg))
+		body := *g.Best.Body
+		stamp := g.Best.T
+		if len(c.Times) > 0 { // written out and removed before: its attributes are past
+			stamp = t.stamp(id)
 		}
+		t.putPlace(id, t.node(n).at.parent, nameOf(shown, id, t.node(n).at.name), true, t.stamp(n, id))
+		reg := regID{node: id, kind: regBytes}
+		t.write(reg, &merge.Version{T: stamp, Class: merge.Weak, Body: &body}, t.held(reg))
 		t.dropGroup(n, g)
+	}
+}
+
+// letGo drops the bytes of copies of n, those that want accepts (nil: all), that are files of their own.
+func (t *tx) letGo(n NodeID, want func(id NodeID, g *merge.Group) bool) {
+	gs, _ := t.node(n).parts()
+	for i := 1; i < len(gs); i++ {
+		if id := merge.CopyID(n, &gs[i]); (want == nil || want(id, &gs[i])) && t.node(id).Alive() {
+			t.dropGroup(n, &gs[i])
+		}
 	}
 }
 

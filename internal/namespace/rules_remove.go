@@ -6,8 +6,9 @@ import "github.com/shelffs/shelf/internal/namespace/merge"
 // written-out copy whose bytes its origin still holds, the origin lets go of them.
 func (t *tx) removeNode(shown *merge.NameGroup, n NodeID) {
 	t.writeOut(shown, n, nil)
+	t.letGo(n, nil)
 	if of := t.origin(n); !of.IsZero() {
-		t.writeOut(shown, of, only(n))
+		t.letGo(of, only(n))
 	}
 	t.put(n, merge.Nothing, nil, t.stamp(n))
 }
