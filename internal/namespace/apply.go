@@ -66,7 +66,10 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 	bad = append(bad, more...)
 	otherSide := r.otherSideOf(from)
 	for _, b := range bad {
-		if !b.forked || !otherSide(Dot{Writer: b.writer, Seq: b.from}) {
+		switch {
+		case b.unsaid: // the sender was put back since, and it lives there again
+			r.anew(from)
+		case !b.forked || !otherSide(Dot{Writer: b.writer, Seq: b.from}):
 			r.refuse(from, b)
 		}
 		old, ok := s.limits[b.writer]

@@ -23,6 +23,9 @@ func (r *Replica) forked(from ident.DeviceID, w ident.Writer) error {
 	defer r.mu.Unlock()
 	if !slices.Contains(r.apart[from], w) {
 		r.apart[from] = append(r.apart[from], w)
+		if r.anew(from) { // it was put back: this session left out what came from it before
+			r.session(from).spoiled = true
+		}
 	}
 	return nil
 }

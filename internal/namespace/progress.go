@@ -13,9 +13,11 @@ import (
 )
 
 // progress is how far an unfinished session from a peer came. It makes a first sync that was
-// cut resume, also after a restart; a complete session ends it.
+// cut resume, also after a restart; a complete session ends it. A peer that was put back meanwhile
+// begins anew: what it had overwritten and not sent may live with it again.
 type progress struct {
-	of      uint32    // the peer's incarnation: another one begins anew
+	of      uint32    // the peer's incarnation
+	theirs  Claims    // what it claimed
 	began   time.Time // zero: before Open
 	seen    [4]map[ident.Writer]uint64
 	unsaved int // records since its row was written
@@ -27,6 +29,8 @@ const saveEvery = 2 * MaxRecords
 type progressWire struct {
 	Of   uint32       `cbor:"1,keyasint"`
 	Seen [4][]dotWire `cbor:"2,keyasint"`
+
+	Theirs claimWire `cbor:"3,keyasint"`
 }
 
 func newProgress(of uint32) *progress {
@@ -52,7 +56,7 @@ func (p *progress) list() (out Progress) {
 }
 
 func (p *progress) encode() []byte {
-	w := progressWire{Of: p.of}
+	w := progressWire{Of: p.of, Theirs: claimsToWire(p.theirs)}
 	for i, ds := range p.list() {
 		w.Seen[i] = dotsToWire(ds)
 	}
@@ -65,6 +69,10 @@ func decodeProgress(row []byte) (*progress, error) {
 		return nil, corruptRow("progress")
 	}
 	p := newProgress(w.Of)
+	var err error
+	if p.theirs, err = claimsFromWire(w.Theirs); err != nil {
+		return nil, corruptRow("progress")
+	}
 	for i, list := range w.Seen {
 		ds, ok := dotsFromWire(list)
 		if !ok {
@@ -147,6 +155,7 @@ func (r *Replica) advance(from ident.DeviceID, s *session, done []verified) erro
 	if s.spoiled {
 		return nil
 	}
+	p.theirs = s.theirs
 	for _, x := range done {
 		if !x.early && s.theirs.Upto(x.v.Dot.Writer) >= x.v.Dot.Seq {
 			p.note(x.v.Class.Order(), x.v.Dot)
@@ -165,11 +174,25 @@ func (r *Replica) arrived(from ident.DeviceID, s *session, heads map[ident.Write
 		return
 	}
 	p := r.progressFrom(from)
+	p.theirs = s.theirs
 	for w, h := range heads {
 		if s.theirs.Upto(w) >= h.last {
 			p.note(3, Dot{Writer: w, Seq: h.last})
 		}
 	}
+}
+
+// anew forgets how far the sessions from a peer came, so that the next one tells all again; false if
+// they had not come anywhere. Needs applying.
+func (r *Replica) anew(from ident.DeviceID) bool {
+	p := r.unfinished[from]
+	if p == nil {
+		return false
+	}
+	next := newProgress(p.of)
+	next.began, next.unsaved = p.began, 1
+	r.unfinished[from] = next
+	return true
 }
 
 // saveProgress writes the rows that are behind. They come after what they speak of, so a crash
