@@ -4,8 +4,8 @@ import (
 	"strconv"
 )
 
-// Narrow histories, of a few files or a small tree, are about what a session that is cut may hide, and a disk that is put back then loses for good. That
-// takes some ten steps in the right order, which hardly ever come together among all that the others do.
+// Narrow histories, of a few files or a small tree, are about what a session that is cut may hide, and a disk that is put
+// back then loses for good. That takes some ten steps in the right order, which hardly ever come together in the others.
 
 func (g *generator) beginNarrow(cfg Config) *Script {
 	s := &Script{Devices: 2 + g.when.n(2), Blind: -1}

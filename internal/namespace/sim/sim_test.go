@@ -28,6 +28,13 @@ func TestSchedules(t *testing.T) {
 			break
 		}
 	}
+	for seed := range uint64(n / 2) {
+		if s, f := Run(seed, seed, Config{Narrow: true, Raw: seed%2 == 0, Unnoticed: seed%2 == 0}, NewStats()); f != nil {
+			t.Errorf("narrow, seed %d", seed)
+			report(t, s, f)
+			break
+		}
+	}
 	if missing := stats.Missing(); len(missing) > 0 && !testing.Short() {
 		t.Errorf("never met: %q", missing)
 	}
