@@ -15,6 +15,7 @@ const applyStep = 512
 // session is what is remembered of a peer between its frames and Complete.
 type session struct {
 	theirs  Claims                  // what the peer claimed when it was heard
+	run     uint64                  // which of its runs that was
 	doubts  bool                    // the peer knows another log of this device than the one here
 	common  uint64                  // … as its batches show, the same up to here
 	parted  bool                    // … and not further
@@ -66,10 +67,7 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 	bad = append(bad, more...)
 	otherSide := r.otherSideOf(from)
 	for _, b := range bad {
-		switch {
-		case b.unsaid: // the sender was put back since, and it lives there again
-			r.anew(from)
-		case !b.forked || !otherSide(Dot{Writer: b.writer, Seq: b.from}):
+		if !b.forked || !otherSide(Dot{Writer: b.writer, Seq: b.from}) {
 			r.refuse(from, b)
 		}
 		old, ok := s.limits[b.writer]

@@ -112,12 +112,6 @@ func (b *signedBatch) member(seq uint64, bytes []byte) bool {
 	return hashRecord(bytes) == [16]byte(b.hashes[at:])
 }
 
-// bare reports whether a record is the batch's, and which bytes it has is not known: where none of its
-// records lived, it came without their hashes.
-func (b *signedBatch) bare(seq uint64) bool {
-	return b.first > 0 && b.first <= seq && seq <= b.last() && len(b.hashes) == 0
-}
-
 // append appends header, signature and hashes; it is the form of a stored row and of a frame.
 func (b *signedBatch) append(dst []byte, withHashes bool) []byte {
 	dst = append(append(dst, b.raw...), b.sig...)

@@ -68,7 +68,7 @@ func (r *Replica) snapshot(theirs Hello) (*Delta, error) {
 	if r.inDoubt() {
 		end = End{Partly: true}
 	}
-	return &Delta{r: r, snap: snap, t: t, theirs: theirs.Claims, progress: theirs.Progress, beyond: theirs.Beyond, doubt: theirs.Doubt, end: end, page: MaxRecords}, nil
+	return &Delta{r: r, snap: snap, t: t, theirs: theirs.Claims, progress: theirs.Progress, beyond: theirs.Beyond, known: theirs.known(r.cfg.Self), doubt: theirs.Doubt, end: end, page: MaxRecords}, nil
 }
 
 // Delta is what one peer lacks, as frames: first the batches that are new to it, then live
@@ -80,6 +80,8 @@ type Delta struct {
 	theirs   Claims
 	progress Progress
 	beyond   []Beyond
+	known    Claims     // how far the peer has the batches of each writer,
+	has      []ChainEnd // and this device
 	end      End
 	next     func() (item, bool)
 	stop     func()
@@ -146,6 +148,9 @@ func (d *Delta) add(w *frameWriter, it *item) bool {
 // End is what closes the session when the receiver has applied all frames (Complete).
 func (d *Delta) End() End { return d.end }
 
+// Ends is how far the receiver has the logs when it has applied all frames.
+func (d *Delta) Ends() []ChainEnd { return d.has }
+
 // Records is how many records the frames returned so far held.
 func (d *Delta) Records() int { return d.records }
 
@@ -211,7 +216,9 @@ func (d *Delta) nothingFrom() func(num uint32) bool {
 	d.check(d.snap.Scan(prefix, func(k kv.Key, row []byte) bool {
 		h, err := decodeHead(row)
 		if err == nil && len(k) == len(prefix)+4 {
-			last[binary.BigEndian.Uint32(k[len(prefix):])] = h.last
+			num := binary.BigEndian.Uint32(k[len(prefix):])
+			last[num] = h.last
+			d.has = append(d.has, ChainEnd{d.t.writers[num], h.last, h.hash})
 		}
 		return d.check(err)
 	}))
@@ -242,14 +249,12 @@ func (d *Delta) check(err error) bool {
 	return d.err == nil
 }
 
-// batches yields the batches of a writer that the peer does not wholly claim, but none by which
-// it could claim no more: what follows a record that was refused, or a session that was cut.
+// batches yields the batches of a writer that the peer does not wholly claim: those that it does not have, so
+// that it hears how far the log goes even where it can claim no more; and those with records that live, with the
+// hashes of all.
 func (d *Delta) batches(num uint32, w ident.Writer, yield func(item) bool) bool {
-	known, after := d.progress.upto(3, w), d.theirs.Upto(w)
-	closed := d.closed(w) // nobody may be left who can claim all of it
-	if !closed {
-		after = max(after, known)
-	}
+	after, came := d.theirs.Upto(w), d.progress.upto(3, w)
+	known := max(came, d.known.Upto(w))
 	prefix := d.t.keys.batches(num)
 	start := d.t.keys.batch(num, after+1)
 	// The batch that holds the first unclaimed write may begin before it.
@@ -260,39 +265,22 @@ func (d *Delta) batches(num uint32, w ident.Writer, yield func(item) bool) bool 
 		return false
 	}
 	more := true
-	gain := d.end.Claims.Upto(w) > d.theirs.Upto(w) // the peer may claim more by them
-	var idle []item                                 // only to be sent before one that is not
 	err := d.snap.ScanRange(kv.Range{Prefix: prefix, From: start}, func(_ kv.Key, row []byte) bool {
 		dec := decoder{b: append([]byte(nil), row...)}
 		s, err := dec.signedBatch()
 		if err == nil && !dec.end() {
 			err = corruptRow("batch")
 		}
-		if more = d.check(err); !more || s.last() <= after {
+		if more = d.check(err); !more || s.last() <= max(after, came) {
 			return more
 		}
-		lives, err := d.lives(num, w, max(s.first, d.theirs.Upto(w)+1), s.last())
-		switch more = d.check(err); {
-		case !more || closed && !lives && s.last() <= known:
-		case !closed && !lives && (!gain || s.first > d.end.Claims.Upto(w)):
-			idle = append(idle, item{batch: &s})
-		default:
-			for _, it := range idle {
-				more = more && yield(it)
-			}
-			idle = nil
-			more = more && yield(item{batch: &s, hashes: lives})
+		lives, err := d.lives(num, w, max(s.first, after+1), s.last())
+		if more = d.check(err); more && (lives || s.last() > known) {
+			more = yield(item{batch: &s, hashes: lives})
 		}
 		return more
 	})
 	return d.check(err) && more
-}
-
-// closed reports whether a newer incarnation has closed w.
-func (d *Delta) closed(w ident.Writer) bool {
-	d.r.mu.RLock()
-	defer d.r.mu.RUnlock()
-	return d.r.line.closed(w)
 }
 
 // lives reports whether any record of a writer from first to last is live and not claimed by

@@ -41,7 +41,6 @@ type badItem struct {
 	signed bool   // by the writer itself, beyond doubt
 	named  bool   // a batch signed by the writer, and yet not to be taken
 	forked bool   // not what is known here, as all that follows a fork on its other side
-	unsaid bool   // a record of a batch that came without the hashes of its members, when none of them lived
 	bytes  []byte
 	err    error
 }

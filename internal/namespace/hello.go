@@ -23,6 +23,7 @@ type Hello struct {
 	Incarnations []Incarnation // of restored devices: the newest of each, and those that disown more, sorted
 	Facts        []Fact        // which of them have audited with whom
 	Claims       Claims        // durable
+	Run          uint64        // drawn when the store was opened
 	Progress     Progress      // what has arrived of an unfinished session with the device spoken to
 	Fingerprint  [16]byte      // sum of the hashes of all dots of nodes that live or are shown …
 	Settled      bool          // … to be compared only where both are settled and claim the same
@@ -116,6 +117,7 @@ type (
 		Beyond       []beyondWire      `cbor:"16,keyasint"`
 		Acked        uint32            `cbor:"17,keyasint"` // the incarnation; 0: nothing is known
 		AckedClaims  claimWire         `cbor:"18,keyasint"`
+		Run          uint64            `cbor:"19,keyasint"`
 	}
 	beyondWire struct {
 		_      struct{} `cbor:",toarray"`
@@ -142,10 +144,25 @@ type (
 	}
 )
 
+// known is how far the batches of each writer are there; dev is the device spoken to.
+func (h *Hello) known(dev ident.DeviceID) Claims {
+	out := h.Claims
+	raise := func(w ident.Writer, seq uint64) {
+		if seq > out.Upto(w) {
+			out = out.Raise(Dot{Writer: w, Seq: seq})
+		}
+	}
+	raise(ident.Writer{Device: dev, Incarnation: h.Log.Incarnation}, h.Log.Seq)
+	for _, e := range h.Ends {
+		raise(e.Writer, e.Seq)
+	}
+	return out
+}
+
 // Encode returns the bytes of h.
 func (h Hello) Encode() []byte {
 	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled,
-		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds, Clock: h.Clock, Refuses: h.Refuses,
+		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds, Clock: h.Clock, Refuses: h.Refuses, Run: h.Run,
 		Acked: h.Ack.Incarnation, AckedClaims: claimsToWire(h.Ack.Claims),
 		Log: logWire{Incarnation: h.Log.Incarnation, Seq: h.Log.Seq, Hash: h.Log.Hash[:]}}
 	if h.Doubt != (ident.Writer{}) {
@@ -170,7 +187,7 @@ func ParseHello(b []byte) (Hello, error) {
 	if err := wire.Unmarshal(b, &w); err != nil {
 		return Hello{}, err
 	}
-	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds, Clock: w.Clock, Refuses: w.Refuses}
+	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds, Clock: w.Clock, Refuses: w.Refuses, Run: w.Run}
 	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 || len(w.Ends) > maxWriters || len(w.Beyond) > maxWriters {
 		return Hello{}, errs.E(op, errs.Protocol, "bounds", nil)
 	}
@@ -335,7 +352,7 @@ func dotsFromWire(ws []dotWire) (out []Dot, ok bool) {
 // Hello says to a peer where this replica stands. While its own log is in doubt it claims
 // nothing of that, so that the peer shows all that it has.
 func (r *Replica) Hello(peer ident.DeviceID) Hello {
-	h := Hello{Version: helloVersion, Share: r.shareName(), Clock: r.cfg.Clock().UnixMilli()}
+	h := Hello{Version: helloVersion, Share: r.shareName(), Clock: r.cfg.Clock().UnixMilli(), Run: r.run}
 	r.applying.Lock()
 	defer r.applying.Unlock()
 	r.mu.RLock()

@@ -255,7 +255,8 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 	}
 	s := r.session(from)
 	if sends { // all that was not claimed comes again
-		if p := r.unfinished[from]; p != nil && !h.Claims.Covers(p.theirs) {
+		s.run = h.Run
+		if p := r.unfinished[from]; p != nil && p.run != h.Run {
 			r.anew(from)
 		}
 		s.theirs, s.limits, s.spoiled = h.Claims, map[ident.Writer]uint64{}, false

@@ -1,7 +1,6 @@
 package namespace
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -13,11 +12,11 @@ import (
 )
 
 // progress is how far an unfinished session from a peer came. It makes a first sync that was
-// cut resume, also after a restart; a complete session ends it. A peer that was put back meanwhile
-// begins anew: what it had overwritten and not sent may live with it again.
+// cut resume, also after a restart of this device; a complete session ends it. A peer that was started
+// anew tells all again: its disk may have been put back, and what it had overwritten, and so not sent,
+// lives with it again.
 type progress struct {
-	of      uint32    // the peer's incarnation
-	theirs  Claims    // what it claimed
+	run     uint64    // of the peer: Hello.Run
 	began   time.Time // zero: before Open
 	seen    [4]map[ident.Writer]uint64
 	unsaved int // records since its row was written
@@ -27,14 +26,12 @@ type progress struct {
 const saveEvery = 2 * MaxRecords
 
 type progressWire struct {
-	Of   uint32       `cbor:"1,keyasint"`
 	Seen [4][]dotWire `cbor:"2,keyasint"`
-
-	Theirs claimWire `cbor:"3,keyasint"`
+	Run  uint64       `cbor:"3,keyasint"`
 }
 
-func newProgress(of uint32) *progress {
-	p := &progress{of: of}
+func newProgress() *progress {
+	p := &progress{}
 	for i := range p.seen {
 		p.seen[i] = map[ident.Writer]uint64{}
 	}
@@ -56,7 +53,7 @@ func (p *progress) list() (out Progress) {
 }
 
 func (p *progress) encode() []byte {
-	w := progressWire{Of: p.of, Theirs: claimsToWire(p.theirs)}
+	w := progressWire{Run: p.run}
 	for i, ds := range p.list() {
 		w.Seen[i] = dotsToWire(ds)
 	}
@@ -68,11 +65,8 @@ func decodeProgress(row []byte) (*progress, error) {
 	if err := wire.Unmarshal(row, &w); err != nil {
 		return nil, corruptRow("progress")
 	}
-	p := newProgress(w.Of)
-	var err error
-	if p.theirs, err = claimsFromWire(w.Theirs); err != nil {
-		return nil, corruptRow("progress")
-	}
+	p := newProgress()
+	p.run = w.Run
 	for i, list := range w.Seen {
 		ds, ok := dotsFromWire(list)
 		if !ok {
@@ -85,12 +79,10 @@ func decodeProgress(row []byte) (*progress, error) {
 	return p, nil
 }
 
-// progressOf is what the peer is told of its unfinished session, and which batches of closed
-// incarnations are here: those need not come again, though not all in them may be claimed; nor
-// what is refused of a frozen writer.
-// Needs applying and mu.
+// progressOf is what the peer is told of its unfinished session, and that what is refused of a frozen
+// writer need not come again. Needs applying and mu.
 func (r *Replica) progressOf(peer ident.DeviceID) (out Progress) {
-	if p := r.unfinished[peer]; p != nil && p.of == r.line.current(peer) {
+	if p := r.unfinished[peer]; p != nil {
 		out = p.list()
 	}
 	for w, f := range r.frozen { // nothing of it needs to come once more
@@ -100,29 +92,14 @@ func (r *Replica) progressOf(peer ident.DeviceID) (out Progress) {
 			}
 		}
 	}
-	if len(r.line.newest) == 0 {
-		return out
-	}
-	var closed []Dot
-	for w, h := range r.heads {
-		if r.line.closed(w) && h.last > 0 {
-			closed = append(closed, Dot{Writer: w, Seq: h.last})
-		}
-	}
-	slices.SortFunc(closed, Dot.Compare)
-	out[3] = merge.Claims{Vector: out[3]}.Join(merge.Claims{Vector: closed}).Vector
 	return out
 }
 
-// progressFrom returns the progress of sessions from a peer's present incarnation. Needs
-// applying.
+// progressFrom returns the progress of sessions from a peer. Needs applying.
 func (r *Replica) progressFrom(peer ident.DeviceID) *progress {
-	r.mu.RLock()
-	of := r.line.current(peer)
-	r.mu.RUnlock()
 	p := r.unfinished[peer]
-	if p == nil || p.of != of {
-		p = newProgress(of)
+	if p == nil {
+		p = newProgress()
 		p.began = r.cfg.Clock()
 		r.unfinished[peer] = p
 	}
@@ -155,7 +132,7 @@ func (r *Replica) advance(from ident.DeviceID, s *session, done []verified) erro
 	if s.spoiled {
 		return nil
 	}
-	p.theirs = s.theirs
+	p.run = s.run
 	for _, x := range done {
 		if !x.early && s.theirs.Upto(x.v.Dot.Writer) >= x.v.Dot.Seq {
 			p.note(x.v.Class.Order(), x.v.Dot)
@@ -174,7 +151,7 @@ func (r *Replica) arrived(from ident.DeviceID, s *session, heads map[ident.Write
 		return
 	}
 	p := r.progressFrom(from)
-	p.theirs = s.theirs
+	p.run = s.run
 	for w, h := range heads {
 		if s.theirs.Upto(w) >= h.last {
 			p.note(3, Dot{Writer: w, Seq: h.last})
@@ -189,7 +166,7 @@ func (r *Replica) anew(from ident.DeviceID) bool {
 	if p == nil {
 		return false
 	}
-	next := newProgress(p.of)
+	next := newProgress()
 	next.began, next.unsaved = p.began, 1
 	r.unfinished[from] = next
 	return true
@@ -208,17 +185,13 @@ func (r *Replica) saveProgress() error {
 	return b.Commit(kv.NoSync)
 }
 
+// loadProgress leaves out what cannot be read, as what an older version wrote: those sessions begin anew.
 func (r *Replica) loadProgress() error {
-	var bad error
 	prefix := r.cfg.DB.Key(tableUnfinished)
-	err := r.cfg.DB.Scan(prefix, func(k kv.Key, row []byte) bool {
-		p, err := decodeProgress(row)
-		if err != nil || len(k) != len(prefix)+len(ident.DeviceID{}) {
-			bad = corruptRow("progress")
-			return false
+	return r.cfg.DB.Scan(prefix, func(k kv.Key, row []byte) bool {
+		if p, err := decodeProgress(row); err == nil && len(k) == len(prefix)+len(ident.DeviceID{}) {
+			r.unfinished[ident.DeviceID(k[len(prefix):])] = p
 		}
-		r.unfinished[ident.DeviceID(k[len(prefix):])] = p
 		return true
 	})
-	return errors.Join(err, bad)
 }

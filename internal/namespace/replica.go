@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"io"
 	"log/slog"
@@ -70,6 +71,7 @@ type Replica struct {
 	keys    keys
 	self    ident.Writer // changes with all locks held (reincarnate)
 	selfNum uint32       // its number
+	run     uint64       // drawn at Open: tells peers that this is not the process that they spoke to
 	names   merge.Names
 	log     *slog.Logger
 
@@ -170,7 +172,12 @@ func Open(cfg Config) (*Replica, error) {
 	if cfg.Group == 0 {
 		cfg.Group = 5 * time.Millisecond
 	}
+	var run [8]byte
+	if _, err := io.ReadFull(cfg.Rand, run[:]); err != nil {
+		return nil, errs.E(op, errs.Other, "", err)
+	}
 	r := &Replica{
+		run: binary.BigEndian.Uint64(run[:]),
 		cfg: cfg, keys: keys{cfg.DB}, self: ident.Writer{Device: cfg.Self, Incarnation: 1}, names: cfg.Names, log: cfg.Log,
 		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, apart: map[ident.DeviceID][]ident.Writer{}, agreed: map[ident.DeviceID]Claims{}, acks: map[ident.DeviceID]Ack{},
 		unfinished: map[ident.DeviceID]*progress{}, heldBy: map[ident.DeviceID]bool{}, frozen: map[ident.Writer]Freeze{}, frozenBy: map[ident.DeviceID]uint64{}, skews: map[ident.DeviceID]time.Duration{}, knownTo: map[ident.DeviceID]uint32{},

@@ -183,8 +183,7 @@ func (r *Replica) verify(s *session, recs []frameRecord, repair bool) (good []ve
 	good = make([]verified, 0, len(recs))
 	for i := range all {
 		if all[i].err != nil {
-			bad = append(bad, badItem{writer: recs[i].writer, from: all[i].rec.seq, signed: all[i].signed, forked: !all[i].signed,
-				unsaid: all[i].batch != nil && all[i].batch.bare(all[i].rec.seq), bytes: recs[i].bytes, err: all[i].err})
+			bad = append(bad, badItem{writer: recs[i].writer, from: all[i].rec.seq, signed: all[i].signed, forked: !all[i].signed, bytes: recs[i].bytes, err: all[i].err})
 		} else if all[i].v.v != nil {
 			all[i].v.early = recs[i].early
 			good = append(good, all[i].v)

@@ -20,8 +20,9 @@ type pusher struct {
 	s     wire.Stream
 	told  bool // a first delta is complete, be it an empty one
 	first namespace.Hello
-	why   error        // what ended readAcks, once it has
-	heads []share.Hash // what the receiver has of the membership log, as far as we know
+	ends  []namespace.ChainEnd // the logs that a delta has told
+	why   error                // what ended readAcks, once it has
+	heads []share.Hash         // what the receiver has of the membership log, as far as we know
 
 	mu     sync.Mutex
 	theirs namespace.Claims // what the receiver claims, or will when it has read what we sent
@@ -127,7 +128,7 @@ func (p *pusher) bring(ctx context.Context, theirs namespace.Claims, ended <-cha
 	if p.told && theirs.Covers(cfg.Records.Claims()) {
 		return p.bringMembers()
 	}
-	needs := namespace.Hello{Claims: theirs}
+	needs := namespace.Hello{Claims: theirs, Ends: p.ends}
 	if !p.told {
 		needs = p.first // with the progress of a session that was cut
 	}
@@ -159,7 +160,7 @@ func (p *pusher) bring(ctx context.Context, theirs namespace.Claims, ended <-cha
 			return err
 		}
 	}
-	p.told = true
+	p.told, p.ends = true, d.Ends()
 	p.mu.Lock()
 	p.theirs = p.theirs.Join(d.End().Claims)
 	p.mu.Unlock()

@@ -41,6 +41,17 @@ func (g *generator) episode(devices int, cfg Config) {
 			}
 		}
 	}
+	if g.what.one(3) { // what was removed before is forgotten
+		plan(first, "unlink", fewNames[0])
+		for range 2 {
+			for dev := range devices {
+				pull(dev, other(dev), "100")
+			}
+		}
+		for dev := range devices {
+			plan(dev, "collect")
+		}
+	}
 	var images []int
 	for dev := range devices {
 		if !cfg.NoRestore && g.when.n(4) > 0 {

@@ -303,7 +303,9 @@ func (a *action) rename() {
 	if there && target.ID == e.ID {
 		return
 	}
-	if moved.ID != e.ID || moved.Content != e.Content || moved.Target != e.Target {
+	if is, err := a.names.Get(e.ID); err == nil && is.ID != e.ID && is.ID == moved.ID { // a link that waited for a copy to become a file
+		a.target(is.ID)
+	} else if moved.ID != e.ID || moved.Content != e.Content || moved.Target != e.Target {
 		a.w.fail("read your writes", "moved %+v", moved)
 	}
 	a.shows(to.ID, want, e.ID, contentOf(&e))

@@ -57,6 +57,7 @@ type stream struct {
 	dst, src *device
 	began    [2]standing
 	theirs   namespace.Claims // what dst claims, as far as src knows
+	ends     []namespace.ChainEnd
 }
 
 // standing changes when a device starts anew, or has news that all must hear first: its streams end.
@@ -87,7 +88,7 @@ func (w *world) goOn(dst, src *device, c conn) (moved traffic, complete bool) {
 		return moved, true
 	}
 	w.stats.Met["sessions that went on"]++
-	return w.delta(s, namespace.Hello{Claims: s.theirs}, c)
+	return w.delta(s, namespace.Hello{Claims: s.theirs, Ends: s.ends}, c)
 }
 
 // delta is what one side sends to the other, which has said where it stands.
@@ -180,7 +181,7 @@ func (w *world) delta(s *stream, theirs namespace.Hello, c conn) (moved traffic,
 		return moved, false
 	}
 	complete = w.audit(dst, src, d, &moved)
-	s.theirs = theirs.Claims.Join(end.Claims)
+	s.theirs, s.ends = theirs.Claims.Join(end.Claims), d.Ends()
 	if complete && !refused && s.flows() {
 		dst.streams[src] = s
 	}
