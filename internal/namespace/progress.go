@@ -26,8 +26,8 @@ type progress struct {
 const saveEvery = 2 * MaxRecords
 
 type progressWire struct {
-	Seen [4][]dotWire `cbor:"2,keyasint"`
-	Run  uint64       `cbor:"3,keyasint"`
+	Seen [4][]dotWire `cbor:"1,keyasint"`
+	Run  uint64       `cbor:"2,keyasint"`
 }
 
 func newProgress() *progress {

@@ -56,8 +56,8 @@ func (w *world) session(dst, src *device, c conn) (moved traffic, complete bool)
 type stream struct {
 	dst, src *device
 	began    [2]standing
-	theirs   namespace.Claims // what dst claims, as far as src knows
-	ends     []namespace.ChainEnd
+	theirs   namespace.Claims     // what dst claims, as far as src knows
+	ends     []namespace.ChainEnd // and how far it has each log
 }
 
 // standing changes when a device starts anew, or has news that all must hear first: its streams end.
