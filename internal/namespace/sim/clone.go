@@ -53,7 +53,7 @@ func (w *world) retire(d *device, s *Step) {
 	w.oracle.lost()
 }
 
-// bringAll lets a device talk to all others until they know all that it does.
+// bringAll lets a device that is about to go talk to all others until they know all that it does.
 func (w *world) bringAll(d *device) {
 	for range 3 {
 		for _, x := range w.devices {
@@ -64,6 +64,7 @@ func (w *world) bringAll(d *device) {
 			}
 		}
 	}
+	w.oracle.rewritten()
 }
 
 func (w *world) remove(d *device) {
