@@ -2,6 +2,7 @@ package p2p_test
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -60,6 +61,41 @@ func TestStrangerBecomesAMember(t *testing.T) {
 				t.Errorf("asked %d times", n)
 			}
 		})
+	}
+}
+
+// A stranger that calls at several addresses keeps one of the connections, not always the one on which he is asked first.
+func TestStrangerIsAskedOnTheConnectionThatHeKeeps(t *testing.T) {
+	var asked atomic.Int32
+	h := asker(t, 1, tcpOnly, &asked)
+	kept := newNode(t, 9, tcpOnly)
+	first := newNode(t, 9, tcpOnly) // another end of the same device
+	first.key, first.me = kept.key, kept.me
+	for _, c := range []*node{first, kept} {
+		c.dir.add(h.me)
+		c.start()
+	}
+	was := make(chan []string, 1)
+	kept.HandleStranger(whoProtocol, 0, nil, func(s wire.Stream) { _, _ = io.WriteString(s, password) })
+	first.HandleStranger(whoProtocol, 0, nil, func(s wire.Stream) {
+		kept.AddAddrs(h.me.Device, h.Addrs())
+		for until := time.Now().Add(3 * time.Second); len(h.Conns()) < 2 && time.Now().Before(until); {
+			time.Sleep(time.Millisecond)
+		}
+		was <- kept.Conns()
+		go func() { _ = first.Close() }() // which waits for this
+		_, _ = s.Read(make([]byte, 1))
+	})
+	first.AddAddrs(h.me.Device, h.Addrs())
+	h.await(kept, true, 4*time.Second)
+	if err := h.echo(kept); err != nil {
+		t.Error(err)
+	}
+	if a, b := <-was, kept.Conns(); len(a) != 1 || !slices.Equal(a, b) {
+		t.Errorf("connected by %q, and then by %q", a, b)
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("asked %d times", n)
 	}
 }
 
