@@ -168,12 +168,13 @@ func (th *thread) useName() error {
 	return err
 }
 
-// moveDir lets two directories change places, or one go into another and back out.
+// moveDir lets two directories change places, or one go into another and back out; it must not take the place of an
+// empty one there, in which others are at work.
 func (th *thread) moveDir() error {
 	x, y := filepath.Join(th.root, fmt.Sprint("dir", th.r.IntN(threadDirs))), filepath.Join(th.root, fmt.Sprint("dir", th.r.IntN(threadDirs)))
 	err := unix.Renameat2(unix.AT_FDCWD, x, unix.AT_FDCWD, y, unix.RENAME_EXCHANGE)
 	if err == nil && th.r.IntN(2) == 0 {
-		if err = unix.Rename(x, y+"/inside"); err == nil {
+		if err = unix.Renameat2(unix.AT_FDCWD, x, unix.AT_FDCWD, y+"/inside", unix.RENAME_NOREPLACE); err == nil {
 			err = unix.Rename(y+"/inside", x)
 		}
 	}
