@@ -32,6 +32,9 @@ type Attr struct {
 	Size                int64
 	Stored              int64 // of Size: what is no hole, as far as that is known
 	Atime, Mtime, Ctime int64
+	// Brief attributes are not to be kept: a name of the inode has just been removed, and a kernel that
+	// hears of the smaller Nlink before it has the answer to that counts the name twice.
+	Brief bool
 }
 
 // Blocks is what is stored in units of 512 bytes, as st_blocks counts.

@@ -20,11 +20,15 @@ type Answer struct {
 	Name bool
 }
 
+// briefly is how long a kernel may take until it has counted that a name was removed.
+const briefly = time.Second
+
 // attr is what stat tells of n. n.mu is held; e is fresh.
 func (fs *FS) attr(n *inode, e *namespace.Entry) Attr {
 	a := Attr{
 		Ino: n.ino, Kind: e.Kind, Mode: e.Mode & 0o7777, Nlink: e.Nlink, UID: e.UID, GID: e.GID, Rdev: e.Rdev,
 		Size: kindSize(*e), Atime: e.Atime, Mtime: e.Mtime, Ctime: e.Ctime,
+		Brief: n.fewer > 0 && fs.now()-n.fewer < int64(briefly),
 	}
 	a.Stored = a.Size
 	if a.UID == OwnerID {

@@ -54,8 +54,12 @@ func (fs *FS) holdTarget(dir namespace.NodeID, name string, others ...namespace.
 
 // noteRemoved notes that a name of e was removed, which may have been the last.
 func (fs *FS) noteRemoved(h held, e *namespace.Entry, xattrs goneXattrs) {
-	if n := h.find(e.ID); n != nil && e.Nlink == 0 {
+	switch n := h.find(e.ID); {
+	case n == nil:
+	case e.Nlink == 0:
 		fs.vanish(n, *e, xattrs)
+	default:
+		n.fewer = fs.now()
 	}
 }
 

@@ -38,6 +38,7 @@ type inode struct {
 	listed   namespace.Entry
 	// nameless says that it was made without a name and has got none yet: the namespace knows nothing of it.
 	nameless bool
+	fewer    int64 // when a name was removed while others were left, ns since 1970
 	// The ctime that was shown before the last commit, and that of the record, which is later.
 	shown, recorded int64
 }

@@ -64,7 +64,7 @@ func (r *raw) setEntry(out *fuse.EntryOut, a *fs.Answer) {
 	setAttr(&out.Attr, &a.Attr)
 	out.SetEntryTimeout(0)
 	out.SetAttrTimeout(0)
-	if a.Cache {
+	if a.Cache && !a.Brief {
 		out.SetAttrTimeout(r.opts.Positive)
 		if a.Name {
 			out.SetEntryTimeout(r.opts.Positive)
@@ -74,5 +74,7 @@ func (r *raw) setEntry(out *fuse.EntryOut, a *fs.Answer) {
 
 func (r *raw) setAttrOut(out *fuse.AttrOut, a *fs.Attr) {
 	setAttr(&out.Attr, a)
-	out.SetTimeout(r.opts.Positive)
+	if !a.Brief {
+		out.SetTimeout(r.opts.Positive)
+	}
 }
