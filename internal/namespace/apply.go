@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"context"
+	"errors"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -219,7 +220,7 @@ func (r *Replica) Complete(ctx context.Context, from ident.DeviceID, end End) (C
 	if err := r.adopt(from, theirs, end.Acks); err != nil {
 		return Claims{}, err
 	}
-	if err := r.otherSides(); err != nil {
+	if err := errors.Join(r.otherSides(), r.settleAside()); err != nil {
 		return Claims{}, err
 	}
 	delete(r.unfinished, from)

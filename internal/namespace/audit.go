@@ -222,6 +222,16 @@ func (a *Audit) Repair(ctx context.Context, frame []byte) error {
 // End acts on what was found and notes that the audit was made. It returns how many records
 // were dropped or fetched.
 func (a *Audit) End() (int, error) {
+	n, err := a.end()
+	if err == nil {
+		a.r.applying.Lock()
+		defer a.r.applying.Unlock()
+		err = a.r.settleAside()
+	}
+	return n, err
+}
+
+func (a *Audit) end() (int, error) {
 	const op = "namespace.Audit"
 	r := a.r
 	n := len(a.Wanted())
@@ -279,7 +289,7 @@ func (r *Replica) drop(op string, dots []Dot) error {
 		if err := r.transact(op, func(t *tx) error {
 			t.remote = true
 			for _, d := range step {
-				t.drop(d)
+				_, _ = t.drop(d)
 			}
 			return nil
 		}); err != nil {
@@ -294,7 +304,7 @@ func (r *Replica) drop(op string, dots []Dot) error {
 // acknowledged a removal of which who wrote did not know. After this device has dropped nearly all that
 // the peer lacks, and before it drops these.
 func (r *Replica) repeatLost(op string, places []Dot) error {
-	if r.blind() || !r.cfg.Writes(r.cfg.Self) {
+	if r.mute() {
 		return nil
 	}
 	for step := range slices.Chunk(places, applyStep) {

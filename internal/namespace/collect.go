@@ -87,12 +87,13 @@ type knowledge struct {
 // knowledge returns nil while nothing may be collected: a member's present incarnation has
 // acknowledged nothing, or knew more than is here when it did, or a restored device has not
 // audited with every other yet, or something is held that cannot be read. What others know of a
-// frozen writer is not waited for. Needs writing.
+// frozen writer is not waited for. Nor may anything while something lies aside, which may have to be
+// said again. Needs writing.
 func (r *Replica) knowledge(frozen map[ident.Writer]Freeze) *knowledge {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	members := r.members()
-	if len(members) == 0 || r.inDoubt() || r.holdsNewer() {
+	if len(members) == 0 || r.inDoubt() || r.holdsNewer() || r.asides > 0 {
 		return nil
 	}
 	k := &knowledge{own: r.claims}

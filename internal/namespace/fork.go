@@ -37,13 +37,15 @@ func (r *Replica) agree(from ident.DeviceID, d Dot) {
 }
 
 // undecided are the logs of which a peer holds another side than is here, while there is somebody who will
-// say which holds. Needs mu.
+// say which holds, or this device will end them (endForks). Needs mu.
 func (r *Replica) undecided(peer ident.DeviceID) []ident.Writer {
 	if len(r.apart[peer]) == 0 {
 		return nil
 	}
-	members := r.members()
-	return slices.DeleteFunc(slices.Clone(r.apart[peer]), func(w ident.Writer) bool { return !r.isMember(members, w.Device) })
+	members, mute := r.members(), r.mute()
+	return slices.DeleteFunc(slices.Clone(r.apart[peer]), func(w ident.Writer) bool {
+		return !r.isMember(members, w.Device) && (mute || !r.departed(w))
+	})
 }
 
 // otherSideOf tells which dots may mean another write with a peer, or have until a fork ended amid its session: that a
@@ -96,7 +98,7 @@ func (r *Replica) partedToo(said []Incarnation, theirs Claims) error {
 			continue
 		}
 		for _, c := range x.Cuts {
-			if slices.Contains(line.cuts(r.cfg.Self), c) {
+			if slices.ContainsFunc(line.cuts(r.cfg.Self), c.same) {
 				continue // by this store, perhaps: what is here is the side that holds
 			}
 			log := ident.Writer{Device: r.cfg.Self, Incarnation: c.Incarnation}
@@ -116,9 +118,10 @@ func (r *Replica) partedToo(said []Incarnation, theirs Claims) error {
 	return nil
 }
 
-// parted is where a log has forked, of which its device has disowned a side: the first number in question;
-// 0: nowhere.
+// parted is where a log has forked, of which its device has disowned a side, or that has ended: the first
+// number in question; 0: nowhere.
 func (l *lineage) parted(w ident.Writer) (first uint64) {
+	first = l.ended[w]
 	for _, c := range l.cuts(w.Device) {
 		if c.Incarnation == w.Incarnation && (first == 0 || c.First < first) {
 			first = c.First
@@ -162,8 +165,11 @@ func (r *Replica) doubtful() func(Dot) bool {
 	return line.behindFork
 }
 
-// forked reports whether anybody has disowned anything.
+// forked reports whether anybody has disowned anything, or a log has ended.
 func (l *lineage) forked() bool {
+	if len(l.ended) > 0 {
+		return true
+	}
 	for _, x := range l.newest {
 		if len(x.Cuts) > 0 {
 			return true

@@ -36,6 +36,9 @@ type Hello struct {
 	Doubt        ident.Writer  // which of its own logs is in doubt, and wanted whole; zero: none
 	Beyond       []Beyond      // what it holds that it does not claim, sorted
 	Ack          Ack           // what the device spoken to has acknowledged, as far as it knows
+	Ended        []Dot         // logs of departed devices that have forked, and from where on they count no more, sorted
+	Sides        []ChainEnd    // what it has of those of which the device spoken to has another side: ends of batches, sorted
+	Mute         bool          // it can write nothing
 }
 
 // Beyond is what somebody holds of a writer and does not claim: the session that brought it was
@@ -118,6 +121,9 @@ type (
 		Acked        uint32            `cbor:"17,keyasint"` // the incarnation; 0: nothing is known
 		AckedClaims  claimWire         `cbor:"18,keyasint"`
 		Run          uint64            `cbor:"19,keyasint"`
+		Ended        []dotWire         `cbor:"20,keyasint"`
+		Sides        []endOfLogWire    `cbor:"21,keyasint"`
+		Mute         bool              `cbor:"22,keyasint"`
 	}
 	beyondWire struct {
 		_      struct{} `cbor:",toarray"`
@@ -162,14 +168,12 @@ func (h *Hello) known(dev ident.DeviceID) Claims {
 // Encode returns the bytes of h.
 func (h Hello) Encode() []byte {
 	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled,
-		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds, Clock: h.Clock, Refuses: h.Refuses, Run: h.Run,
+		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds, Clock: h.Clock, Refuses: h.Refuses, Run: h.Run, Mute: h.Mute,
+		Ended: dotsToWire(h.Ended), Ends: endsToWire(h.Ends), Sides: endsToWire(h.Sides),
 		Acked: h.Ack.Incarnation, AckedClaims: claimsToWire(h.Ack.Claims),
 		Log: logWire{Incarnation: h.Log.Incarnation, Seq: h.Log.Seq, Hash: h.Log.Hash[:]}}
 	if h.Doubt != (ident.Writer{}) {
 		w.Doubt = h.Doubt.Append(nil)
-	}
-	for _, e := range h.Ends {
-		w.Ends = append(w.Ends, endOfLogWire{Writer: e.Writer.Append(nil), Seq: e.Seq, Hash: e.Hash[:]})
 	}
 	for _, x := range h.Beyond {
 		w.Beyond = append(w.Beyond, beyondWire{Writer: x.Writer.Append(nil), Sum: x.Sum[:]})
@@ -187,8 +191,8 @@ func ParseHello(b []byte) (Hello, error) {
 	if err := wire.Unmarshal(b, &w); err != nil {
 		return Hello{}, err
 	}
-	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds, Clock: w.Clock, Refuses: w.Refuses, Run: w.Run}
-	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 || len(w.Ends) > maxWriters || len(w.Beyond) > maxWriters {
+	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds, Clock: w.Clock, Refuses: w.Refuses, Run: w.Run, Mute: w.Mute}
+	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 || len(w.Ends) > maxWriters || len(w.Sides) > maxWriters || len(w.Ended) > maxWriters || len(w.Beyond) > maxWriters {
 		return Hello{}, errs.E(op, errs.Protocol, "bounds", nil)
 	}
 	h.Share, h.Fingerprint = [16]byte(w.Share), [16]byte(w.Fingerprint)
@@ -198,13 +202,11 @@ func ParseHello(b []byte) (Hello, error) {
 			return Hello{}, errs.E(op, errs.Protocol, "doubt", nil)
 		}
 	}
-	for _, x := range w.Ends {
-		d := decoder{b: x.Writer}
-		e := ChainEnd{Writer: d.writer(), Seq: x.Seq}
-		if !d.end() || copy(e.Hash[:], x.Hash) != len(x.Hash) || len(x.Hash) != len(e.Hash) {
-			return Hello{}, errs.E(op, errs.Protocol, "end of a log", nil)
-		}
-		h.Ends = append(h.Ends, e)
+	var ok1, ok2, ok3 bool
+	h.Ends, ok1 = endsFromWire(w.Ends)
+	h.Sides, ok2 = endsFromWire(w.Sides)
+	if h.Ended, ok3 = dotsFromWire(w.Ended); !ok1 || !ok2 || !ok3 {
+		return Hello{}, errs.E(op, errs.Protocol, "ends of logs", nil)
 	}
 	for _, x := range w.Beyond {
 		d := decoder{b: x.Writer}
@@ -214,7 +216,6 @@ func ParseHello(b []byte) (Hello, error) {
 		}
 		h.Beyond = append(h.Beyond, e)
 	}
-	var ok1, ok2 bool
 	h.Incarnations, ok1 = incarnationsFromWire(w.Incarnations)
 	h.Facts, ok2 = factsFromWire(w.Facts)
 	if !ok1 || !ok2 {
@@ -235,6 +236,25 @@ func ParseHello(b []byte) (Hello, error) {
 		err = errs.E(op, errs.Protocol, "form", nil)
 	}
 	return h, err
+}
+
+func endsToWire(ends []ChainEnd) (out []endOfLogWire) {
+	for _, e := range ends {
+		out = append(out, endOfLogWire{Writer: e.Writer.Append(nil), Seq: e.Seq, Hash: e.Hash[:]})
+	}
+	return out
+}
+
+func endsFromWire(ws []endOfLogWire) (out []ChainEnd, ok bool) {
+	for _, x := range ws {
+		d := decoder{b: x.Writer}
+		e := ChainEnd{Writer: d.writer(), Seq: x.Seq}
+		if !d.end() || copy(e.Hash[:], x.Hash) != len(x.Hash) || len(x.Hash) != len(e.Hash) {
+			return nil, false
+		}
+		out = append(out, e)
+	}
+	return out, true
 }
 
 // EncodeDots is for messages that name single writes.
@@ -369,6 +389,7 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 	}
 	slices.SortFunc(h.Ends, func(a, b ChainEnd) int { return merge.CompareWriters(a.Writer, b.Writer) })
 	h.Incarnations, h.Facts = r.line.incarnations(), r.line.factList()
+	h.Ended, h.Sides, h.Mute = r.line.endedList(), r.sides(peer), r.mute()
 	_, h.Holds = r.brakes.held[w]
 	h.Refuses, _ = r.limit(w)
 	h.Claims = r.claims

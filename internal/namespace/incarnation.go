@@ -30,7 +30,8 @@ type lineage struct {
 	older  map[ident.DeviceID][]Incarnation // those that disown what no newer one does: a copy that did not know of them began that
 	owed   map[ident.DeviceID]bool          // with whom this device still has to audit (S6)
 	facts  map[Fact]bool
-	joined bool // this device owes audits since it has joined
+	ended  map[ident.Writer]uint64 // logs of departed devices, and from which number on nobody takes them (departed.go)
+	joined bool                    // this device owes audits since it has joined
 }
 
 // Fact says that a restored incarnation has audited with a device.
@@ -45,6 +46,7 @@ type (
 		Owed   [][]byte          `cbor:"2,keyasint"`
 		Facts  []factWire        `cbor:"3,keyasint"`
 		Joined bool              `cbor:"4,keyasint,omitempty"`
+		Ended  []dotWire         `cbor:"5,keyasint,omitempty"`
 	}
 	incarnationWire struct {
 		_      struct{} `cbor:",toarray"`
@@ -60,11 +62,11 @@ type (
 )
 
 func newLineage() lineage {
-	return lineage{newest: map[ident.DeviceID]Incarnation{}, older: map[ident.DeviceID][]Incarnation{}, owed: map[ident.DeviceID]bool{}, facts: map[Fact]bool{}}
+	return lineage{newest: map[ident.DeviceID]Incarnation{}, older: map[ident.DeviceID][]Incarnation{}, owed: map[ident.DeviceID]bool{}, facts: map[Fact]bool{}, ended: map[ident.Writer]uint64{}}
 }
 
 func (l *lineage) clone() lineage {
-	return lineage{maps.Clone(l.newest), maps.Clone(l.older), maps.Clone(l.owed), maps.Clone(l.facts), l.joined}
+	return lineage{maps.Clone(l.newest), maps.Clone(l.older), maps.Clone(l.owed), maps.Clone(l.facts), maps.Clone(l.ended), l.joined}
 }
 
 // current is the number of a device's newest incarnation.
@@ -81,7 +83,7 @@ func (l *lineage) news(x Incarnation) bool {
 // disownsMore reports whether x disowns what is not known to be disowned; there are bounds to that.
 func (l *lineage) disownsMore(x Incarnation) bool {
 	cuts := l.cuts(x.Writer.Device)
-	more := slices.ContainsFunc(x.Cuts, func(c Cut) bool { return !slices.Contains(cuts, c) })
+	more := slices.ContainsFunc(x.Cuts, func(c Cut) bool { return !slices.ContainsFunc(cuts, c.same) })
 	return more && len(cuts)+len(x.Cuts) <= maxCuts
 }
 
@@ -131,8 +133,17 @@ func (l *lineage) factList() []Fact {
 	})
 }
 
+// endedList is from where on logs of departed devices count no more.
+func (l *lineage) endedList() (out []Dot) {
+	for w, first := range l.ended {
+		out = append(out, Dot{Writer: w, Seq: first})
+	}
+	slices.SortFunc(out, Dot.Compare)
+	return out
+}
+
 func (l *lineage) encode() []byte {
-	w := lineageWire{Newest: incarnationsToWire(l.incarnations()), Facts: factsToWire(l.factList()), Joined: l.joined}
+	w := lineageWire{Newest: incarnationsToWire(l.incarnations()), Facts: factsToWire(l.factList()), Ended: dotsToWire(l.endedList()), Joined: l.joined}
 	for d, owes := range l.owed {
 		if owes {
 			w.Owed = append(w.Owed, d[:])
@@ -162,7 +173,11 @@ func (l *lineage) decode(row []byte) error {
 		}
 		l.owed[ident.DeviceID(d)] = true
 	}
-	if !ok1 || !ok2 {
+	ended, ok3 := dotsFromWire(w.Ended)
+	for _, d := range ended {
+		l.ended[d.Writer] = d.Seq
+	}
+	if !ok1 || !ok2 || !ok3 {
 		return corruptRow("lineage")
 	}
 	return nil
@@ -219,18 +234,31 @@ func (r *Replica) signed(x Incarnation) bool {
 	return ident.Verify(x.Writer.Device[:], ident.SigIncarnation, r.incarnationBytes(x), x.Sig)
 }
 
-// newIncarnation draws the number of this device's next incarnation, which disowns cut (nil:
-// nothing) and whatever the present one does. It is partly random: two stores restored from the
-// same image must not choose the same.
-func (r *Replica) newIncarnation(cut []Cut) (Incarnation, error) {
+// nextIncarnation draws the number of this device's next incarnation. It is partly random: two
+// stores restored from the same image must not choose the same.
+func (r *Replica) nextIncarnation() (ident.Writer, error) {
 	var b [4]byte
 	if _, err := r.cfg.Rand.Read(b[1:]); err != nil {
-		return Incarnation{}, errs.E("namespace.newIncarnation", errs.Other, "", err)
+		return ident.Writer{}, errs.E("namespace.nextIncarnation", errs.Other, "", err)
 	}
-	w := ident.Writer{Device: r.cfg.Self, Incarnation: r.line.current(r.cfg.Self) + 1 + binary.BigEndian.Uint32(b[:])}
-	x := Incarnation{Writer: w, Cuts: append(r.line.cuts(r.cfg.Self), cut...)}
+	return ident.Writer{Device: r.cfg.Self, Incarnation: r.line.current(r.cfg.Self) + 1 + binary.BigEndian.Uint32(b[:])}, nil
+}
+
+// incarnation signs that this device goes on under w, and has written again up to a number what
+// that disowns: cuts, and whatever it has disowned before.
+func (r *Replica) incarnation(w ident.Writer, cuts []Cut, upto uint64) Incarnation {
+	x := Incarnation{Writer: w}
+	for _, c := range r.line.cuts(w.Device) {
+		if !slices.ContainsFunc(cuts, c.same) {
+			x.Cuts = append(x.Cuts, c)
+		}
+	}
+	for _, c := range cuts {
+		c.By, c.Upto = w.Incarnation, upto
+		x.Cuts = append(x.Cuts, c)
+	}
 	x.Sig = ident.Sign(r.cfg.Key, ident.SigIncarnation, r.incarnationBytes(x))
-	return x, nil
+	return x
 }
 
 // Hear takes in what a peer says of restored devices; it comes before anything else of a
@@ -248,6 +276,9 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 	err := r.partedToo(h.Incarnations, h.Claims)
 	if err == nil {
 		err = r.learn(from, h)
+	}
+	if err == nil {
+		err = r.endForks(from, h)
 	}
 	if err != nil {
 		r.applying.Unlock()

@@ -43,7 +43,7 @@ func (r *Replica) load() error {
 			err = r.brakes.decode(row)
 		}
 	}
-	if err := errors.Join(err, r.loadAcks(), r.loadProgress(), r.loadFrozen(), r.loadBad(), r.loadPending(), r.indexSeveral(), r.indexAlike(), r.loadLinked(), r.readNewer()); err != nil {
+	if err := errors.Join(err, r.loadAcks(), r.loadProgress(), r.loadFrozen(), r.loadBad(), r.loadPending(), r.indexSeveral(), r.indexAlike(), r.loadLinked(), r.loadAside(), r.readNewer()); err != nil {
 		return err
 	}
 	if fresh {

@@ -76,16 +76,21 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 			err = r.forked(from, x.Writer)
 		}
 	}
+	for _, e := range h.Ended { // while this device takes who wrote it for a member
+		if err == nil && r.heads[e.Writer].last >= e.Seq && e.Writer.Device != r.cfg.Self {
+			err = r.forked(from, e.Writer)
+		}
+	}
 	return err
 }
 
-// forgot reports whether this device once acknowledged what it does not claim. Of its own logs and
-// of closed ones claims may be taken back (reincarnate, disown).
+// forgot reports whether this device once acknowledged what it does not claim. Of its own logs, of
+// closed and of forked ones claims may be taken back (reincarnate, disown, endLog).
 func (r *Replica) forgot(a Ack) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return a.Incarnation == r.self.Incarnation && slices.ContainsFunc(a.Claims.Vector, func(d Dot) bool {
-		return d.Writer.Device != r.cfg.Self && !r.line.closed(d.Writer) && r.claims.Upto(d.Writer) < d.Seq
+		return d.Writer.Device != r.cfg.Self && !r.line.closed(d.Writer) && !r.line.behindFork(d) && r.claims.Upto(d.Writer) < d.Seq
 	})
 }
 
@@ -226,26 +231,61 @@ func (r *Replica) reincarnate(log ident.Writer, common uint64, forked bool) erro
 			cuts = append(cuts, p.cut...)
 		}
 	}
-	inc, err := r.newIncarnation(cuts)
+	self, err := r.nextIncarnation()
 	if err != nil {
 		return err
 	}
-	line := r.line.clone()
-	line.learn(inc)
-	r.oweAll(&line)
-
 	t := r.reader()
 	t.changes = newChanges()
 	t.next = 1
-	t.author = inc.Writer
+	t.author = self
+	claims, err := r.writeAgain(t, parts, forked)
+	if err != nil {
+		return errs.E(op, errs.Other, "", err)
+	}
+	line := r.line.clone()
+	line.learn(r.incarnation(self, cuts, t.next-1))
+	r.oweAll(&line)
+	num := r.numbers.number(self)
+	r.doubted.Store(0)
+	t.also = func(b *kv.Batch) {
+		r.dropParts(b, parts, claims, line)
+		_ = b.Set(r.keys.state(stateSelf), r.encodeSelf(self))
+	}
+	if err := r.commit(op, t); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.self, r.selfNum, r.line, r.claims = self, num, line, claims
+	r.mu.Unlock()
+	r.shorten(parts)
+	r.own = head{}
+	r.pending = t.written
+	r.durable.Store(0)
+	r.written.Store(t.next - 1)
+	r.news.Add(1)
+	r.reborn.Add(1)
+	r.log.Warn("namespace: this device goes on under a new incarnation", "number", self.Incarnation, "written again", len(t.written))
+	return r.cfg.DB.Sync()
+}
+
+// writeAgain gives what is live of logs behind the ends of parts new dots of t's author, unless this
+// device is mute: then it is dropped. It returns the claims that are left.
+func (r *Replica) writeAgain(t *tx, parts []*logPart, forked bool) (Claims, error) {
 	claims := r.Claims()
 	for _, p := range parts {
 		again, err := r.ownAfter(p.num, p.end.last)
 		if err != nil {
-			return errs.E(op, errs.Other, "", err)
+			return claims, err
 		}
 		for _, id := range again.ids {
-			t.redot(id, again.dots[id], p, forked)
+			if r.mute() {
+				for _, seq := range again.dots[id] {
+					t.dropFrom(id, Dot{Writer: p.writer, Seq: seq})
+				}
+			} else {
+				t.redot(id, again.dots[id], p, forked)
+			}
 		}
 		if claims = claims.Without(p.writer); p.end.last > 0 {
 			claims = claims.Raise(Dot{Writer: p.writer, Seq: p.end.last})
@@ -253,41 +293,31 @@ func (r *Replica) reincarnate(log ident.Writer, common uint64, forked bool) erro
 	}
 	t.unaudited = true
 	t.repeatPlaces() // as if it had known when it wrote (S8)
-	num := r.numbers.number(inc.Writer)
-	r.doubted.Store(0)
-	t.also = func(b *kv.Batch) {
-		for _, p := range parts {
-			for _, k := range p.drop {
-				_ = b.Delete(k)
-			}
-			r.setHead(b, p.num, p.end)
+	return claims, t.err
+}
+
+// dropParts removes what a store has of logs behind the ends of parts, with what was said of it.
+func (r *Replica) dropParts(b *kv.Batch, parts []*logPart, claims Claims, line lineage) {
+	for _, p := range parts {
+		for _, k := range p.drop {
+			_ = b.Delete(k)
 		}
-		_ = b.Set(r.keys.state(stateClaims), EncodeClaims(claims))
-		_ = b.Set(r.keys.state(stateLineage), line.encode())
-		_ = b.Set(r.keys.state(stateSelf), r.encodeSelf(inc.Writer))
+		r.setHead(b, p.num, p.end)
 	}
-	if err := r.commit(op, t); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	r.self, r.selfNum, r.line, r.claims = inc.Writer, num, line, claims
-	r.mu.Unlock()
+	_ = b.Set(r.keys.state(stateClaims), EncodeClaims(claims))
+	_ = b.Set(r.keys.state(stateLineage), line.encode())
+}
+
+// shorten takes logs back to the ends of parts. Needs applying.
+func (r *Replica) shorten(parts []*logPart) {
 	for _, p := range parts {
 		if r.heads[p.writer] = p.end; p.end.last == 0 {
 			delete(r.heads, p.writer)
 		}
 	}
-	r.own = head{}
-	r.pending = t.written
-	r.durable.Store(0)
-	r.written.Store(t.next - 1)
-	r.news.Add(1)
-	r.reborn.Add(1)
-	r.log.Warn("namespace: this device goes on under a new incarnation", "number", inc.Writer.Incarnation, "written again", len(t.written))
-	return r.cfg.DB.Sync()
 }
 
-// logPart is a log of this device up to where others have it too.
+// logPart is a log of this device, or of one that has left, up to where others have it too.
 type logPart struct {
 	writer ident.Writer
 	common uint64
@@ -334,7 +364,7 @@ func (r *Replica) goesThrough(log ident.Writer, end LogEnd) (bool, error) {
 	return s.count > 0 && s.last() == end.Seq && s.hash() == end.Hash, nil
 }
 
-// cutLog finds the last batch of a log of this device that ends at or before common, the rows of
+// cutLog finds the last batch of a log that ends at or before common, the rows of
 // those behind it, and the first of them as a cut. Needs sealing and writing.
 func (r *Replica) cutLog(p *logPart) error {
 	p.num = r.numbers.number(p.writer)
@@ -349,8 +379,9 @@ func (r *Replica) cutLog(p *logPart) error {
 			p.end = head{s.last(), s.hash()}
 		} else {
 			if len(p.drop) == 0 {
-				p.cut = []Cut{{p.writer.Incarnation, s.first, s.hash()}}
+				p.cut = []Cut{{Incarnation: p.writer.Incarnation, First: s.first, Hash: s.hash()}}
 			}
+			p.cut[0].Last = s.last()
 			p.drop = append(p.drop, k.Clone())
 		}
 		return true
@@ -358,7 +389,7 @@ func (r *Replica) cutLog(p *logPart) error {
 	return errors.Join(err, bad)
 }
 
-// ownLive is this device's live writes of a part of its log, by register, in order.
+// ownLive is the live writes of a part of a log, by register, in order.
 type ownLive struct {
 	ids  []regID
 	dots map[regID][]uint64
@@ -392,7 +423,7 @@ func (r *Replica) ownAfter(num uint32, seq uint64) (ownLive, error) {
 	return out, nil
 }
 
-// redot gives versions of a register that this device wrote after the end of a part new dots.
+// redot gives versions of a register that were written after the end of a part new dots.
 func (t *tx) redot(id regID, seqs []uint64, p *logPart, forked bool) {
 	reg := slices.Clone(t.held(id))
 	slices.Sort(seqs)

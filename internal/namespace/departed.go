@@ -1,0 +1,193 @@
+package namespace
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/shelffs/shelf/internal/ident"
+	"github.com/shelffs/shelf/internal/kv"
+	"github.com/shelffs/shelf/internal/namespace/merge"
+)
+
+// A log that has forked, and whose device has left the share before it could say which side holds:
+// nobody will say it any more, so neither does. The log ends where the sides part, and whoever holds
+// more of it says that again as its own (S5). Where they part two devices find that have different
+// sides; it is told in every greeting.
+
+// departed reports whether w's device was a member once and is none any more.
+func (r *Replica) departed(w ident.Writer) bool {
+	members := r.members()
+	return len(members) > 0 && w.Device != r.cfg.Self && r.cfg.Known(w.Device) && !r.isMember(members, w.Device)
+}
+
+// sides tells a peer, of each log of a departed device of which it has another side, the end, and
+// ends of ever fewer batches before it down to the first. Needs applying and mu.
+func (r *Replica) sides(peer ident.DeviceID) (out []ChainEnd) {
+	for _, w := range r.apart[peer] {
+		num, ok := r.numberOf(w)
+		if !ok || !r.departed(w) {
+			continue
+		}
+		var first ChainEnd
+		n, next := 0, 1
+		if err := r.cfg.DB.ScanRange(kv.Range{Prefix: r.keys.batches(num), Reverse: true}, func(_ kv.Key, row []byte) bool {
+			d := decoder{b: bytes.Clone(row)}
+			s, err := d.signedBatch()
+			if err != nil {
+				return false
+			}
+			first = ChainEnd{w, s.last(), s.hash()}
+			if n++; n == next {
+				out = append(out, first)
+				next *= 2
+			}
+			return true
+		}); err == nil && n > 0 && n != next/2 {
+			out = append(out, first)
+		}
+	}
+	slices.SortFunc(out, func(a, b ChainEnd) int {
+		return cmp.Or(merge.CompareWriters(a.Writer, b.Writer), cmp.Compare(a.Seq, b.Seq))
+	})
+	return out[:min(len(out), maxWriters)]
+}
+
+// endForks ends logs of departed devices: those that a peer which may write says have ended, and those
+// of which it has another side. A peer that can write nothing could not say again what it has: its side is taken
+// over first, and the log ended when somebody has another once more. Who cannot read all that it holds
+// waits for a newer program. Needs applying.
+func (r *Replica) endForks(from ident.DeviceID, h Hello) error {
+	if len(h.Ended)+len(h.Sides) == 0 || r.holdsNewer() {
+		return nil
+	}
+	ends := map[ident.Writer]uint64{}
+	for _, e := range h.Ended {
+		switch {
+		case r.departed(e.Writer) && r.cfg.Writes(from):
+			ends[e.Writer] = e.Seq
+		case e.Writer.Device == r.cfg.Self: // it had left, and is back
+			if err := r.resume(e); err != nil {
+				return err
+			}
+		}
+	}
+	took := map[ident.Writer]uint64{}
+	if !r.mute() {
+		parted, err := r.partings(h.Sides)
+		if err != nil {
+			return err
+		}
+		for w, first := range parted {
+			if end, ended := ends[w]; ended && end <= first {
+				continue
+			}
+			if h.Mute && !r.yielded[w] {
+				r.yielded[w], took[w] = true, first
+			} else {
+				ends[w] = first
+			}
+		}
+	}
+	var err error
+	for _, w := range slices.SortedFunc(maps.Keys(ends), merge.CompareWriters) {
+		err = errors.Join(err, r.endLog(w, ends[w], true))
+	}
+	for _, w := range slices.SortedFunc(maps.Keys(took), merge.CompareWriters) {
+		err = errors.Join(err, r.endLog(w, took[w], false))
+	}
+	return err
+}
+
+// resume writes again what others have ended of a log of this device. Needs applying.
+func (r *Replica) resume(end Dot) error {
+	last := r.heads[end.Writer].last
+	if end.Writer == r.self {
+		last = r.ownEnd()
+	}
+	if last < end.Seq {
+		return nil
+	}
+	r.reborn.Add(-1) // that counts those which nobody asked for
+	return r.reincarnate(end.Writer, end.Seq-1, true)
+}
+
+// partings finds where logs of departed devices part from what a peer has of them: the first number
+// that may differ.
+func (r *Replica) partings(sides []ChainEnd) (map[ident.Writer]uint64, error) {
+	common := map[ident.Writer]uint64{}
+	for _, x := range sides { // ascending
+		if !r.departed(x.Writer) {
+			continue
+		}
+		same, err := r.goesThrough(x.Writer, LogEnd{x.Writer.Incarnation, x.Seq, x.Hash})
+		if err != nil {
+			return nil, err
+		}
+		if same {
+			common[x.Writer] = x.Seq
+		} else {
+			common[x.Writer] += 0 // of a log that parts from the first batch on
+		}
+	}
+	parted := map[ident.Writer]uint64{}
+	for w, seq := range common {
+		if r.heads[w].last > seq {
+			parted[w] = seq + 1
+		}
+	}
+	return parted, nil
+}
+
+// endLog drops what is held of a log from a number on, and says it again as this device's own. With
+// ended the log is never taken further by anybody; else it goes on with what the next session brings.
+// Needs applying.
+func (r *Replica) endLog(w ident.Writer, first uint64, ended bool) error {
+	r.sealing.Lock()
+	defer r.sealing.Unlock()
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	line := r.line.clone()
+	if end, known := line.ended[w]; known && end <= first {
+		return nil
+	}
+	if ended {
+		line.ended[w] = first
+	}
+	if r.heads[w].last < first {
+		return r.saveLineage(line)
+	}
+	part := &logPart{writer: w, common: first - 1}
+	if err := r.cutLog(part); err != nil {
+		return err
+	}
+	t := r.reader()
+	t.changes = newChanges()
+	t.next, t.author = r.next, r.self
+	claims, err := r.writeAgain(t, []*logPart{part}, true)
+	if err != nil {
+		return err
+	}
+	t.also = func(b *kv.Batch) {
+		r.dropParts(b, []*logPart{part}, claims, line)
+		for from := range r.unfinished { // they begin anew
+			_ = b.Delete(r.keys.progress(from))
+		}
+	}
+	if err := r.commit("namespace.endLog", t); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.line, r.claims = line, claims
+	r.mu.Unlock()
+	r.shorten([]*logPart{part})
+	clear(r.unfinished)
+	clear(r.sessions)
+	clear(r.agreed)
+	r.news.Add(1)
+	r.log.Warn("namespace: a device that has left was a copied one: its log is taken up to where others have another",
+		"device", w.Device.Short(), "after", part.end.last, "said again", len(t.written))
+	return r.cfg.DB.Sync()
+}
