@@ -159,6 +159,9 @@ func (r *Replica) merge(op string, s *session, recs []verified, repair bool) (do
 				continue
 			case !repair && s.behindRefused(x.v.Dot) && t.mayHide(x):
 				continue
+			case !repair && s.skip != (ident.Writer{}) && t.mayHide(x): // behind what this device wrote, and lost, perhaps
+				s.spoiled = true
+				continue
 			default:
 				t.insert(x.id, x.v)
 			}

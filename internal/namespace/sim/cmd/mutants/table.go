@@ -50,6 +50,7 @@ var mutants = []mutant{
 	{"S5", "what a device had of a void side stands for all that others had", is("aside.go", "x.v.Dot.Seq > x.cut.Last {", "false {")},
 	{"S5", "the log of a device that has left stays forked", is("incarnation.go", "err = r.endForks(from, h)", "_ = r.endForks")},
 	{"S5", "what was built on one side of a departed device's log is taken", is("fork.go", " && (mute || !r.departed(w))", " && (mute || true)")},
+	{"S5", "who is in doubt takes what could hide something", is("apply.go", "s.skip != (ident.Writer{}) && t.mayHide(x)", "false")},
 	{"S5", "two copies leave the fork of an older log", is("restored.go", "r.Copied() && log == r.self {", "r.Copied() {")},
 	{"S6", "only the restored device audits", is("incarnation.go", "		r.oweAll(&line) // whoever hears", "		// whoever hears")},
 	{"S6", "the restored device does not audit", is("restored.go", "	r.oweAll(&line)", "	_ = line")},
