@@ -96,10 +96,11 @@ func (w *world) collect(d *device, _ *Step) {
 
 // image is a backup of a whole disk.
 type image struct {
-	disk  *kv.Memory
-	known roster
-	noted int    // facts noted before, of all devices,
-	facts []fact // and those of this one: a crash may undo on its disk what the image has
+	disk   *kv.Memory
+	known  roster
+	synced uint64 // what of its log was told, or could be
+	noted  int    // facts noted before, of all devices,
+	facts  []fact // and those of this one: a crash may undo on its disk what the image has
 }
 
 // image makes one. Raw: amid work, while operations wait to be made durable.
@@ -107,7 +108,7 @@ func (w *world) image(d *device, s *Step) {
 	if s.arg(0) != "raw" {
 		w.sync(d, s)
 	}
-	d.image = &image{d.disk.Clone(), maps.Clone(d.roster), w.oracle.n, w.oracle.of(d)}
+	d.image = &image{d.disk.Clone(), maps.Clone(d.roster), d.names.Synced(), w.oracle.n, w.oracle.of(d)}
 }
 
 // restore puts the image back. Unnoticed: it looks like the disk that was there.

@@ -177,10 +177,14 @@ func (o *oracle) restored(d *device, im *image) {
 		}
 	}
 	for _, f := range im.facts {
-		if !there[f.n] {
-			f.life = d.life
-			o.facts = append(o.facts, f)
+		if there[f.n] { // not undone by a crash
+			continue
 		}
+		if f.kind == gone && f.dot.Writer == f.by && f.dot.Seq > im.synced {
+			continue // since the crash its number may have been told, and a new incarnation does not cover such
+		}
+		f.life = d.life
+		o.facts = append(o.facts, f)
 	}
 	o.lost()
 }
