@@ -53,6 +53,7 @@ type world struct {
 	rng     *rand.Rand
 	ids     randomBytes // of rng, for all devices
 	devices []*device
+	left    []*device // members once
 
 	brake    Brake
 	released func(ident.Writer) uint64
@@ -151,7 +152,8 @@ func (w *world) writes(id ident.DeviceID) bool {
 }
 
 func (w *world) known(id ident.DeviceID) bool {
-	return slices.ContainsFunc(w.devices, func(d *device) bool { return d.id() == id })
+	is := func(d *device) bool { return d.id() == id }
+	return slices.ContainsFunc(w.devices, is) || slices.ContainsFunc(w.left, is)
 }
 
 func (w *world) nameOf(id ident.DeviceID) string {
