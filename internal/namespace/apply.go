@@ -24,6 +24,7 @@ type session struct {
 	limits  map[ident.Writer]uint64 // nothing of a writer is claimed from here on
 	spoiled bool                    // what was refused may have been any record: nothing is claimed
 	batches map[ident.Writer]*signedBatch
+	taking  []ident.Writer // ended logs of which it brings a side to be said again
 }
 
 // Apply verifies one frame and merges its records; they show at once. A record or batch that
@@ -223,7 +224,7 @@ func (r *Replica) Complete(ctx context.Context, from ident.DeviceID, end End) (C
 	if err := r.adopt(from, theirs, end.Acks); err != nil {
 		return Claims{}, err
 	}
-	if err := errors.Join(r.otherSides(), r.settleAside()); err != nil {
+	if err := errors.Join(r.otherSides(), r.settleAside(), r.sayTaken(s)); err != nil {
 		return Claims{}, err
 	}
 	delete(r.unfinished, from)

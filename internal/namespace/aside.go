@@ -173,6 +173,11 @@ func (t *tx) sayAside(x *aside) {
 	v := *x.v
 	v.Dot = Dot{Writer: t.author, Seq: t.next}
 	v.Past = v.Past.Upto(x.of, x.cut.First-1).Add(v.Dot)
+	for _, u := range reg { // not what this device wrote beside it
+		if u.Dot.Writer == t.author {
+			v.Past = v.Past.Without(u.Dot)
+		}
+	}
 	t.next++
 	reg, _ = reg.Insert(&v, t.doubtful)
 	t.replace(x.id, reg)

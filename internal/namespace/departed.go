@@ -3,7 +3,6 @@ package namespace
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"maps"
 	"slices"
 
@@ -15,7 +14,8 @@ import (
 // A log that has forked, and whose device has left the share before it could say which side holds:
 // nobody will say it any more, so neither does. The log ends where the sides part, and whoever holds
 // more of it says that again as its own (S5). Where they part two devices find that have different
-// sides; it is told in every greeting.
+// sides; it is told in every greeting, and which sides were said again. Who is mute, a vault, keeps its
+// side until one that is not has taken it from there and said it again.
 
 // departed reports whether w's device was a member once and is none any more.
 func (r *Replica) departed(w ident.Writer) bool {
@@ -55,50 +55,94 @@ func (r *Replica) sides(peer ident.DeviceID) (out []ChainEnd) {
 	return out[:min(len(out), maxWriters)]
 }
 
+// ended is the end of such a log.
+type ended struct {
+	first uint64     // the first number that counts no more
+	taken []ChainEnd // ends of the sides that somebody has said again
+}
+
+// maxTaken bounds the sides of one log.
+const maxTaken = 256
+
+func (e ended) has(x ChainEnd) bool { return slices.Contains(e.taken, x) }
+
+// with joins what somebody else says of the same log.
+func (e ended) with(first uint64, taken []ChainEnd) ended {
+	if e.first == 0 || first > 0 && first < e.first {
+		e.first = first
+	}
+	for _, x := range taken {
+		if !e.has(x) && len(e.taken) < maxTaken {
+			e.taken = append(slices.Clip(e.taken), x)
+		}
+	}
+	return e
+}
+
 // endForks ends logs of departed devices: those that a peer which may write says have ended, and those
-// of which it has another side. A peer that can write nothing could not say again what it has: its side is taken
-// over first, and the log ended when somebody has another once more. Who cannot read all that it holds
-// waits for a newer program. Needs applying.
+// of which it has another side. Who cannot read all that it holds waits for a newer program. Needs
+// applying.
 func (r *Replica) endForks(from ident.DeviceID, h Hello) error {
 	if len(h.Ended)+len(h.Sides) == 0 || r.holdsNewer() {
 		return nil
 	}
-	ends := map[ident.Writer]uint64{}
+	ends := map[ident.Writer]ended{}
 	for _, e := range h.Ended {
 		switch {
 		case r.departed(e.Writer) && r.cfg.Writes(from):
-			ends[e.Writer] = e.Seq
+			ends[e.Writer] = ended{first: e.Seq}
 		case e.Writer.Device == r.cfg.Self: // it had left, and is back
 			if err := r.resume(e); err != nil {
 				return err
 			}
 		}
 	}
-	took := map[ident.Writer]uint64{}
+	for _, x := range h.Taken {
+		if e, ok := ends[x.Writer]; ok {
+			ends[x.Writer] = e.with(0, []ChainEnd{x})
+		}
+	}
 	if !r.mute() {
 		parted, err := r.partings(h.Sides)
 		if err != nil {
 			return err
 		}
 		for w, first := range parted {
-			if end, ended := ends[w]; ended && end <= first {
-				continue
-			}
-			if h.Mute && !r.yielded[w] {
-				r.yielded[w], took[w] = true, first
-			} else {
-				ends[w] = first
-			}
+			ends[w] = ends[w].with(first, nil)
 		}
 	}
-	var err error
 	for _, w := range slices.SortedFunc(maps.Keys(ends), merge.CompareWriters) {
-		err = errors.Join(err, r.endLog(w, ends[w], true))
+		if err := r.endLog(w, ends[w], false); err != nil {
+			return err
+		}
 	}
-	for _, w := range slices.SortedFunc(maps.Keys(took), merge.CompareWriters) {
-		err = errors.Join(err, r.endLog(w, took[w], false))
+	return nil
+}
+
+// takeSides notes of which ended logs a peer has a side that nobody has said again, and that it cannot
+// say itself: the session brings it. Needs applying.
+func (r *Replica) takeSides(s *session, h Hello) {
+	s.taking = nil
+	if !h.Mute || r.mute() {
+		return
 	}
-	return err
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, x := range h.Ends {
+		if e, ok := r.line.ended[x.Writer]; ok && x.Seq >= e.first && !e.has(x) {
+			s.taking = append(s.taking, x.Writer)
+		}
+	}
+}
+
+// sayTaken says again what a session has brought of ended logs. Needs applying.
+func (r *Replica) sayTaken(s *session) error {
+	for _, w := range s.taking {
+		if err := r.endLog(w, ended{}, true); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // resume writes again what others have ended of a log of this device. Needs applying.
@@ -141,24 +185,32 @@ func (r *Replica) partings(sides []ChainEnd) (map[ident.Writer]uint64, error) {
 	return parted, nil
 }
 
-// endLog drops what is held of a log from a number on, and says it again as this device's own. With
-// ended the log is never taken further by anybody; else it goes on with what the next session brings.
-// Needs applying.
-func (r *Replica) endLog(w ident.Writer, first uint64, ended bool) error {
+// endLog learns of the end of a log. What is held of it beyond is dropped, and said again as this
+// device's own; who is mute keeps it until somebody else has done so. all: that is all that a mute one
+// has, whatever it claims. Needs applying.
+func (r *Replica) endLog(w ident.Writer, x ended, all bool) error {
 	r.sealing.Lock()
 	defer r.sealing.Unlock()
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	line := r.line.clone()
-	if end, known := line.ended[w]; known && end <= first {
+	was := line.ended[w]
+	end := was.with(x.first, x.taken)
+	h := r.heads[w]
+	side := ChainEnd{w, h.last, h.hash}
+	over := h.last >= end.first && (!r.mute() || end.has(side))
+	if over && (all || r.claims.Upto(w) >= h.last) {
+		end = end.with(0, []ChainEnd{side})
+	}
+	line.ended[w] = end
+	switch {
+	case over:
+	case end.first == was.first && len(end.taken) == len(was.taken):
 		return nil
-	}
-	if ended {
-		line.ended[w] = first
-	}
-	if r.heads[w].last < first {
+	default:
 		return r.saveLineage(line)
 	}
+	first := end.first
 	part := &logPart{writer: w, common: first - 1}
 	if err := r.cutLog(part); err != nil {
 		return err
@@ -186,6 +238,7 @@ func (r *Replica) endLog(w ident.Writer, first uint64, ended bool) error {
 	clear(r.unfinished)
 	clear(r.sessions)
 	clear(r.agreed)
+	r.forgetDifferences()
 	r.news.Add(1)
 	r.log.Warn("namespace: a device that has left was a copied one: its log is taken up to where others have another",
 		"device", w.Device.Short(), "after", part.end.last, "said again", len(t.written))

@@ -62,11 +62,14 @@ func parseCuts(b []byte) (cuts []Cut, ok bool) {
 	return cuts, true
 }
 
-// disowned reports whether a batch is void by what its device has said since, or counts no more.
+// over reports whether a batch lies beyond the end of its log.
+func (l *lineage) over(x *signedBatch) bool {
+	e, ok := l.ended[x.writer]
+	return ok && x.last() >= e.first
+}
+
+// disowned reports whether a batch is void by what its device has said since.
 func (l *lineage) disowned(x *signedBatch) bool {
-	if first, ended := l.ended[x.writer]; ended && x.last() >= first {
-		return true
-	}
 	for _, c := range l.cuts(x.writer.Device) {
 		if c.Incarnation == x.writer.Incarnation && c.First == x.first && c.Hash == x.hash() {
 			return true

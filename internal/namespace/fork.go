@@ -37,14 +37,14 @@ func (r *Replica) agree(from ident.DeviceID, d Dot) {
 }
 
 // undecided are the logs of which a peer holds another side than is here, while there is somebody who will
-// say which holds, or this device will end them (endForks). Needs mu.
+// say which holds, or they are to end (endForks). Needs mu.
 func (r *Replica) undecided(peer ident.DeviceID) []ident.Writer {
 	if len(r.apart[peer]) == 0 {
 		return nil
 	}
-	members, mute := r.members(), r.mute()
+	members := r.members()
 	return slices.DeleteFunc(slices.Clone(r.apart[peer]), func(w ident.Writer) bool {
-		return !r.isMember(members, w.Device) && (mute || !r.departed(w))
+		return !r.isMember(members, w.Device) && !r.departed(w)
 	})
 }
 
@@ -121,7 +121,7 @@ func (r *Replica) partedToo(said []Incarnation, theirs Claims) error {
 // parted is where a log has forked, of which its device has disowned a side, or that has ended: the first
 // number in question; 0: nowhere.
 func (l *lineage) parted(w ident.Writer) (first uint64) {
-	first = l.ended[w]
+	first = l.ended[w].first
 	for _, c := range l.cuts(w.Device) {
 		if c.Incarnation == w.Incarnation && (first == 0 || c.First < first) {
 			first = c.First

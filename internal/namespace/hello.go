@@ -37,6 +37,7 @@ type Hello struct {
 	Beyond       []Beyond      // what it holds that it does not claim, sorted
 	Ack          Ack           // what the device spoken to has acknowledged, as far as it knows
 	Ended        []Dot         // logs of departed devices that have forked, and from where on they count no more, sorted
+	Taken        []ChainEnd    // … sides of them that were said again
 	Sides        []ChainEnd    // what it has of those of which the device spoken to has another side: ends of batches, sorted
 	Mute         bool          // it can write nothing
 }
@@ -124,6 +125,7 @@ type (
 		Ended        []dotWire         `cbor:"20,keyasint"`
 		Sides        []endOfLogWire    `cbor:"21,keyasint"`
 		Mute         bool              `cbor:"22,keyasint"`
+		Taken        []endOfLogWire    `cbor:"23,keyasint"`
 	}
 	beyondWire struct {
 		_      struct{} `cbor:",toarray"`
@@ -169,7 +171,7 @@ func (h *Hello) known(dev ident.DeviceID) Claims {
 func (h Hello) Encode() []byte {
 	w := helloWire{Version: helloVersion, Share: h.Share[:], Claims: claimsToWire(h.Claims), Fingerprint: h.Fingerprint[:], Settled: h.Settled,
 		Incarnations: incarnationsToWire(h.Incarnations), Facts: factsToWire(h.Facts), Audit: h.Audit, Holds: h.Holds, Clock: h.Clock, Refuses: h.Refuses, Run: h.Run, Mute: h.Mute,
-		Ended: dotsToWire(h.Ended), Ends: endsToWire(h.Ends), Sides: endsToWire(h.Sides),
+		Ended: dotsToWire(h.Ended), Taken: endsToWire(h.Taken), Ends: endsToWire(h.Ends), Sides: endsToWire(h.Sides),
 		Acked: h.Ack.Incarnation, AckedClaims: claimsToWire(h.Ack.Claims),
 		Log: logWire{Incarnation: h.Log.Incarnation, Seq: h.Log.Seq, Hash: h.Log.Hash[:]}}
 	if h.Doubt != (ident.Writer{}) {
@@ -192,7 +194,7 @@ func ParseHello(b []byte) (Hello, error) {
 		return Hello{}, err
 	}
 	h := Hello{Version: w.Version, Settled: w.Settled, Audit: w.Audit, Holds: w.Holds, Clock: w.Clock, Refuses: w.Refuses, Run: w.Run, Mute: w.Mute}
-	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 || len(w.Ends) > maxWriters || len(w.Sides) > maxWriters || len(w.Ended) > maxWriters || len(w.Beyond) > maxWriters {
+	if w.Version == 0 || len(w.Share) != 16 || len(w.Fingerprint) != 16 || len(w.Incarnations) > maxWriters || w.Audit > Damaged || len(w.Log.Hash) != 32 || len(w.Ends) > maxWriters || len(w.Sides) > maxWriters || len(w.Taken) > maxWriters || len(w.Ended) > maxWriters || len(w.Beyond) > maxWriters {
 		return Hello{}, errs.E(op, errs.Protocol, "bounds", nil)
 	}
 	h.Share, h.Fingerprint = [16]byte(w.Share), [16]byte(w.Fingerprint)
@@ -202,10 +204,11 @@ func ParseHello(b []byte) (Hello, error) {
 			return Hello{}, errs.E(op, errs.Protocol, "doubt", nil)
 		}
 	}
-	var ok1, ok2, ok3 bool
+	var ok1, ok2, ok3, ok4 bool
 	h.Ends, ok1 = endsFromWire(w.Ends)
 	h.Sides, ok2 = endsFromWire(w.Sides)
-	if h.Ended, ok3 = dotsFromWire(w.Ended); !ok1 || !ok2 || !ok3 {
+	h.Taken, ok3 = endsFromWire(w.Taken)
+	if h.Ended, ok4 = dotsFromWire(w.Ended); !ok1 || !ok2 || !ok3 || !ok4 {
 		return Hello{}, errs.E(op, errs.Protocol, "ends of logs", nil)
 	}
 	for _, x := range w.Beyond {
@@ -389,7 +392,8 @@ func (r *Replica) Hello(peer ident.DeviceID) Hello {
 	}
 	slices.SortFunc(h.Ends, func(a, b ChainEnd) int { return merge.CompareWriters(a.Writer, b.Writer) })
 	h.Incarnations, h.Facts = r.line.incarnations(), r.line.factList()
-	h.Ended, h.Sides, h.Mute = r.line.endedList(), r.sides(peer), r.mute()
+	h.Ended, h.Taken = r.line.endedList()
+	h.Sides, h.Mute = r.sides(peer), r.mute()
 	_, h.Holds = r.brakes.held[w]
 	h.Refuses, _ = r.limit(w)
 	h.Claims = r.claims

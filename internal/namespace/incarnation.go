@@ -30,8 +30,8 @@ type lineage struct {
 	older  map[ident.DeviceID][]Incarnation // those that disown what no newer one does: a copy that did not know of them began that
 	owed   map[ident.DeviceID]bool          // with whom this device still has to audit (S6)
 	facts  map[Fact]bool
-	ended  map[ident.Writer]uint64 // logs of departed devices, and from which number on nobody takes them (departed.go)
-	joined bool                    // this device owes audits since it has joined
+	ended  map[ident.Writer]ended // logs of departed devices
+	joined bool                   // this device owes audits since it has joined
 }
 
 // Fact says that a restored incarnation has audited with a device.
@@ -47,6 +47,7 @@ type (
 		Facts  []factWire        `cbor:"3,keyasint"`
 		Joined bool              `cbor:"4,keyasint,omitempty"`
 		Ended  []dotWire         `cbor:"5,keyasint,omitempty"`
+		Taken  []endOfLogWire    `cbor:"6,keyasint,omitempty"`
 	}
 	incarnationWire struct {
 		_      struct{} `cbor:",toarray"`
@@ -62,7 +63,7 @@ type (
 )
 
 func newLineage() lineage {
-	return lineage{newest: map[ident.DeviceID]Incarnation{}, older: map[ident.DeviceID][]Incarnation{}, owed: map[ident.DeviceID]bool{}, facts: map[Fact]bool{}, ended: map[ident.Writer]uint64{}}
+	return lineage{newest: map[ident.DeviceID]Incarnation{}, older: map[ident.DeviceID][]Incarnation{}, owed: map[ident.DeviceID]bool{}, facts: map[Fact]bool{}, ended: map[ident.Writer]ended{}}
 }
 
 func (l *lineage) clone() lineage {
@@ -133,17 +134,21 @@ func (l *lineage) factList() []Fact {
 	})
 }
 
-// endedList is from where on logs of departed devices count no more.
-func (l *lineage) endedList() (out []Dot) {
-	for w, first := range l.ended {
-		out = append(out, Dot{Writer: w, Seq: first})
+// endedList is from where on logs of departed devices count no more, and which sides were said again.
+func (l *lineage) endedList() (ends []Dot, taken []ChainEnd) {
+	for w, e := range l.ended {
+		ends = append(ends, Dot{Writer: w, Seq: e.first})
 	}
-	slices.SortFunc(out, Dot.Compare)
-	return out
+	slices.SortFunc(ends, Dot.Compare)
+	for _, d := range ends {
+		taken = append(taken, l.ended[d.Writer].taken...)
+	}
+	return ends, taken
 }
 
 func (l *lineage) encode() []byte {
-	w := lineageWire{Newest: incarnationsToWire(l.incarnations()), Facts: factsToWire(l.factList()), Ended: dotsToWire(l.endedList()), Joined: l.joined}
+	ends, taken := l.endedList()
+	w := lineageWire{Newest: incarnationsToWire(l.incarnations()), Facts: factsToWire(l.factList()), Joined: l.joined, Ended: dotsToWire(ends), Taken: endsToWire(taken)}
 	for d, owes := range l.owed {
 		if owes {
 			w.Owed = append(w.Owed, d[:])
@@ -173,11 +178,15 @@ func (l *lineage) decode(row []byte) error {
 		}
 		l.owed[ident.DeviceID(d)] = true
 	}
-	ended, ok3 := dotsFromWire(w.Ended)
-	for _, d := range ended {
-		l.ended[d.Writer] = d.Seq
+	ends, ok3 := dotsFromWire(w.Ended)
+	taken, ok4 := endsFromWire(w.Taken)
+	for _, d := range ends {
+		l.ended[d.Writer] = ended{first: d.Seq}
 	}
-	if !ok1 || !ok2 || !ok3 {
+	for _, x := range taken {
+		l.ended[x.Writer] = l.ended[x.Writer].with(0, []ChainEnd{x})
+	}
+	if !ok1 || !ok2 || !ok3 || !ok4 {
 		return corruptRow("lineage")
 	}
 	return nil
@@ -291,6 +300,7 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 			r.anew(from)
 		}
 		s.theirs, s.limits, s.spoiled = h.Claims, map[ident.Writer]uint64{}, false
+		r.takeSides(s, h)
 	}
 	r.mu.RLock()
 	newest := r.line.current(r.cfg.Self)
@@ -349,6 +359,7 @@ func (r *Replica) learn(from ident.DeviceID, h Hello) error {
 	}
 	if heard {
 		r.news.Add(1)
+		r.forgetDifferences()
 		voids, err := r.voids(&line)
 		if err != nil {
 			return err
@@ -396,6 +407,9 @@ func (r *Replica) compare(from ident.DeviceID, h Hello) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.apart[from]) > 0 {
+		return // what it claims is not the same
+	}
 	d := r.differs[from]
 	was := d.open
 	d.open = ours.Fingerprint != h.Fingerprint
@@ -409,6 +423,13 @@ func (r *Replica) compare(from ident.DeviceID, h Hello) {
 		}
 	}
 	r.differs[from] = d
+}
+
+// forgetDifferences is for when a fork of a log is heard of: who held another side of it is not damaged.
+func (r *Replica) forgetDifferences() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.differs)
 }
 
 // Differing lists the devices that claim exactly what this one claims and yet hold something

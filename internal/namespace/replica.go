@@ -83,7 +83,6 @@ type Replica struct {
 	brakes     brakes
 	frozen     map[ident.Writer]Freeze
 	agreed     map[ident.DeviceID]Claims // how far a peer's logs were seen to be the ones here
-	yielded    map[ident.Writer]bool     // logs of which the side here was given up for one of a mute device
 
 	// sealing orders batches of this device and changes of claims. It guards own.
 	sealing sync.Mutex
@@ -181,7 +180,7 @@ func Open(cfg Config) (*Replica, error) {
 	r := &Replica{
 		run: binary.BigEndian.Uint64(run[:]),
 		cfg: cfg, keys: keys{cfg.DB}, self: ident.Writer{Device: cfg.Self, Incarnation: 1}, names: cfg.Names, log: cfg.Log,
-		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, apart: map[ident.DeviceID][]ident.Writer{}, agreed: map[ident.DeviceID]Claims{}, yielded: map[ident.Writer]bool{}, acks: map[ident.DeviceID]Ack{},
+		heads: map[ident.Writer]head{}, sessions: map[ident.DeviceID]*session{}, apart: map[ident.DeviceID][]ident.Writer{}, agreed: map[ident.DeviceID]Claims{}, acks: map[ident.DeviceID]Ack{},
 		unfinished: map[ident.DeviceID]*progress{}, heldBy: map[ident.DeviceID]bool{}, frozen: map[ident.Writer]Freeze{}, frozenBy: map[ident.DeviceID]uint64{}, skews: map[ident.DeviceID]time.Duration{}, knownTo: map[ident.DeviceID]uint32{},
 		brakes: brakes{held: map[ident.Writer]Hold{}, counts: map[ident.Writer]burst{}}, line: newLineage(), differs: map[ident.DeviceID]difference{},
 		numbers: writerTable{num: map[ident.Writer]uint32{}},

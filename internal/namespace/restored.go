@@ -76,9 +76,16 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 			err = r.forked(from, x.Writer)
 		}
 	}
-	for _, e := range h.Ended { // while this device takes who wrote it for a member
-		if err == nil && r.heads[e.Writer].last >= e.Seq && e.Writer.Device != r.cfg.Self {
-			err = r.forked(from, e.Writer)
+	for _, x := range h.Sides { // seen from there, of what goes on beyond
+		_, over := r.line.ended[x.Writer]
+		if last := r.heads[x.Writer].last; err == nil && !over && last > 0 && x.Seq > last && r.departed(x.Writer) {
+			err = r.forked(from, x.Writer)
+		}
+	}
+	for _, x := range h.Ended { // while this device takes who wrote it for a member
+		end, over := r.line.ended[x.Writer]
+		if err == nil && !(over && end.first <= x.Seq) && r.heads[x.Writer].last >= x.Seq && x.Writer.Device != r.cfg.Self {
+			err = r.forked(from, x.Writer)
 		}
 	}
 	return err
@@ -137,7 +144,7 @@ func (r *Replica) Copied() bool { return r.reborn.Load() >= 3 }
 // applying.
 func (r *Replica) endDoubt(s *session, theirs Claims) error {
 	log := r.logInDoubt()
-	compared := log == r.self || log == s.skip // not one that came into doubt amid this session
+	compared := log == s.skip || log == r.self && s.parted // not one that came into doubt amid this session
 	if !r.inDoubt() || !compared || !s.parted && theirs.Upto(log) > s.common || !r.mayEnd(s) {
 		return nil
 	}
@@ -287,8 +294,12 @@ func (r *Replica) writeAgain(t *tx, parts []*logPart, forked bool) (Claims, erro
 				t.redot(id, again.dots[id], p, forked)
 			}
 		}
-		if claims = claims.Without(p.writer); p.end.last > 0 {
-			claims = claims.Raise(Dot{Writer: p.writer, Seq: p.end.last})
+		last := p.end.last
+		if p.writer.Device != r.cfg.Self {
+			last = min(last, claims.Upto(p.writer))
+		}
+		if claims = claims.Without(p.writer); last > 0 {
+			claims = claims.Raise(Dot{Writer: p.writer, Seq: last})
 		}
 	}
 	t.unaudited = true

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/shelffs/shelf/internal/errs"
@@ -59,6 +60,10 @@ func (r *Replica) admit(from ident.DeviceID, s *session, batches []signedBatch) 
 			continue
 		case line.disowned(x):
 			refuseBehind("written again under a newer incarnation")
+			continue
+		case line.over(x) && !slices.Contains(s.taking, x.writer):
+			refuseBehind("of a departed device, and said again")
+			bad[len(bad)-1].from = max(x.first, line.ended[x.writer].first)
 			continue
 		case h.last == 0 && len(r.numbers.list) >= maxWriters:
 			refuse("too many incarnations")

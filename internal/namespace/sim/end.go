@@ -14,7 +14,12 @@ func (w *world) end() {
 			d.crash(d.keep)
 		}
 	}
-	w.introduce() // whom nobody knows any more is let in anew
+	w.introduce()                 // whom nobody knows any more is let in anew,
+	for _, gone := range w.left { // and who has left, of which nobody knows any more, is removed once more
+		for _, d := range w.devices {
+			d.roster[gone.id] = false
+		}
+	}
 	w.lieAgain()
 	w.heal()
 	w.agree()
