@@ -59,6 +59,11 @@ func (s *Store) recover() error {
 	if err := s.dropBeyond(sizes); err != nil {
 		return err
 	}
+	// What was freed here may lie beyond the end of its file, where new records will come to lie: it
+	// is given back before, or it would take those with it.
+	if s.reclaim(); len(s.freed) > 0 {
+		return errs.E("cache.Open", errs.Other, "what a crash took is not given back yet", nil)
+	}
 	s.resume(files)
 	return nil
 }

@@ -38,6 +38,8 @@ type segments struct {
 	dirty map[*segment]struct{} // written to since the last sync; their files stay open
 	open  int
 	fresh bool // a file was made since the last sync of the directory
+
+	syncing sync.Mutex // held by the sync that runs: another waits, for some of what it answers for is under way there
 }
 
 func newSegments(d disk, size int64) *segments {
@@ -244,6 +246,8 @@ func (ss *segments) remove(no uint32) {
 
 // sync makes everything written so far durable.
 func (ss *segments) sync() error {
+	ss.syncing.Lock()
+	defer ss.syncing.Unlock()
 	ss.mu.Lock()
 	var work []*segment
 	for sg := range ss.dirty {

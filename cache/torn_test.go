@@ -51,3 +51,26 @@ func tear(t *testing.T, dir string, seed uint64, written int) {
 	must(t, err)
 	must(t, f.Close())
 }
+
+// What a power cut took from the end of a segment is freed, and what comes next lies there: it must not
+// be given back to the disk afterwards.
+func TestWhatIsLostAtTheEndDoesNotTakeWhatFollows(t *testing.T) {
+	dir, after := t.TempDir(), t.TempDir()
+	s := open(t, dir, Options{})
+	must(t, s.Stage(bg, node(1), block(1, 100<<10)))
+	must(t, s.Sync(bg))
+	must(t, s.Stage(bg, node(2), block(2, 900<<10)))
+	must(t, s.db.Sync()) // its row is durable, by the index's own doing
+	must(t, os.CopyFS(after, os.DirFS(dir)))
+	must(t, s.Close())
+	must(t, os.Truncate(segmentFiles(t, after)[0], recordLen(100<<10)))
+
+	s = open(t, after, Options{})
+	wantClass(t, s, None, block(2, 900<<10).Digest)
+	must(t, s.Stage(bg, node(3), block(3, 800<<10)))
+	must(t, s.Sync(bg))
+	s.reclaim()
+	wantBytes(t, s, block(1, 100<<10))
+	wantBytes(t, s, block(3, 800<<10))
+	must(t, s.Close())
+}
