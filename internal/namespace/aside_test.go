@@ -12,9 +12,7 @@ import (
 func TestVoidSideIsSaidAgain(t *testing.T) {
 	w := newMemWorld(t, 1, 3)
 	a, b, c := w.devices[0], w.devices[1], w.devices[2]
-	a.image = []byte("a disk")
-	a.close()
-	a.open()
+	a.lieOn("a disk")
 	gone := mkfile(t, a.Replica, Root, "gone", 1)
 	moved := mkfile(t, a.Replica, Root, "moved", 2)
 	w.heal()
@@ -101,9 +99,7 @@ func TestForkOfDepartedDeviceEnds(t *testing.T) {
 	w := newMemWorld(t, 1, 4)
 	w.tolerant = true // the other side is refused until then
 	a, b, c, d := w.devices[0], w.devices[1], w.devices[2], w.devices[3]
-	c.image = []byte("a disk")
-	c.close()
-	c.open()
+	c.lieOn("a disk")
 	shared := mkfile(t, c.Replica, Root, "shared", 1)
 	w.heal()
 	for i := range 20 {

@@ -30,6 +30,13 @@ func (w *world) addDevice(d *device) *device {
 	return d
 }
 
+// lieOn restarts it as on a disk that can be told from others by a mark.
+func (d *device) lieOn(mark string) {
+	d.close()
+	d.image = []byte(mark)
+	d.open()
+}
+
 // restore puts an image back; mark is what the device can tell of its disk.
 func (d *device) restore(image *kv.Memory, mark string) {
 	d.close()
@@ -143,9 +150,7 @@ func TestRestoredDeviceKeepsItsWork(t *testing.T) {
 func TestOneIncarnationPerRestore(t *testing.T) {
 	w := newMemWorld(t, 1, 3)
 	a := w.devices[0]
-	a.image = []byte("a disk")
-	a.close()
-	a.open()
+	a.lieOn("a disk")
 	mkfile(t, a.Replica, Root, "before", 1)
 	image := a.mem.Clone()
 	mkfile(t, a.Replica, Root, "after", 2)
@@ -365,9 +370,7 @@ func TestForkStopsOnlyWhatWasBuiltOnIt(t *testing.T) {
 	w := newMemWorld(t, 1, 3)
 	w.tolerant = true // its own log is refused
 	a, b, c := w.devices[0], w.devices[1], w.devices[2]
-	a.image = []byte("a disk")
-	a.close()
-	a.open()
+	a.lieOn("a disk")
 	old := mkfile(t, a.Replica, Root, "old", 1)
 	shared := mkfile(t, a.Replica, Root, "shared", 2)
 	w.heal()
