@@ -101,7 +101,7 @@ func newPool(t *testing.T) *pool {
 	dir := t.TempDir()
 	p := &pool{t, filepath.Join(dir, "pool")}
 	image := filepath.Join(dir, "image")
-	p.sparse(image, 4<<30)
+	p.sparse(image, 16<<30)
 	p.run("mkfs.xfs", "-q", image)
 	if out, err := p.tryMount(image, p.dir); err != nil {
 		cannot(t, fmt.Errorf("no image can be mounted here: %w: %s", err, out))
@@ -113,7 +113,7 @@ func newPool(t *testing.T) *pool {
 func (p *pool) disk(name string) (image string) {
 	p.t.Helper()
 	image = filepath.Join(p.dir, name)
-	p.sparse(image, 512<<20)
+	p.sparse(image, 2<<30) // room for what some hundred rounds write, and history keeps
 	p.run("mkfs.ext4", "-q", "-F", image)
 	return image
 }

@@ -45,7 +45,6 @@ var mutants = []mutant{
 	{"S5", "the other side of a fork is disowned before all of it is here", is("fork.go", " && last <= r.claims.Upto(log)", "")},
 	{"S5", "what is written again swallows what the same device wrote beside it", is("restored.go", "if u.Dot.Writer == t.author {", "if u.Dot.Writer == t.author && false {")},
 	{"S5", "a doubt ends with a session that did not compare the log", is("restored.go", "log == s.skip || log == r.self && s.parted //", "true //")},
-	{"S5", "who was disowned does not write again what nobody has", is("fork.go", " || theirs.Upto(x.Writer) == 0)", ")")},
 	{"S5", "a void side is gone before it has come again", is("disown.go", "x != nil && !r.mute() ", "x != nil && false ")},
 	{"S5", "what a device had of a void side stands for all that others had", is("aside.go", "x.v.Dot.Seq > x.cut.Last {", "false {")},
 	{"S5", "what lay aside swallows what the same device wrote beside it", is("aside.go", "if u.Dot.Writer == t.author {", "if u.Dot.Writer == t.author && false {")},
