@@ -24,7 +24,7 @@ const (
 	tableUnfinished = 'p' // device → how far its unfinished session came
 	tableDead       = 't' // nodes with removals, to be collected some time
 	tableBad        = 'q' // number → what was refused
-	tableAside      = 'u' // what was dropped with a side of a fork: aside.go
+	tableAside      = 'V' // what was dropped with a side of a fork: aside.go
 	tableState      = 'v' // state, claims
 )
 
