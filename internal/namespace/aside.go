@@ -76,9 +76,6 @@ func (t *tx) asideDue(k kv.Key) (due Dot, ok bool) {
 	return Dot{Writer: t.writers[binary.BigEndian.Uint32(num)], Seq: binary.BigEndian.Uint64(seq)}, true
 }
 
-// mute reports whether this device can write nothing.
-func (r *Replica) mute() bool { return r.blind() || !r.cfg.Writes(r.cfg.Self) }
-
 // settleAside forgets what lies aside if what took its place is claimed, and says again what nobody
 // has any more. Needs applying.
 func (r *Replica) settleAside() error {
@@ -196,17 +193,16 @@ const (
 // asideState needs mu. What took the place of something, and is itself behind a fork, was written
 // again once more, or lies aside, too.
 func (r *Replica) asideState(due Dot) asideState {
-	members := r.members()
+	members, cuts := r.members(), r.line.cuts(due.Writer.Device)
 	for due.Seq != never {
 		if due.Seq <= r.claims.Upto(due.Writer) {
 			return asideTold
 		}
-		i := slices.IndexFunc(r.line.cuts(due.Writer.Device), func(c Cut) bool { return c.Incarnation == due.Writer.Incarnation && c.First <= due.Seq })
+		i := slices.IndexFunc(cuts, func(c Cut) bool { return c.Incarnation == due.Writer.Incarnation && c.First <= due.Seq })
 		if i < 0 {
 			break
 		}
-		c := r.line.cuts(due.Writer.Device)[i]
-		due = Dot{Writer: ident.Writer{Device: due.Writer.Device, Incarnation: c.By}, Seq: c.Upto}
+		due = Dot{Writer: ident.Writer{Device: due.Writer.Device, Incarnation: cuts[i].By}, Seq: cuts[i].Upto}
 	}
 	over := due.Seq == never || r.line.closed(due.Writer) || !r.isMember(members, due.Writer.Device)
 	if len(members) == 0 || !over || r.inDoubt() || slices.ContainsFunc(members, r.owes) {

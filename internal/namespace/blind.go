@@ -13,6 +13,9 @@ import (
 
 func (r *Replica) blind() bool { return r.cfg.Sealer == nil }
 
+// mute reports whether this device can write nothing.
+func (r *Replica) mute() bool { return r.blind() || !r.cfg.Writes(r.cfg.Self) }
+
 // sealed is a record as a blind replica holds it.
 func (x *record) sealedVersion(d Dot, raw []byte) verified {
 	return verified{
