@@ -21,19 +21,20 @@ import (
 
 // aside is a version that was dropped with its side of a fork.
 type aside struct {
-	cut Cut
-	of  ident.Writer // whose log it was
-	id  regID
-	v   *merge.Version
+	cut   Cut
+	alike uint64       // as far as the writer had the same side
+	of    ident.Writer // whose log it was
+	id    regID
+	v     *merge.Version
 }
 
-// never is the number up to which nobody writes again what goes on beyond the side as its device had it.
+// never is the number up to which nobody writes again what is not what its device had.
 const never = math.MaxUint64
 
 // due is what has to be claimed instead of x.
 func (x *aside) due() Dot {
 	by := Dot{Writer: ident.Writer{Device: x.of.Device, Incarnation: x.cut.By}, Seq: x.cut.Upto}
-	if x.v.Dot.Seq > x.cut.Last {
+	if x.v.Dot.Seq > x.alike {
 		by.Seq = never
 	}
 	return by
@@ -44,7 +45,7 @@ func (x *aside) due() Dot {
 // version | uvarint where the log is cut | u8 kind, node, what names the register in it | version.
 func (r *Replica) setAside(b *kv.Batch, x *aside) {
 	due, num := x.due(), r.numbers.number
-	k := r.cfg.DB.Key(tableAside, kv.U32(num(due.Writer)), kv.U64(due.Seq), kv.U32(num(x.of)), kv.U64(x.v.Dot.Seq), kv.Plain(x.cut.Hash[:8]))
+	k := r.cfg.DB.Key(tableAside, kv.U32(num(due.Writer)), kv.U64(due.Seq), kv.U32(num(x.of)), kv.U64(x.v.Dot.Seq), kv.Plain(x.cut.Ends[0].hash[:8]))
 	row := appendUvarint([]byte{rowVersion}, x.cut.First)
 	row = appendString(append(append(row, byte(x.id.kind)), x.id.node[:]...), x.id.sub)
 	_ = b.Set(k, r.numbers.appendVersion(row, x.id.node, x.v, nil))

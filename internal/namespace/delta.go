@@ -68,7 +68,7 @@ func (r *Replica) snapshot(theirs Hello) (*Delta, error) {
 	if r.inDoubt() {
 		end = End{Partly: true}
 	}
-	return &Delta{r: r, snap: snap, t: t, theirs: theirs.Claims, progress: theirs.Progress, beyond: theirs.Beyond, known: theirs.known(r.cfg.Self), doubt: theirs.Doubt, end: end, page: MaxRecords}, nil
+	return &Delta{r: r, snap: snap, t: t, theirs: theirs.Claims, progress: theirs.Progress, beyond: theirs.Beyond, ends: theirs.Ends, known: theirs.known(r.cfg.Self), doubt: theirs.Doubt, end: end, page: MaxRecords}, nil
 }
 
 // Delta is what one peer lacks, as frames: first the batches that are new to it, then live
@@ -80,6 +80,7 @@ type Delta struct {
 	theirs   Claims
 	progress Progress
 	beyond   []Beyond
+	ends     []ChainEnd
 	known    Claims     // how far the peer has the batches of each writer,
 	has      []ChainEnd // and this device
 	end      End
@@ -211,25 +212,29 @@ func (d *Delta) whole(w ident.Writer, yield func(item) bool) bool {
 // nothingFrom tells of which writers the peer claims all that there is, or holds the same beyond
 // what either can claim.
 func (d *Delta) nothingFrom() func(num uint32) bool {
-	last := map[uint32]uint64{}
+	heads := map[uint32]head{}
 	prefix := d.t.db.Key(tableHeads)
 	d.check(d.snap.Scan(prefix, func(k kv.Key, row []byte) bool {
 		h, err := decodeHead(row)
 		if err == nil && len(k) == len(prefix)+4 {
 			num := binary.BigEndian.Uint32(k[len(prefix):])
-			last[num] = h.last
+			heads[num] = h
 			d.has = append(d.has, ChainEnd{d.t.writers[num], h.last, h.hash})
 		}
 		return d.check(err)
 	}))
 	return func(num uint32) bool {
-		n, w := last[num], d.t.writers[num]
-		return n > 0 && (n <= d.theirs.Upto(w) || d.holdsSame(num, w))
+		h, w := heads[num], d.t.writers[num]
+		return h.last > 0 && (h.last <= d.theirs.Upto(w) || d.holdsSame(num, w, h))
 	}
 }
 
-// holdsSame reports whether the peer holds of a writer just what is here, and can claim no more.
-func (d *Delta) holdsSame(num uint32, w ident.Writer) bool {
+// holdsSame reports whether the peer holds of a writer, whose log ends at h here, just what is here, and can claim
+// no more.
+func (d *Delta) holdsSame(num uint32, w ident.Writer, h head) bool {
+	if slices.ContainsFunc(d.ends, func(e ChainEnd) bool { return e.Writer == w && (head{e.Seq, e.Hash}) != h }) {
+		return false // by the same numbers it may have another side of a fork
+	}
 	i, found := slices.BinarySearchFunc(d.beyond, w, func(b Beyond, w ident.Writer) int { return merge.CompareWriters(b.Writer, w) })
 	if !found || d.end.Claims.Upto(w) > d.theirs.Upto(w) {
 		return false

@@ -79,11 +79,14 @@ func (e ended) with(first uint64, taken []ChainEnd) ended {
 	return e
 }
 
-// endForks ends logs of departed devices: those that a peer which may write says have ended, and those
-// of which it has another side. Who cannot read all that it holds waits for a newer program. Needs
-// applying.
+// endForks ends logs of departed devices: those that a peer which may write says have ended, those
+// of which it has another side, and those of which that device has disowned another side than is here. Who
+// cannot read all that it holds waits for a newer program. Needs applying.
 func (r *Replica) endForks(from ident.DeviceID, h Hello) error {
-	if len(h.Ended)+len(h.Sides) == 0 || r.holdsNewer() {
+	r.mu.RLock()
+	line := r.line
+	r.mu.RUnlock()
+	if len(h.Ended)+len(h.Sides) == 0 && !line.forked() || r.holdsNewer() {
 		return nil
 	}
 	ends := map[ident.Writer]ended{}
@@ -109,6 +112,11 @@ func (r *Replica) endForks(from ident.DeviceID, h Hello) error {
 		}
 		for w, first := range parted {
 			ends[w] = ends[w].with(first, nil)
+		}
+		for w, h := range r.heads {
+			if first := line.parted(w); first > 0 && first <= h.last && first != line.ended[w].first && r.departed(w) {
+				ends[w] = ends[w].with(first, nil)
+			}
 		}
 	}
 	for _, w := range slices.SortedFunc(maps.Keys(ends), merge.CompareWriters) {
@@ -222,20 +230,14 @@ func (r *Replica) endLog(w ident.Writer, x ended, all bool) error {
 	if err != nil {
 		return err
 	}
-	t.also = func(b *kv.Batch) {
-		r.dropParts(b, []*logPart{part}, claims, line)
-		for from := range r.unfinished { // they begin anew
-			_ = b.Delete(r.keys.progress(from))
-		}
-	}
+	t.also = func(b *kv.Batch) { r.dropParts(b, []*logPart{part}, claims, line) }
 	if err := r.commit("namespace.endLog", t); err != nil {
 		return err
 	}
 	r.mu.Lock()
 	r.line, r.claims = line, claims
 	r.mu.Unlock()
-	r.shorten([]*logPart{part})
-	clear(r.unfinished)
+	r.shorten(w, part.end, len(part.drop) > 0)
 	clear(r.sessions)
 	clear(r.agreed)
 	r.forgetDifferences()

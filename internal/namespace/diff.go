@@ -20,8 +20,11 @@ func (t *tx) diff() *differ {
 		d.nameRow(k)
 	}
 	for _, n := range t.nodes {
-		if n.dirty && !n.ID.IsDir() {
+		switch {
+		case n.dirty && !n.ID.IsDir():
 			d.bytes(n)
+		case n.dirty && t.drops && n.was.placed && !n.placed: // when it is back, other names may be gone from it
+			d.reshaped(n.ID)
 		}
 	}
 	for id := range t.attrs {
@@ -78,7 +81,7 @@ func (d *differ) bytes(n *node) {
 		}
 	case now.placed && len(n.before.C) > 0: // it is back: somebody may have it open as it was
 		d.add(Change{What: ContentChanged, Node: n.ID})
-	case n.was.placed && len(n.C) == 0: // all of it was disowned, and what comes next looks like a new file
+	case (n.was.placed || d.now.drops && len(n.before.C) > 0) && len(n.C) == 0: // all of it was disowned, and what comes next looks like a new file
 		d.add(Change{What: ContentChanged, Node: n.ID})
 	case n.was.placed != now.placed && d.now.state.copies+d.old.state.copies > 0:
 		was, ok1 := d.old.entryOf(n.ID)

@@ -16,45 +16,70 @@ import (
 // the other.
 type Cut struct {
 	Incarnation uint32
-	First       uint64   // the batch's first sequence number
-	Hash        [32]byte // the batch's
-	Last        uint64   // as far as the writer had that side itself
-	By          uint32   // the incarnation under which it is written again,
-	Upto        uint64   // and up to which number there
+	First       uint64 // the batch's first sequence number
+	Ends        []head // of that batch and of later ones (fewEnds), as far as the writer had that side itself,
+	Whole       uint64 // and without holes up to here
+	By          uint32 // the incarnation under which it is written again,
+	Upto        uint64 // and up to which number there
 }
 
 // same reports whether two cuts are of one side of a fork.
 func (c Cut) same(d Cut) bool {
-	return c.Incarnation == d.Incarnation && c.First == d.First && c.Hash == d.Hash
+	return c.Incarnation == d.Incarnation && c.First == d.First && c.Ends[0] == d.Ends[0]
 }
 
-// maxCuts bounds what one incarnation disowns: each takes a restore.
-const maxCuts = 256
+const (
+	maxCuts  = 256 // of what one incarnation disowns: each takes a restore
+	maxEnds  = 64  // of a cut
+	lateEnds = 16
+)
 
-// cutLen is the length of a cut in bytes: u32be incarnation, u64be first, hash, u64be last, u32be by,
-// u64be upto.
-const cutLen = 4 + 8 + 32 + 8 + 4 + 8
+// fewEnds leaves the first of a side's ends, the late ones, and before these ever fewer: the side may fork
+// once more where others hold it, most likely late.
+func fewEnds(all []head) (few []head) {
+	for i, h := range all {
+		if n := len(all) - i; i == 0 || n <= lateEnds || n&(n-1) == 0 {
+			few = append(few, h)
+		}
+	}
+	return few
+}
 
+// appendCuts appends, for each, u32be incarnation, u64be first, u64be whole, u32be by, u64be upto, u8 number of ends
+// (u64be last, 32 bytes hash).
 func appendCuts(b []byte, cuts []Cut) []byte {
 	for _, c := range cuts {
 		b = binary.BigEndian.AppendUint32(b, c.Incarnation)
 		b = binary.BigEndian.AppendUint64(b, c.First)
-		b = append(b, c.Hash[:]...)
-		b = binary.BigEndian.AppendUint64(b, c.Last)
+		b = binary.BigEndian.AppendUint64(b, c.Whole)
 		b = binary.BigEndian.AppendUint32(b, c.By)
 		b = binary.BigEndian.AppendUint64(b, c.Upto)
+		b = append(b, byte(len(c.Ends)))
+		for _, h := range c.Ends {
+			b = append(binary.BigEndian.AppendUint64(b, h.last), h.hash[:]...)
+		}
 	}
 	return b
 }
 
 func parseCuts(b []byte) (cuts []Cut, ok bool) {
-	if len(b)%cutLen != 0 || len(b) > maxCuts*cutLen {
-		return nil, false
-	}
-	for ; len(b) > 0; b = b[cutLen:] {
-		c := Cut{Incarnation: binary.BigEndian.Uint32(b), First: binary.BigEndian.Uint64(b[4:]), Hash: [32]byte(b[12:44]),
-			Last: binary.BigEndian.Uint64(b[44:]), By: binary.BigEndian.Uint32(b[52:]), Upto: binary.BigEndian.Uint64(b[56:])}
-		if c.Incarnation == 0 || c.First == 0 || c.Last < c.First || c.By <= c.Incarnation {
+	for d := (decoder{b: b}); len(d.b) > 0; {
+		fixed, n := d.take(4+8+8+4+8), int(d.byte())
+		ends := d.take(n * (8 + 32))
+		if d.bad || n == 0 || n > maxEnds || len(cuts) == maxCuts {
+			return nil, false
+		}
+		c := Cut{Incarnation: binary.BigEndian.Uint32(fixed), First: binary.BigEndian.Uint64(fixed[4:]), Whole: binary.BigEndian.Uint64(fixed[12:]),
+			By: binary.BigEndian.Uint32(fixed[20:]), Upto: binary.BigEndian.Uint64(fixed[24:])}
+		last := c.First
+		for ; len(ends) > 0; ends = ends[40:] {
+			h := head{binary.BigEndian.Uint64(ends), [32]byte(ends[8:40])}
+			if h.last < last {
+				return nil, false
+			}
+			c.Ends, last = append(c.Ends, h), h.last+1
+		}
+		if c.Incarnation == 0 || c.First == 0 || c.By <= c.Incarnation {
 			return nil, false
 		}
 		cuts = append(cuts, c)
@@ -71,7 +96,7 @@ func (l *lineage) over(x *signedBatch) bool {
 // disowned reports whether a batch is void by what its device has said since.
 func (l *lineage) disowned(x *signedBatch) bool {
 	for _, c := range l.cuts(x.writer.Device) {
-		if c.Incarnation == x.writer.Incarnation && c.First == x.first && c.Hash == x.hash() {
+		if c.Incarnation == x.writer.Incarnation && c.First == x.first && c.Ends[0].hash == x.hash() {
 			return true
 		}
 	}
@@ -84,6 +109,7 @@ type void struct {
 	num    uint32
 	end    head // of what stays
 	cut    Cut
+	alike  uint64 // up to here it is surely what the writer had of that side itself
 }
 
 // voids finds what is held of what line disowns.
@@ -98,10 +124,22 @@ func (r *Replica) voids(line *lineage) (out []void, err error) {
 			if err != nil {
 				return nil, err
 			}
-			if s != nil && s.hash() == c.Hash {
-				num, _ := r.numberOf(w)
-				out = append(out, void{w, num, head{c.First - 1, s.prev}, c})
+			if s == nil || s.hash() != c.Ends[0].hash {
+				continue
 			}
+			v := void{writer: w, end: head{c.First - 1, s.prev}, cut: c}
+			v.num, _ = r.numberOf(w)
+			for _, h := range c.Ends {
+				same, err := r.goesThrough(w, LogEnd{w.Incarnation, h.last, h.hash})
+				if err != nil {
+					return nil, err
+				}
+				if !same {
+					break
+				}
+				v.alike = min(h.last, c.Whole)
+			}
+			out = append(out, v)
 		}
 	}
 	return out, nil
@@ -142,7 +180,7 @@ func (r *Replica) disown(line lineage, voids []void) error {
 		for order := range 3 {
 			t.fail(r.keys.eachDot(r.cfg.DB, order, v.num, v.writer, v.end.last+1, func(d Dot) bool {
 				if id, x := t.drop(d); x != nil && !r.mute() && id.kind != regBlind {
-					kept = append(kept, aside{cut: v.cut, of: v.writer, id: id, v: x})
+					kept = append(kept, aside{cut: v.cut, alike: v.alike, of: v.writer, id: id, v: x})
 				}
 				return true
 			}))
@@ -162,9 +200,7 @@ func (r *Replica) disown(line lineage, voids []void) error {
 		for _, v := range voids {
 			r.setHead(b, v.num, v.end)
 		}
-		for from := range r.unfinished { // they begin anew
-			_ = b.Delete(r.keys.progress(from))
-		}
+		r.dropProgress(b)
 		_ = b.Set(r.keys.state(stateClaims), EncodeClaims(claims))
 		_ = b.Set(r.keys.state(stateLineage), line.encode())
 	}
@@ -175,13 +211,10 @@ func (r *Replica) disown(line lineage, voids []void) error {
 	r.line, r.claims = line, claims
 	r.asides += len(kept)
 	r.mu.Unlock()
-	clear(r.unfinished)
 	clear(r.sessions)
 	clear(r.agreed)
 	for _, v := range voids {
-		if r.heads[v.writer] = v.end; v.end.last == 0 {
-			delete(r.heads, v.writer)
-		}
+		r.shorten(v.writer, v.end, true)
 		r.log.Warn("namespace: a restored device has written part of its log again", "device", v.writer.Device.Short(), "after", v.end.last)
 	}
 	return r.cfg.DB.Sync()
@@ -198,6 +231,7 @@ func (t *tx) drop(d Dot) (id regID, dropped *merge.Version) {
 
 // dropFrom removes a version from its register.
 func (t *tx) dropFrom(id regID, d Dot) (dropped *merge.Version) {
+	t.drops = true
 	var rest merge.Register
 	for _, v := range t.held(id) {
 		if v.Dot == d {

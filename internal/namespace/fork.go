@@ -19,6 +19,12 @@ func (r *Replica) forked(from ident.DeviceID, w ident.Writer) error {
 	if w.Device == r.cfg.Self {
 		return r.raiseDoubt(from, w)
 	}
+	r.setApart(from, w)
+	return nil
+}
+
+// setApart notes that a peer holds another side. Needs applying.
+func (r *Replica) setApart(from ident.DeviceID, w ident.Writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !slices.Contains(r.apart[from], w) {
@@ -27,7 +33,6 @@ func (r *Replica) forked(from ident.DeviceID, w ident.Writer) error {
 			r.session(from).spoiled = true
 		}
 	}
-	return nil
 }
 
 // agree notes that a peer's log of a writer was the same as here up to d. It is not kept over a
@@ -55,67 +60,38 @@ func (r *Replica) otherSideOf(peer ident.DeviceID) func(Dot) bool {
 	line, apart := r.line, slices.Clone(r.apart[peer])
 	r.mu.RUnlock()
 	return func(d Dot) bool {
-		return d.Writer.Device == r.cfg.Self || line.behindFork(d) || slices.Contains(apart, d.Writer)
+		_, over := line.ended[d.Writer] // its batch may begin before the end
+		return d.Writer.Device == r.cfg.Self || over || line.behindFork(d) || slices.Contains(apart, d.Writer)
 	}
 }
 
 // thisSide leaves out what a peer's records have built on its side of a fork: by its number, what
 // they have overwritten there may be something else here, which would be gone, and not only here, for
 // this device would pass them on. It all comes again, until the writer's device has said which side
-// holds or is no member any more. Needs applying.
+// holds or is no member any more. So does what is built on what the peer has of this device's own log in
+// doubt, which comes in another session. Needs applying.
 func (r *Replica) thisSide(from ident.DeviceID, s *session, recs []verified) []verified {
 	r.mu.RLock()
 	apart := r.undecided(from)
 	r.mu.RUnlock()
+	agreed, copied := r.agreed[from], len(apart) > 0
+	if s.skip != (ident.Writer{}) {
+		apart, agreed = append(apart, s.skip), agreed.Raise(Dot{Writer: s.skip, Seq: s.common})
+	}
 	if len(apart) == 0 {
 		return recs
 	}
-	agreed := r.agreed[from]
 	return slices.DeleteFunc(recs, func(x verified) bool {
 		past := Claims{Vector: x.v.Past.Vector}
 		built := slices.ContainsFunc(apart, func(w ident.Writer) bool { return past.Upto(w) > agreed.Upto(w) })
 		if built && !s.spoiled {
 			s.spoiled = true
-			r.log.Warn("namespace: a copied device has to be online before all that another has can be taken", "from", from.Short())
+			if copied {
+				r.log.Warn("namespace: a copied device has to be online before all that another has can be taken", "from", from.Short())
+			}
 		}
 		return built
 	})
-}
-
-// partedToo writes again, under a new incarnation, what this store has of a fork of which another store
-// of this device says just now that it has disowned its own side: else what was built on that would
-// cover what was written here under the same numbers. If it is this side that was disowned, the other
-// store has written it again; but where the peer, with these claims, has nothing of that, that store may
-// be gone with it, an image of this one having been put in its place. Of a side that is longer with the
-// peer nothing is disowned: this disk was put back, too, and what it lacks nobody could write again.
-// Needs applying.
-func (r *Replica) partedToo(said []Incarnation, theirs Claims) error {
-	r.mu.RLock()
-	line := r.line
-	r.mu.RUnlock()
-	for _, x := range said {
-		if x.Writer.Device != r.cfg.Self || !line.news(x) || !r.signed(x) {
-			continue
-		}
-		for _, c := range x.Cuts {
-			if slices.ContainsFunc(line.cuts(r.cfg.Self), c.same) {
-				continue // by this store, perhaps: what is here is the side that holds
-			}
-			log := ident.Writer{Device: r.cfg.Self, Incarnation: c.Incarnation}
-			b, err := r.batchAt(log, c.First)
-			if err != nil {
-				return err
-			}
-			if b != nil && (b.hash() != c.Hash || theirs.Upto(x.Writer) == 0) {
-				end := r.heads[log].last
-				if log == r.self {
-					end = r.ownEnd()
-				}
-				return r.reincarnate(log, c.First-1, theirs.Upto(log) <= end || b.hash() == c.Hash)
-			}
-		}
-	}
-	return nil
 }
 
 // parted is where a log has forked, of which its device has disowned a side, or that has ended: the first
@@ -178,8 +154,8 @@ func (l *lineage) forked() bool {
 	return len(l.older) > 0
 }
 
-// otherSides writes again what a session has brought of another side of a fork than this device has disowned: no
-// store may be left that has it (partedToo), and by its numbers pasts mean either. Needs applying.
+// otherSides writes again what a session has brought of another side of a fork than this device has disowned, or what
+// another store of this device has not: by its numbers pasts mean either. Needs applying.
 func (r *Replica) otherSides() error {
 	for !r.inDoubt() {
 		log, first := r.otherSide()

@@ -275,17 +275,17 @@ func (r *Replica) incarnation(w ident.Writer, cuts []Cut, upto uint64) Incarnati
 // now is what they have no holes in. Of the other way nothing may be concluded for those, which
 // may be under way since before. Stale: this device's own log is in doubt, because the peer knows
 // more of it than is here: its disk was restored or copied. Then nothing may be sent until a
-// session from a peer has shown what of the log others have (endDoubt).
+// session from a peer has shown what of the log others have (endDoubt). Closed: the peer has told of a
+// fork, and this device has dropped a side: what it had told before that is no longer true, and a new
+// session has to begin.
 func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 	const op = "namespace.Hear"
 	if h.Share != r.shareName() {
 		return errs.E(op, errs.Refused, "another share", nil)
 	}
 	r.applying.Lock()
-	err := r.partedToo(h.Incarnations, h.Claims)
-	if err == nil {
-		err = r.learn(from, h)
-	}
+	was := r.shortened
+	err := r.learn(from, h)
 	if err == nil {
 		err = r.endForks(from, h)
 	}
@@ -299,7 +299,7 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 		if p := r.unfinished[from]; p != nil && p.run != h.Run {
 			r.anew(from)
 		}
-		s.theirs, s.limits, s.spoiled = h.Claims, map[ident.Writer]uint64{}, false
+		s.theirs, s.limits, s.spoiled, s.common, s.parted = h.Claims, map[ident.Writer]uint64{}, false, 0, false
 		r.takeSides(s, h)
 	}
 	r.mu.RLock()
@@ -309,12 +309,16 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 	if r.inDoubt() { // it stays so until the session ends, though the doubt may end before
 		s.skip = r.logInDoubt()
 	}
+	outdated := !sends && r.shortened != was
 	r.applying.Unlock()
 	if err != nil {
 		return errs.E(op, errs.Other, "", err)
 	}
 	if r.inDoubt() {
 		return errs.E(op, errs.Stale, "this device's log", nil)
+	}
+	if outdated {
+		return errs.E(op, errs.Closed, "session", nil)
 	}
 	r.mu.Lock()
 	r.skews[from] = time.Duration(h.Clock-r.cfg.Clock().UnixMilli()) * time.Millisecond

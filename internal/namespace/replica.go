@@ -78,6 +78,7 @@ type Replica struct {
 	// applying orders the frames of peers. It guards the fields below it.
 	applying   sync.Mutex
 	heads      map[ident.Writer]head
+	shortened  uint64 // how often one of them was taken back
 	sessions   map[ident.DeviceID]*session
 	unfinished map[ident.DeviceID]*progress
 	brakes     brakes

@@ -41,6 +41,9 @@ func (r *Replica) logInDoubt() ident.Writer {
 // here. Needs applying.
 func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 	known, err, ends := newest <= r.self.Incarnation, error(nil), h.Ends
+	r.mu.Lock()
+	delete(r.apart, from)
+	r.mu.Unlock()
 	switch {
 	case h.Log.Seq == 0 || !known:
 	case h.Log.Incarnation < r.self.Incarnation: // the peer has yet to hear of the present one
@@ -56,9 +59,6 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 	case !r.inDoubt() && !r.Copied() && r.forgot(h.Ack):
 		err = r.reincarnate(r.self, r.ownEnd(), false)
 	}
-	r.mu.Lock()
-	delete(r.apart, from)
-	r.mu.Unlock()
 	for _, x := range ends {
 		if err != nil || x.Seq > r.heads[x.Writer].last {
 			continue // what goes on beyond is sent
@@ -83,8 +83,8 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 		}
 	}
 	for _, x := range h.Ended { // while this device takes who wrote it for a member
-		end, over := r.line.ended[x.Writer]
-		if err == nil && !(over && end.first <= x.Seq) && r.heads[x.Writer].last >= x.Seq && x.Writer.Device != r.cfg.Self {
+		parted := r.line.parted(x.Writer)
+		if err == nil && (parted == 0 || parted > x.Seq) && x.Writer.Device != r.cfg.Self {
 			err = r.forked(from, x.Writer)
 		}
 	}
@@ -104,14 +104,14 @@ func (r *Replica) forgot(a Ack) bool {
 // raiseDoubt notes that a peer knows another log of this device than the one here; one after the
 // other, if there are several. Needs applying.
 func (r *Replica) raiseDoubt(from ident.DeviceID, log ident.Writer) error {
-	s := r.session(from)
-	if s.doubts || r.inDoubt() && r.logInDoubt() != log {
+	if r.inDoubt() && r.logInDoubt() != log { // that comes later
+		r.setApart(from, log)
 		return nil
 	}
 	if r.Copied() && log == r.self { // it would never end: the other copy does the same; forks of older logs end
 		return nil
 	}
-	s.doubts = true
+	r.session(from).doubts = true
 	if r.doubted.Swap(log.Incarnation) != 0 {
 		return nil
 	}
@@ -166,13 +166,14 @@ func (r *Replica) ownEnd() uint64 {
 	return r.own.last
 }
 
-// mayEnd reports whether this peer raised the doubt, or nobody has since the last restart.
+// mayEnd reports whether this peer raised the doubt, or nobody has since the last restart who is a member still.
 func (r *Replica) mayEnd(s *session) bool {
 	if s.doubts {
 		return true
 	}
-	for _, x := range r.sessions {
-		if x.doubts {
+	members := r.members()
+	for dev, x := range r.sessions {
+		if x.doubts && (len(members) == 0 || r.isMember(members, dev)) {
 			return false
 		}
 	}
@@ -230,12 +231,16 @@ func (r *Replica) reincarnate(log ident.Writer, common uint64, forked bool) erro
 		parts = append(parts, &logPart{writer: old, common: r.own.last})
 	}
 	var cuts []Cut
+	held := r.Claims()
 	for _, p := range parts {
 		if err := r.cutLog(p); err != nil {
 			return errs.E(op, errs.Other, "", err)
 		}
-		if forked {
-			cuts = append(cuts, p.cut...)
+		if forked && p.cut != nil {
+			if p.cut.Whole = p.cut.Ends[len(p.cut.Ends)-1].last; p.writer != old {
+				p.cut.Whole = min(p.cut.Whole, held.Upto(p.writer))
+			}
+			cuts = append(cuts, *p.cut)
 		}
 	}
 	self, err := r.nextIncarnation()
@@ -265,7 +270,9 @@ func (r *Replica) reincarnate(log ident.Writer, common uint64, forked bool) erro
 	r.mu.Lock()
 	r.self, r.selfNum, r.line, r.claims = self, num, line, claims
 	r.mu.Unlock()
-	r.shorten(parts)
+	for _, p := range parts {
+		r.shorten(p.writer, p.end, len(p.drop) > 0)
+	}
 	r.own = head{}
 	r.pending = t.written
 	r.durable.Store(0)
@@ -295,7 +302,7 @@ func (r *Replica) writeAgain(t *tx, parts []*logPart, forked bool) (Claims, erro
 			}
 		}
 		last := p.end.last
-		if p.writer.Device != r.cfg.Self {
+		if p.writer != r.self {
 			last = min(last, claims.Upto(p.writer))
 		}
 		if claims = claims.Without(p.writer); last > 0 {
@@ -314,17 +321,29 @@ func (r *Replica) dropParts(b *kv.Batch, parts []*logPart, claims Claims, line l
 			_ = b.Delete(k)
 		}
 		r.setHead(b, p.num, p.end)
+		if len(p.drop) > 0 {
+			r.dropProgress(b)
+		}
 	}
 	_ = b.Set(r.keys.state(stateClaims), EncodeClaims(claims))
 	_ = b.Set(r.keys.state(stateLineage), line.encode())
 }
 
-// shorten takes logs back to the ends of parts. Needs applying.
-func (r *Replica) shorten(parts []*logPart) {
-	for _, p := range parts {
-		if r.heads[p.writer] = p.end; p.end.last == 0 {
-			delete(r.heads, p.writer)
-		}
+// dropProgress: what an unfinished session has brought may have been dropped with a side of a fork.
+func (r *Replica) dropProgress(b *kv.Batch) {
+	for from := range r.unfinished {
+		_ = b.Delete(r.keys.progress(from))
+	}
+}
+
+// shorten takes a log back to an end, if it went on beyond. Needs applying.
+func (r *Replica) shorten(w ident.Writer, end head, beyond bool) {
+	if r.heads[w] = end; end.last == 0 {
+		delete(r.heads, w)
+	}
+	if beyond {
+		r.shortened++
+		clear(r.unfinished)
 	}
 }
 
@@ -335,7 +354,7 @@ type logPart struct {
 	num    uint32
 	end    head     // its last batch up to common
 	drop   []kv.Key // rows of those behind it,
-	cut    []Cut    // and the first of them
+	cut    *Cut     // and what disowns them
 }
 
 // setHead writes where a chain ends; 0: there is none.
@@ -376,10 +395,14 @@ func (r *Replica) goesThrough(log ident.Writer, end LogEnd) (bool, error) {
 }
 
 // cutLog finds the last batch of a log that ends at or before common, the rows of
-// those behind it, and the first of them as a cut. Needs sealing and writing.
+// those behind it, and a cut of them. Needs sealing and writing.
 func (r *Replica) cutLog(p *logPart) error {
 	p.num = r.numbers.number(p.writer)
-	var bad error
+	var (
+		bad   error
+		first uint64
+		ends  []head
+	)
 	err := r.cfg.DB.Scan(r.keys.batches(p.num), func(k kv.Key, row []byte) bool {
 		d := decoder{b: bytes.Clone(row)}
 		s, err := d.signedBatch()
@@ -390,13 +413,16 @@ func (r *Replica) cutLog(p *logPart) error {
 			p.end = head{s.last(), s.hash()}
 		} else {
 			if len(p.drop) == 0 {
-				p.cut = []Cut{{Incarnation: p.writer.Incarnation, First: s.first, Hash: s.hash()}}
+				first = s.first
 			}
-			p.cut[0].Last = s.last()
+			ends = append(ends, head{s.last(), s.hash()})
 			p.drop = append(p.drop, k.Clone())
 		}
 		return true
 	})
+	if len(ends) > 0 {
+		p.cut = &Cut{Incarnation: p.writer.Incarnation, First: first, Ends: fewEnds(ends)}
+	}
 	return errors.Join(err, bad)
 }
 

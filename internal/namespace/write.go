@@ -25,6 +25,7 @@ type changes struct {
 	changed   map[nameKey]bool  // names whose row or entries changed
 	attrs     map[NodeID]bool   // nodes whose attributes changed
 	policed   map[NodeID]bool   // nodes whose placement changed
+	drops     bool              // versions without putting others in their place
 }
 
 // written is a local write of this transaction, in order of sequence.

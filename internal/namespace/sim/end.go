@@ -2,8 +2,9 @@ package sim
 
 import "fmt"
 
-// maxRounds is how often everybody may have to talk to everybody until all is said.
-const maxRounds = 12
+// maxRounds is how often everybody may have to talk to everybody until all is said: forks are settled one after
+// the other.
+func (w *world) maxRounds() int { return 12 + 8*len(w.numbers.forked) }
 
 // end brings everybody together and looks at the result.
 func (w *world) end() {
@@ -71,7 +72,7 @@ func (w *world) heal() {
 			said += fmt.Sprintf("\n%s from %s: %d frames, %d records, complete: %v", deviceName(a.i), deviceName(b.i), moved.frames, moved.records, complete)
 		}
 	}
-	for range maxRounds {
+	for range w.maxRounds() {
 		hub := w.devices[w.dice.n(len(w.devices))]
 		for _, d := range w.devices {
 			talk(hub, d)
@@ -89,7 +90,7 @@ func (w *world) heal() {
 			return
 		}
 	}
-	w.fail("quiescence", "after %d rounds there is still something to say:%s", maxRounds, said)
+	w.fail("quiescence", "after %d rounds there is still something to say:%s", w.maxRounds(), said)
 }
 
 // newcomer lets an empty device hear everything from several others, in pieces, some twice and

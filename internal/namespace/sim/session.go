@@ -202,11 +202,14 @@ func (w *world) greet(dst, src *device) bool {
 		if x[0].broke(err) {
 			return false
 		}
-		if !errs.Is(err, errs.Stale) {
-			x[0].ok(err)
-		}
 		if x[0].seen = nil; x[0] == src && src.names.News() > news {
 			src.shown = map[nodeID]*item{} // nobody watches here what it drops
+		}
+		if x[0] == src && errs.Is(err, errs.Closed) { // and has to greet once more
+			return false
+		}
+		if !errs.Is(err, errs.Stale) {
+			x[0].ok(err)
 		}
 	}
 	return true
