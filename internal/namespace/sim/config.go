@@ -13,6 +13,7 @@ type Config struct {
 	Raw       bool // images are made amid work, too
 	Unnoticed bool // disks are put back that look like those that were there
 	NoRestore bool // images of disks are never put back
+	Forks     bool // histories of a log that has forked
 	Narrow    bool // short histories of two or three devices that work on one conflict, cut sessions and are put back
 	Newcomer  bool // an empty device joins at the end of each schedule, not only of those checked
 }

@@ -22,6 +22,7 @@
 //	make sim N=15000 ARGS='-seed 1'                these schedules, the same each time
 //	make sim N=100000 ARGS='-seed 200001 -tally F' a piece of a million: F adds them up
 //	make sim N=5000 ARGS=-narrow                   short ones, around one conflict and disks put back
+//	make sim N=5000 ARGS=-forks                    around a log of which there are two, and whose device may leave
 //	make sim-mutants                               each rule switched off is noticed: by what, how soon
 //	make sim-mutants ARGS='-oracle -only N14'      the same over two real mounts (internal/scenario)
 package sim

@@ -12,8 +12,11 @@ import (
 func Run(workload, schedule uint64, cfg Config, stats *Stats) (*Script, *Failure) {
 	g := &generator{what: dice(mix(workload ^ 0xa5a5)), when: dice(mix(schedule ^ 0x5a5a)), contents: shared}
 	s := g.begin(cfg)
-	if cfg.Narrow {
+	switch {
+	case cfg.Narrow:
 		s = g.beginNarrow(cfg)
+	case cfg.Forks:
+		s = g.beginForked(cfg)
 	}
 	every := max(cfg.Check, 0)
 	if every == 0 {
@@ -24,7 +27,7 @@ func Run(workload, schedule uint64, cfg Config, stats *Stats) (*Script, *Failure
 	w := newWorld(s, cfg, stats)
 	f := w.guarded(func() {
 		g.plant(w, s)
-		for steps := 30 + g.when.n(70); steps > 0 && !g.narrow || len(g.queue) > 0 && g.narrow; steps-- {
+		for steps := 30 + g.when.n(70); steps > 0 && !g.planned || len(g.queue) > 0 && g.planned; steps-- {
 			if x, ok := g.next(w, len(s.Steps)); ok {
 				s.Steps = append(s.Steps, x)
 				stats.Steps++
@@ -63,7 +66,7 @@ type profile struct {
 	slow    bool // the clocks hardly move: stamps are often equal
 	copies  bool // a disk is copied, and both are used for a while
 	lies    bool // some sign nonsense
-	narrow  bool // nothing but a few files in conflict, sessions that are cut, and disks put back
+	planned bool // nothing but what is decided on before
 	join    bool // somebody joins amid it
 	leaves  bool // somebody leaves for ever
 }
@@ -136,7 +139,7 @@ func (g *generator) next(w *world, n int) (Step, bool) {
 		g.queue = g.queue[1:]
 		s.N, s.At = n, g.at
 		if s.Op == "" {
-			g.actNarrow(w, w.devices[s.Dev], &s)
+			g.actPlanned(w, w.dev(s.Dev), &s)
 		}
 		return s, s.Op != ""
 	}

@@ -10,7 +10,7 @@ import (
 func (g *generator) beginNarrow(cfg Config) *Script {
 	s := &Script{Devices: 2 + g.when.n(2), Blind: -1}
 	s.Skew = make([]int64, s.Devices)
-	g.profile = profile{narrow: true, hot: true, links: g.what.one(4), dirs: g.what.one(3)}
+	g.profile = profile{planned: true, hot: true, links: g.what.one(4), dirs: g.what.one(3)}
 	for range 1 + g.when.n(2) {
 		g.episode(s.Devices, cfg)
 	}
@@ -20,42 +20,38 @@ func (g *generator) beginNarrow(cfg Config) *Script {
 // episode plans how some work on one file apart and meet, go on working, hear of each other in part, and are put back.
 // A step without an operation is whatever its device does then.
 func (g *generator) episode(devices int, cfg Config) {
-	plan := func(dev int, op string, args ...string) {
-		g.queue = append(g.queue, Step{Dev: dev, Op: op, Args: args})
-	}
 	other := func(dev int) int { return (dev + 1 + g.when.n(devices-1)) % devices }
-	pull := func(dev, from int, args ...string) { plan(dev, "pull", append([]string{deviceName(from)}, args...)...) }
 	first := g.when.n(devices)
 	second := other(first)
 	for _, dev := range []int{first, second} {
 		if g.dirs {
-			plan(dev, "")
+			g.plan(dev, "")
 		} else {
-			plan(dev, "write", fewNames[0], g.fresh())
+			g.plan(dev, "write", fewNames[0], g.fresh())
 		}
 	}
 	for _, dev := range []int{first, second, first} {
 		for from := range devices {
 			if from != dev {
-				pull(dev, from, "100")
+				g.pull(dev, from, true)
 			}
 		}
 	}
 	if g.what.one(3) { // what was removed before is forgotten
-		plan(first, "unlink", fewNames[0])
+		g.plan(first, "unlink", fewNames[0])
 		for range 2 {
 			for dev := range devices {
-				pull(dev, other(dev), "100")
+				g.pull(dev, other(dev), true)
 			}
 		}
 		for dev := range devices {
-			plan(dev, "collect")
+			g.plan(dev, "collect")
 		}
 	}
 	var images []int
 	for dev := range devices {
 		if !cfg.NoRestore && g.when.n(4) > 0 {
-			plan(dev, "image")
+			g.plan(dev, "image")
 			if images = append(images, dev); cfg.Raw && g.when.one(2) {
 				g.queue[len(g.queue)-1].Args = []string{"raw"}
 			}
@@ -64,21 +60,18 @@ func (g *generator) episode(devices int, cfg Config) {
 	worker := g.when.n(devices)
 	for range 1 + g.when.n(3) {
 		for range 1 + g.when.n(4) {
-			plan(worker, "")
+			g.plan(worker, "")
 		}
 		if g.when.one(2) {
 			was := worker
-			if worker = other(worker); g.when.one(2) {
-				pull(worker, was, "100")
-			} else {
-				pull(worker, was, "1", strconv.Itoa(1+g.when.n(4)))
-			}
+			worker = other(worker)
+			g.pull(worker, was, g.when.one(2))
 		}
 	}
-	pull(other(worker), worker, "1", strconv.Itoa(1+g.when.n(4)))
+	g.pull(other(worker), worker, false)
 	for _, dev := range images {
 		if g.when.n(4) > 0 {
-			plan(dev, "restore")
+			g.plan(dev, "restore")
 			if cfg.Unnoticed && g.when.one(2) {
 				g.queue[len(g.queue)-1].Args = []string{"unnoticed"}
 			}
@@ -86,9 +79,26 @@ func (g *generator) episode(devices int, cfg Config) {
 	}
 }
 
-// actNarrow draws what a user does, mostly to what is in conflict.
-func (g *generator) actNarrow(w *world, d *device, s *Step) {
-	if g.dirs {
+// plan plans a step; without an operation it is whatever the device does then.
+func (g *generator) plan(dev int, op string, args ...string) {
+	g.queue = append(g.queue, Step{Dev: dev, Op: op, Args: args})
+}
+
+// pull plans a session, or what a cut one brings.
+func (g *generator) pull(dev, from int, complete bool) {
+	if complete {
+		g.plan(dev, "pull", deviceName(from), "100")
+	} else {
+		g.plan(dev, "pull", deviceName(from), "1", strconv.Itoa(1+g.when.n(4)))
+	}
+}
+
+// actPlanned draws what a user does, mostly to what is in conflict.
+func (g *generator) actPlanned(w *world, d *device, s *Step) {
+	switch {
+	case d == nil || d.blind:
+		return
+	case g.dirs:
 		g.act(w, d, s)
 		return
 	}

@@ -35,6 +35,13 @@ func TestSchedules(t *testing.T) {
 			break
 		}
 	}
+	for seed := range uint64(n / 2) {
+		if s, f := Run(seed, seed, Config{Forks: true, Raw: seed%2 == 0}, NewStats()); f != nil {
+			t.Errorf("forks, seed %d", seed)
+			report(t, s, f)
+			break
+		}
+	}
 	if missing := stats.Missing(); len(missing) > 0 && !testing.Short() {
 		t.Errorf("never met: %q", missing)
 	}

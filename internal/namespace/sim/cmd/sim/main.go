@@ -26,6 +26,7 @@ func main() {
 	flag.IntVar(&o.workers, "workers", 2, "schedules at once")
 	flag.IntVar(&o.cfg.Check, "check", 0, "check every step of one schedule in so many; 0: 32")
 	flag.BoolVar(&o.cfg.NoRestore, "norestore", false, "no disk is put back from an image")
+	flag.BoolVar(&o.cfg.Forks, "forks", false, "histories of a device whose disk is put back or copied unnoticed, and which may then leave")
 	flag.BoolVar(&o.cfg.Narrow, "narrow", false, "short histories around one conflict, cut sessions and disks put back")
 	flag.BoolVar(&o.cfg.Raw, "raw", false, "images of disks are made amid work, too")
 	flag.BoolVar(&o.cfg.Unnoticed, "unnoticed", false, "disks are put back that look like those that were there")

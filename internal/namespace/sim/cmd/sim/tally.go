@@ -22,7 +22,14 @@ type run struct {
 
 // kind is what the seeds of a run mean: the flags that change schedules.
 func (o *options) kind() string {
-	return fmt.Sprintf("check=%d,norestore=%t,raw=%t,unnoticed=%t", o.cfg.Check, o.cfg.NoRestore, o.cfg.Raw, o.cfg.Unnoticed)
+	kind := fmt.Sprintf("check=%d,norestore=%t,raw=%t,unnoticed=%t", o.cfg.Check, o.cfg.NoRestore, o.cfg.Raw, o.cfg.Unnoticed)
+	switch {
+	case o.cfg.Narrow:
+		kind += ",narrow"
+	case o.cfg.Forks:
+		kind += ",forks"
+	}
+	return kind
 }
 
 // count adds a run to the file and returns how many schedules it says have passed.
