@@ -171,7 +171,7 @@ func (r *Replica) otherSides() error {
 }
 
 // otherSide is an older log of this device of which all that somebody has is held from where it has forked on, and
-// where that is.
+// where that is. Each part that came would begin an incarnation otherwise.
 func (r *Replica) otherSide() (log ident.Writer, first uint64) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -40,7 +40,6 @@ var mutants = []mutant{
 	{"S5", "a newer incarnation ends what an older one has disowned", is("incarnation.go", "l.older[dev] = append(l.older[dev], y)", "_ = y")},
 	{"S5", "what was built on one side of a fork hides the other", is("apply.go", "t.remote, t.doubtful = true, r.doubtful()", "t.remote = true")},
 	{"S5", "the other side of a fork, which others have, is not written again", is("fork.go", "last >= first && last <=", "last >= first && false && last <=")},
-	{"S5", "the other side of a fork is disowned before all of it is here", is("fork.go", " && last <= r.claims.Upto(log)", "")},
 	{"S5", "what is written again swallows what the same device wrote beside it", is("restored.go", "if u.Dot.Writer == t.author {", "if u.Dot.Writer == t.author && false {")},
 	{"S5", "a doubt ends with a session that did not compare the log", is("restored.go", "log == s.skip || log == r.self && s.parted //", "true //")},
 	{"S5", "a void side is gone before it has come again", is("disown.go", "x != nil && !r.mute() ", "x != nil && false ")},
