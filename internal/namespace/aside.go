@@ -28,7 +28,7 @@ type aside struct {
 	v     *merge.Version
 }
 
-// never is the number up to which nobody writes again what is not what its device had.
+// never is due of what nobody will write again: its device did not have just that.
 const never = math.MaxUint64
 
 // due is what has to be claimed instead of x.

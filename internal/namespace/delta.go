@@ -232,12 +232,12 @@ func (d *Delta) nothingFrom() func(num uint32) bool {
 // holdsSame reports whether the peer holds of a writer, whose log ends at h here, just what is here, and can claim
 // no more.
 func (d *Delta) holdsSame(num uint32, w ident.Writer, h head) bool {
-	if slices.ContainsFunc(d.ends, func(e ChainEnd) bool { return e.Writer == w && (head{e.Seq, e.Hash}) != h }) {
-		return false // by the same numbers it may have another side of a fork
-	}
 	i, found := slices.BinarySearchFunc(d.beyond, w, func(b Beyond, w ident.Writer) int { return merge.CompareWriters(b.Writer, w) })
 	if !found || d.end.Claims.Upto(w) > d.theirs.Upto(w) {
 		return false
+	}
+	if slices.ContainsFunc(d.ends, func(e ChainEnd) bool { return e.Writer == w && (head{e.Seq, e.Hash}) != h }) {
+		return false // by the same numbers it may have another side of a fork
 	}
 	sum, n, err := d.r.sumBeyond(d.snap, num, w, d.theirs)
 	return d.check(err) && n <= maxBeyond && sum == d.beyond[i].Sum

@@ -92,7 +92,7 @@ func (r *Replica) endForks(from ident.DeviceID, h Hello) error {
 	ends := map[ident.Writer]ended{}
 	for _, e := range h.Ended {
 		switch {
-		case r.departed(e.Writer) && r.cfg.Writes(from):
+		case r.departed(e.Writer) && (r.cfg.Writes(from) || r.heads[e.Writer].last < e.Seq): // else it could void what is here
 			ends[e.Writer] = ended{first: e.Seq}
 		case e.Writer.Device == r.cfg.Self: // it had left, and is back
 			if err := r.resume(e); err != nil {

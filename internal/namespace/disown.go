@@ -30,7 +30,8 @@ func (c Cut) same(d Cut) bool {
 
 const (
 	maxCuts  = 256 // of what one incarnation disowns: each takes a restore
-	maxEnds  = 64  // of a cut
+	maxEnds  = 64  // of a cut,
+	mostEnds = 2*maxCuts + maxEnds
 	lateEnds = 16
 )
 
@@ -43,6 +44,14 @@ func fewEnds(all []head) (few []head) {
 		}
 	}
 	return few
+}
+
+// brief is c with only the first and the last of its ends: what else others hold of that side they say again.
+func (c Cut) brief() Cut {
+	if n := len(c.Ends); n > 2 {
+		c.Ends = []head{c.Ends[0], c.Ends[n-1]}
+	}
+	return c
 }
 
 // appendCuts appends, for each, u32be incarnation, u64be first, u64be whole, u32be by, u64be upto, u8 number of ends
@@ -63,10 +72,11 @@ func appendCuts(b []byte, cuts []Cut) []byte {
 }
 
 func parseCuts(b []byte) (cuts []Cut, ok bool) {
+	most := mostEnds
 	for d := (decoder{b: b}); len(d.b) > 0; {
 		fixed, n := d.take(4+8+8+4+8), int(d.byte())
 		ends := d.take(n * (8 + 32))
-		if d.bad || n == 0 || n > maxEnds || len(cuts) == maxCuts {
+		if most -= n; d.bad || n == 0 || n > maxEnds || most < 0 || len(cuts) == maxCuts {
 			return nil, false
 		}
 		c := Cut{Incarnation: binary.BigEndian.Uint32(fixed), First: binary.BigEndian.Uint64(fixed[4:]), Whole: binary.BigEndian.Uint64(fixed[12:]),
@@ -74,7 +84,7 @@ func parseCuts(b []byte) (cuts []Cut, ok bool) {
 		last := c.First
 		for ; len(ends) > 0; ends = ends[40:] {
 			h := head{binary.BigEndian.Uint64(ends), [32]byte(ends[8:40])}
-			if h.last < last {
+			if h.last < last || h.last > 1<<62 {
 				return nil, false
 			}
 			c.Ends, last = append(c.Ends, h), h.last+1
@@ -109,7 +119,7 @@ type void struct {
 	num    uint32
 	end    head // of what stays
 	cut    Cut
-	alike  uint64 // up to here it is surely what the writer had of that side itself
+	alike  uint64 // up to here it is surely what the writer had of that side itself, and so has written again
 }
 
 // voids finds what is held of what line disowns.

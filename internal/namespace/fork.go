@@ -74,7 +74,8 @@ func (r *Replica) thisSide(from ident.DeviceID, s *session, recs []verified) []v
 	r.mu.RLock()
 	apart := r.undecided(from)
 	r.mu.RUnlock()
-	agreed, copied := r.agreed[from], len(apart) > 0
+	agreed := r.agreed[from]
+	copied := slices.ContainsFunc(apart, func(w ident.Writer) bool { return w.Device != r.cfg.Self })
 	if s.skip != (ident.Writer{}) {
 		apart, agreed = append(apart, s.skip), agreed.Raise(Dot{Writer: s.skip, Seq: s.common})
 	}

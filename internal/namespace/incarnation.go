@@ -259,9 +259,10 @@ func (r *Replica) incarnation(w ident.Writer, cuts []Cut, upto uint64) Incarnati
 	x := Incarnation{Writer: w}
 	for _, c := range r.line.cuts(w.Device) {
 		if !slices.ContainsFunc(cuts, c.same) {
-			x.Cuts = append(x.Cuts, c)
+			x.Cuts = append(x.Cuts, c.brief())
 		}
 	}
+	x.Cuts = x.Cuts[max(0, len(x.Cuts)+len(cuts)-maxCuts):]
 	for _, c := range cuts {
 		c.By, c.Upto = w.Incarnation, upto
 		x.Cuts = append(x.Cuts, c)
@@ -275,9 +276,9 @@ func (r *Replica) incarnation(w ident.Writer, cuts []Cut, upto uint64) Incarnati
 // now is what they have no holes in. Of the other way nothing may be concluded for those, which
 // may be under way since before. Stale: this device's own log is in doubt, because the peer knows
 // more of it than is here: its disk was restored or copied. Then nothing may be sent until a
-// session from a peer has shown what of the log others have (endDoubt). Closed: the peer has told of a
-// fork, and this device has dropped a side: what it had told before that is no longer true, and a new
-// session has to begin.
+// session from a peer has shown what of the log others have (endDoubt). Closed, where this device sends: the
+// peer has told of a fork, and this device has dropped a side: what it had told before that is no longer true,
+// and a new session has to begin.
 func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 	const op = "namespace.Hear"
 	if h.Share != r.shareName() {
@@ -299,15 +300,16 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 		if p := r.unfinished[from]; p != nil && p.run != h.Run {
 			r.anew(from)
 		}
-		s.theirs, s.limits, s.spoiled, s.common, s.parted = h.Claims, map[ident.Writer]uint64{}, false, 0, false
+		s.theirs, s.limits, s.spoiled = h.Claims, map[ident.Writer]uint64{}, false
+		s.skip, s.common, s.parted = ident.Writer{}, 0, false
 		r.takeSides(s, h)
 	}
 	r.mu.RLock()
 	newest := r.line.current(r.cfg.Self)
 	r.mu.RUnlock()
 	err = r.checkLogs(from, h, newest)
-	if r.inDoubt() { // it stays so until the session ends, though the doubt may end before
-		s.skip = r.logInDoubt()
+	if log := r.logInDoubt(); r.inDoubt() && s.skip != log { // it stays so until the session ends, though the doubt may end before
+		s.skip, s.common, s.parted = log, 0, false
 	}
 	outdated := !sends && r.shortened != was
 	r.applying.Unlock()

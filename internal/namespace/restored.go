@@ -76,15 +76,18 @@ func (r *Replica) checkLogs(from ident.DeviceID, h Hello, newest uint32) error {
 			err = r.forked(from, x.Writer)
 		}
 	}
+	r.mu.RLock()
+	line := r.line
+	r.mu.RUnlock()
 	for _, x := range h.Sides { // seen from there, of what goes on beyond
-		_, over := r.line.ended[x.Writer]
+		_, over := line.ended[x.Writer]
 		if last := r.heads[x.Writer].last; err == nil && !over && last > 0 && x.Seq > last && r.departed(x.Writer) {
 			err = r.forked(from, x.Writer)
 		}
 	}
 	for _, x := range h.Ended { // while this device takes who wrote it for a member
-		parted := r.line.parted(x.Writer)
-		if err == nil && (parted == 0 || parted > x.Seq) && x.Writer.Device != r.cfg.Self {
+		parted := line.parted(x.Writer)
+		if err == nil && (parted == 0 || parted > x.Seq) && x.Writer.Device != r.cfg.Self && r.cfg.Known(x.Writer.Device) {
 			err = r.forked(from, x.Writer)
 		}
 	}
@@ -236,12 +239,14 @@ func (r *Replica) reincarnate(log ident.Writer, common uint64, forked bool) erro
 		if err := r.cutLog(p); err != nil {
 			return errs.E(op, errs.Other, "", err)
 		}
-		if forked && p.cut != nil {
-			if p.cut.Whole = p.cut.Ends[len(p.cut.Ends)-1].last; p.writer != old {
-				p.cut.Whole = min(p.cut.Whole, held.Upto(p.writer))
-			}
-			cuts = append(cuts, *p.cut)
+		if !forked || p.cut == nil {
+			continue
 		}
+		p.cut.Whole = p.cut.Ends[len(p.cut.Ends)-1].last
+		if p.writer != old { // of an older log a part may have come only
+			p.cut.Whole = min(p.cut.Whole, held.Upto(p.writer))
+		}
+		cuts = append(cuts, *p.cut)
 	}
 	self, err := r.nextIncarnation()
 	if err != nil {
@@ -399,9 +404,8 @@ func (r *Replica) goesThrough(log ident.Writer, end LogEnd) (bool, error) {
 func (r *Replica) cutLog(p *logPart) error {
 	p.num = r.numbers.number(p.writer)
 	var (
-		bad   error
-		first uint64
-		ends  []head
+		bad  error
+		ends []head
 	)
 	err := r.cfg.DB.Scan(r.keys.batches(p.num), func(k kv.Key, row []byte) bool {
 		d := decoder{b: bytes.Clone(row)}
@@ -412,16 +416,13 @@ func (r *Replica) cutLog(p *logPart) error {
 		if s.last() <= p.common {
 			p.end = head{s.last(), s.hash()}
 		} else {
-			if len(p.drop) == 0 {
-				first = s.first
-			}
 			ends = append(ends, head{s.last(), s.hash()})
 			p.drop = append(p.drop, k.Clone())
 		}
 		return true
 	})
 	if len(ends) > 0 {
-		p.cut = &Cut{Incarnation: p.writer.Incarnation, First: first, Ends: fewEnds(ends)}
+		p.cut = &Cut{Incarnation: p.writer.Incarnation, First: p.end.last + 1, Ends: fewEnds(ends)}
 	}
 	return errors.Join(err, bad)
 }

@@ -25,7 +25,7 @@ type changes struct {
 	changed   map[nameKey]bool  // names whose row or entries changed
 	attrs     map[NodeID]bool   // nodes whose attributes changed
 	policed   map[NodeID]bool   // nodes whose placement changed
-	drops     bool              // versions without putting others in their place
+	drops     bool              // versions were dropped with nothing in their place (disown, audits)
 }
 
 // written is a local write of this transaction, in order of sequence.
