@@ -140,3 +140,37 @@ func TestForkOfDepartedDeviceEnds(t *testing.T) {
 		t.Error("what it wrote meanwhile is not taken:", err)
 	}
 }
+
+// Who may not write is not believed that a log has ended, or it could void what others hold. But a newcomer that hears
+// nobody else has nothing to lose, and must get all that was said again.
+func TestNewcomerHearsOfAnEndFromAReader(t *testing.T) {
+	w := newMemWorld(t, 1, 4)
+	w.tolerant = true
+	a, b, c, d := w.devices[0], w.devices[1], w.devices[2], w.devices[3]
+	d.reader = true
+	c.lieOn("a disk")
+	shared := mkfile(t, c.Replica, Root, "shared", 1)
+	w.heal()
+	image := c.mem.Clone()
+	must(c.Commit(shared.ID, nil, content(2), Now))
+	pull(t, a, c, -1)
+	c.restore(image, "a disk")
+	must(c.Commit(shared.ID, nil, content(3), Now))
+	pull(t, b, c, -1)
+	must(b.Commit(shared.ID, nil, content(4), Now)) // built on one side
+	w.devices, w.left = []*device{a, b, d}, []*device{c}
+	w.heal()
+	w.heal()
+	w.converged()
+
+	e := w.addMem("e")
+	for range 3 {
+		pull(t, e, d, -1)
+	}
+	if have, want := everything(t, e.Replica), everything(t, d.Replica); !slices.Equal(have, want) || len(want) < 2 {
+		t.Errorf("shows %q, the reader %q", have, want)
+	}
+	if !e.Claims().Covers(d.Claims()) {
+		t.Errorf("claims %v, the reader %v", e.Claims(), d.Claims())
+	}
+}
