@@ -37,3 +37,8 @@ func TestCgofuse(t *testing.T) {
 	c := mountedWith(t, t.TempDir(), alias.Exact, adapterEnv+"=cgofuse")
 	RunExcept(t, overAMount(c), cgofuseExceptions)
 }
+
+// TestCgofuseLinksAreCountedOnce: libfuse has an inode for each path, and nothing to count.
+func TestCgofuseLinksAreCountedOnce(t *testing.T) {
+	linksAreCountedOnce(t, mountedWith(t, t.TempDir(), alias.Exact, adapterEnv+"=cgofuse").mnt)
+}

@@ -13,8 +13,9 @@ import (
 // A file goes from one folder into another by link and unlink, as mail programs deliver, while others look at both. The
 // kernel counts a removed name by itself: an answer that has done so already must not make it count twice, or the
 // file seems to have no name left, and cannot be linked.
-func TestLinksAreCountedOnce(t *testing.T) {
-	mnt := mounted(t).mnt
+func TestLinksAreCountedOnce(t *testing.T) { linksAreCountedOnce(t, mounted(t).mnt) }
+
+func linksAreCountedOnce(t *testing.T, mnt string) {
 	dirs := [2]string{filepath.Join(mnt, "tmp"), filepath.Join(mnt, "new")}
 	for _, d := range dirs {
 		if err := os.Mkdir(d, 0o755); err != nil {
