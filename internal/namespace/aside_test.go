@@ -93,6 +93,16 @@ func shown(t *testing.T, r *Replica, dev *device) (out []string) {
 	return out
 }
 
+// writeTwice has a device write 2 and, put back unnoticed, 3 to a file under the same numbers, and tells another one the first.
+func writeTwice(t *testing.T, c, first *device, file NodeID) {
+	t.Helper()
+	image := c.mem.Clone()
+	must(c.Commit(file, nil, content(2), Now))
+	pull(t, first, c, -1)
+	c.restore(image, "a disk")
+	must(c.Commit(file, nil, content(3), Now))
+}
+
 // Of a log that has forked, and whose device has left, neither side holds; who is back goes on under
 // a new incarnation.
 func TestForkOfDepartedDeviceEnds(t *testing.T) {
@@ -107,11 +117,7 @@ func TestForkOfDepartedDeviceEnds(t *testing.T) {
 		pull(t, a, c, -1) // a batch each
 	}
 	w.heal()
-	image := c.mem.Clone()
-	must(c.Commit(shared.ID, nil, content(2), Now))
-	pull(t, a, c, -1)
-	c.restore(image, "a disk")
-	must(c.Commit(shared.ID, nil, content(3), Now))
+	writeTwice(t, c, a, shared.ID)
 	mkfile(t, c.Replica, Root, "more", 4)
 	pull(t, b, c, -1)
 
@@ -151,11 +157,7 @@ func TestNewcomerHearsOfAnEndFromAReader(t *testing.T) {
 	c.lieOn("a disk")
 	shared := mkfile(t, c.Replica, Root, "shared", 1)
 	w.heal()
-	image := c.mem.Clone()
-	must(c.Commit(shared.ID, nil, content(2), Now))
-	pull(t, a, c, -1)
-	c.restore(image, "a disk")
-	must(c.Commit(shared.ID, nil, content(3), Now))
+	writeTwice(t, c, a, shared.ID)
 	pull(t, b, c, -1)
 	must(b.Commit(shared.ID, nil, content(4), Now)) // built on one side
 	w.devices, w.left = []*device{a, b, d}, []*device{c}
