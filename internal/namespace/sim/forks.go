@@ -54,7 +54,7 @@ type forkPlan struct {
 	joined  bool
 }
 
-// side lets a device work, and tells some of the others, not always all of it.
+// side lets a device work, and tells some of the others, at times nobody, and not always all of it.
 func (f *forkPlan) side(dev int) {
 	g := f.g
 	for range 1 + g.when.n(3) {
