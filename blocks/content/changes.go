@@ -4,14 +4,19 @@ import (
 	"cmp"
 	"slices"
 	"sort"
+
+	"github.com/shelffs/shelf/blocks"
 )
 
 // Range is a stretch of the new file that differs, or may differ, from the old one. Zero
 // tells that all its bytes are zero and need not be read: a punched hole, or what a
-// truncation upwards added. Parts beyond the new file's end are ignored.
+// truncation upwards added. Block names the data block that holds exactly its bytes: it is
+// taken over, unless another Range or the file's end leaves but a part of it. Parts beyond
+// the new file's end are ignored.
 type Range struct {
 	Off, Len uint64
 	Zero     bool
+	Block    blocks.Digest
 }
 
 func (r Range) end() uint64 { return r.Off + min(r.Len, ^uint64(0)-r.Off) }
@@ -20,7 +25,11 @@ func (r Range) end() uint64 { return r.Off + min(r.Len, ^uint64(0)-r.Off) }
 type span struct {
 	off, end uint64
 	zero     bool
+	block    blocks.Digest
 }
+
+// read reports whether the bytes of s have to be read.
+func (s span) read() bool { return !s.zero && s.block.IsZero() }
 
 // changes are spans in order. Between them the new file is the old one.
 type changes []span
@@ -29,25 +38,28 @@ type changes []span
 // at oldSize. Where a zero range overlaps another, the bytes are read; so are zero ranges
 // shorter than a unit. What lies beyond the old end and is in no range is zero.
 func newChanges(ranges []Range, oldSize, size uint64) changes {
-	var data, zero []span
+	var data, zero, known []span
 	for _, r := range ranges {
-		s := span{min(r.Off, size), min(r.end(), size), r.Zero}
-		if s.off == s.end {
-			continue
-		}
-		if r.Zero {
+		s := span{min(r.Off, size), min(r.end(), size), r.Zero, r.Block}
+		switch {
+		case s.off == s.end:
+		case r.Zero:
 			zero = append(zero, s)
-		} else {
+		case r.Block.IsZero():
 			data = append(data, s)
+		case r.end() > size:
+			data = append(data, span{off: s.off, end: s.end})
+		default:
+			known = append(known, s)
 		}
 	}
 	if size > oldSize {
-		zero = append(zero, span{oldSize, size, true})
+		zero = append(zero, span{off: oldSize, end: size, zero: true})
 	}
-	data = join(data)
-	all := slices.Clone(data)
+	others := join(append(data, known...))
+	all := slices.Clone(others)
 	for _, z := range join(zero) {
-		for _, gap := range without(z, data) {
+		for _, gap := range without(z, others) {
 			gap.zero = gap.end-gap.off >= unit
 			all = append(all, gap)
 		}
@@ -55,15 +67,19 @@ func newChanges(ranges []Range, oldSize, size uint64) changes {
 	return join(all)
 }
 
-// join sorts spans and joins those of one kind that touch. Spans of different kinds must
-// not overlap.
+// join sorts spans and joins those of one kind that touch, or overlap: a block of which another leaves but a
+// part is joined to what is read. Zeros must not overlap others.
 func join(spans []span) []span {
 	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.off, b.off) })
 	out := spans[:0]
 	for _, s := range spans {
-		if n := len(out); n > 0 && out[n-1].zero == s.zero && s.off <= out[n-1].end {
-			out[n-1].end = max(out[n-1].end, s.end)
-		} else {
+		n := len(out)
+		switch {
+		case n == 0 || s.off > out[n-1].end:
+			out = append(out, s)
+		case s.off < out[n-1].end, s.zero == out[n-1].zero && s.read() == out[n-1].read() && s.block.IsZero():
+			out[n-1].end, out[n-1].block = max(out[n-1].end, s.end), blocks.Digest{}
+		default:
 			out = append(out, s)
 		}
 	}
@@ -76,7 +92,7 @@ func without(s span, holes []span) []span {
 	i := sort.Search(len(holes), func(i int) bool { return holes[i].end > s.off })
 	for ; i < len(holes) && holes[i].off < s.end; i++ {
 		if holes[i].off > s.off {
-			out = append(out, span{s.off, holes[i].off, s.zero})
+			out = append(out, span{off: s.off, end: holes[i].off, zero: s.zero})
 		}
 		s.off = max(s.off, min(holes[i].end, s.end))
 	}
@@ -96,11 +112,11 @@ func (c changes) at(off uint64) (span, bool) {
 	return c[i], c[i].off <= off
 }
 
-// nextZero returns where the first zero span at or behind off begins, at most limit.
-func (c changes) nextZero(off, limit uint64) uint64 {
+// nextUnread returns where the first span at or behind off begins that is not read, at most limit.
+func (c changes) nextUnread(off, limit uint64) uint64 {
 	i := sort.Search(len(c), func(i int) bool { return c[i].end > off })
 	for ; i < len(c) && c[i].off < limit; i++ {
-		if c[i].zero {
+		if !c[i].read() {
 			return max(c[i].off, off)
 		}
 	}

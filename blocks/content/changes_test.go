@@ -2,12 +2,13 @@ package content
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
 // The spans say of each byte what the ranges say, one byte at a time.
 func TestChangesAgainstBytes(t *testing.T) {
-	const same, data, zero = 0, 1, 2
+	const same, data, zero, known = 0, 1, 2, 3
 	r := rand.New(rand.NewPCG(1, 1))
 	for range 500 {
 		size, old := r.Uint64N(9*unit), r.Uint64N(9*unit)
@@ -21,13 +22,23 @@ func TestChangesAgainstBytes(t *testing.T) {
 			if r.IntN(20) == 0 {
 				x.Len = ^uint64(0)
 			}
+			if !x.Zero && r.IntN(2) == 0 {
+				x.Block[0] = byte(1 + len(rs))
+			}
 			rs = append(rs, x)
+		}
+		alone := func(x Range) bool { // no other leaves but a part of it
+			return x.end() <= size && !slices.ContainsFunc(rs, func(o Range) bool {
+				return !o.Zero && o != x && o.Off < x.end() && x.Off < o.end() && o.Off < min(o.end(), size)
+			})
 		}
 		for _, kind := range []byte{zero, data} {
 			for _, x := range rs {
 				if x.Zero == (kind == zero) {
 					for i := x.Off; i < min(x.end(), size); i++ {
-						want[i] = kind
+						if want[i] = kind; !x.Block.IsZero() && alone(x) {
+							want[i] = known
+						}
 					}
 				}
 			}
@@ -35,7 +46,7 @@ func TestChangesAgainstBytes(t *testing.T) {
 		cs := newChanges(rs, old, size)
 		last := span{}
 		for i, c := range cs {
-			if c.off >= c.end || c.end > size || i > 0 && (c.off < last.end || c.off == last.end && c.zero == last.zero) || c.zero && c.end-c.off < unit {
+			if c.off >= c.end || c.end > size || i > 0 && (c.off < last.end || c.off == last.end && c.zero == last.zero && c.read() == last.read() && c.block.IsZero()) || c.zero && c.end-c.off < unit {
 				t.Fatalf("span %+v after %+v", c, last)
 			}
 			last = c
@@ -49,14 +60,18 @@ func TestChangesAgainstBytes(t *testing.T) {
 			switch {
 			case !inside && want[at] != same, inside && want[at] == same:
 				t.Fatalf("at %d: inside %v, want kind %d", at, inside, want[at])
+			case inside && s.block.IsZero() == (want[at] == known):
+				t.Fatalf("at %d: block %v, want kind %d", at, s.block, want[at])
+			case inside && want[at] == known && !slices.Contains(rs, Range{Off: s.off, Len: s.end - s.off, Block: s.block}):
+				t.Fatalf("at %d: no block like %+v", at, s)
 			case inside && s.zero && want[at] != zero:
 				t.Fatalf("at %d: bytes to read taken for zeros", at)
 			case !inside && s.off <= at:
 				t.Fatalf("next span %+v is not behind %d", s, at)
 			}
-			z := cs.nextZero(at, size)
-			if z < at || z > size || z < size && want[z] != zero {
-				t.Fatalf("next zero behind %d: %d", at, z)
+			z := cs.nextUnread(at, size)
+			if z < at || z > size || z < size && want[z] != zero && want[z] != known {
+				t.Fatalf("not to be read behind %d: %d", at, z)
 			}
 		}
 	}

@@ -56,7 +56,7 @@ func (sp *splicer) chunkFrom(pos uint64) (uint64, error) {
 // limit returns where the chunk that begins at pos ends at the latest, and whether it ends
 // only there: it takes the place of a block of the old tree that is changed in part.
 func (sp *splicer) limit(pos uint64) (limit uint64, whole bool, err error) {
-	hard := sp.changes.nextZero(pos, sp.edit.Size)
+	hard := sp.changes.nextUnread(pos, sp.edit.Size)
 	if pos < sp.old.size {
 		p, err := sp.old.piece(sp.ctx, pos)
 		if err != nil {
@@ -101,7 +101,7 @@ func (sp *splicer) limit(pos uint64) (limit uint64, whole bool, err error) {
 // that content has made.
 func (sp *splicer) grows(end uint64) bool {
 	s, inside := sp.changes.at(end)
-	return end == sp.old.size && inside && !s.zero
+	return end == sp.old.size && inside && s.read()
 }
 
 // seek makes the buffer begin at pos: with what has been read beyond the last chunk when

@@ -14,7 +14,7 @@ import (
 type Edit struct {
 	New     io.ReaderAt // the new content, read by one goroutine; of unchanged bytes little more than the rest of touched blocks
 	Size    uint64      // its length in bytes
-	Changed []Range     // in any order; where ranges overlap, those that are not Zero count
+	Changed []Range     // in any order; where ranges overlap, those that are not Zero count; some 60 bytes of memory each
 }
 
 // Splice stores an edited file and returns its tree. Only what was touched is chunked and
@@ -22,7 +22,7 @@ type Edit struct {
 // names, and only then, when Splice returns, may anything name the tree. emit is called from
 // the caller's goroutine, may use the block's bytes until it returns (they are then written
 // over), and its error ends the work. Blocks that the old tree has at the same place are not
-// emitted again.
+// emitted again, those that a Range names not at all.
 //
 // A change inside a block of the old tree renews that block and no other. A larger one is
 // chunked by content, until the new chunks meet a boundary of the old ones. So bytes of a
@@ -104,12 +104,15 @@ func (sp *splicer) run() error {
 	return sp.pipe.drain()
 }
 
-// copyFrom takes over what needs no reading at pos: a known hole, a leaf or piece of the
-// old tree without a change. It returns where that ends, pos when there is nothing.
+// copyFrom takes over what needs no reading at pos: a known hole or block, a leaf or piece of
+// the old tree without a change. It returns where that ends, pos when there is nothing.
 func (sp *splicer) copyFrom(pos uint64) (uint64, error) {
 	s, inside := sp.changes.at(pos)
-	if inside && s.zero {
+	switch {
+	case inside && s.zero:
 		return s.end, sp.hole(s.end - pos)
+	case inside && !s.block.IsZero() && s.off == pos:
+		return s.end, sp.push(blocks.Ref{Digest: s.block, Length: s.end - pos})
 	}
 	if inside || pos >= sp.old.size {
 		return pos, nil
@@ -129,7 +132,7 @@ func (sp *splicer) copyFrom(pos uint64) (uint64, error) {
 		end := min(p.End(), sp.edit.Size)
 		if s.off < end {
 			end = max(pos, s.off)
-			if !s.zero {
+			if s.read() {
 				end = max(pos, s.off/unit*unit)
 			}
 		}
@@ -138,10 +141,7 @@ func (sp *splicer) copyFrom(pos uint64) (uint64, error) {
 		}
 		return end, sp.hole(end - pos)
 	case p.Off == pos && sp.stays(p.End(), s):
-		if err := sp.pipe.drain(); err != nil {
-			return 0, err
-		}
-		return p.End(), sp.out.push(p.Ref)
+		return p.End(), sp.push(p.Ref)
 	}
 	return pos, nil
 }
@@ -150,14 +150,17 @@ func (sp *splicer) copyFrom(pos uint64) (uint64, error) {
 // of it is changed, and it is not the old file's last block with bytes appended, which
 // only the end of the file had cut off.
 func (sp *splicer) stays(end uint64, s span) bool {
-	return end <= sp.edit.Size && end <= s.off && !(end == sp.old.size && s.off == end && !s.zero)
+	return end <= sp.edit.Size && end <= s.off && !(end == sp.old.size && s.off == end && s.read())
 }
 
-func (sp *splicer) hole(length uint64) error {
+func (sp *splicer) hole(length uint64) error { return sp.push(blocks.Ref{Length: length}) }
+
+// push adds what is not sealed here behind what is.
+func (sp *splicer) push(r blocks.Ref) error {
 	if err := sp.pipe.drain(); err != nil {
 		return err
 	}
-	return sp.out.push(blocks.Ref{Length: length})
+	return sp.out.push(r)
 }
 
 // sealed takes a chunk's block out of the pipeline.

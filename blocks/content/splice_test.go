@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/chunker"
+	"github.com/shelffs/shelf/blocks/seal"
 	"github.com/shelffs/shelf/internal/errs"
 )
 
@@ -164,6 +166,9 @@ type model struct {
 	m    *memory
 	tree *Tree
 	b    []byte
+
+	was  *Tree // an older state, and its bytes
+	wasB []byte
 }
 
 func (f *model) bytes(n int) []byte {
@@ -179,7 +184,7 @@ func (f *model) step() {
 	var changed []Range
 	for range 1 + f.r.IntN(4) {
 		off, n := f.r.IntN(len(f.b)+1), 1<<f.r.IntN(21)
-		switch f.r.IntN(6) {
+		switch f.r.IntN(7) {
 		case 0, 1: // write, maybe beyond the end
 			off += f.r.IntN(2) * f.r.IntN(300_000)
 			if off+n > len(f.b) {
@@ -202,6 +207,8 @@ func (f *model) step() {
 			}
 		case 5: // grow
 			f.b = append(f.b, make([]byte, n)...)
+		case 6: // take over blocks of an older state
+			changed = append(changed, f.take(off)...)
 		}
 	}
 	// A zero range that a later write covers must lose against it, whatever the order.
@@ -210,14 +217,41 @@ func (f *model) step() {
 	f.tree, _ = store(f.t, f.m, f.tree, Edit{New: bytes.NewReader(f.b), Size: uint64(len(f.b)), Changed: f.honest(changed)})
 }
 
-// honest makes a Zero range that is not zero any more an ordinary one, as a caller that
+// take lays some of the pieces of an older state over the bytes from off on.
+func (f *model) take(off int) (rs []Range) {
+	ps := pieces(f.t, f.was)
+	if len(ps) == 0 {
+		return nil
+	}
+	i := f.r.IntN(len(ps))
+	for _, p := range ps[i:min(len(ps), i+1+f.r.IntN(4))] {
+		b := f.wasB[p.Off:p.End()]
+		if off+len(b) > len(f.b) {
+			f.b = append(f.b, make([]byte, off+len(b)-len(f.b))...)
+		}
+		copy(f.b[off:], b)
+		rs = append(rs, Range{Off: uint64(off), Len: p.Length, Zero: p.IsHole(), Block: p.Digest})
+		off += len(b)
+	}
+	return rs
+}
+
+// honest makes a range that is not what it says any more an ordinary one, as a caller that
 // tracks its dirty ranges would.
 func (f *model) honest(rs []Range) []Range {
 	for i, r := range rs {
 		lo, hi := min(r.Off, uint64(len(f.b))), min(r.Off+r.Len, uint64(len(f.b)))
 		rs[i].Zero = r.Zero && isZero(f.b[lo:hi])
+		if !r.Block.IsZero() && (hi-lo < r.Len || !f.holds(f.b[lo:hi], r.Block)) {
+			rs[i].Block = blocks.Digest{}
+		}
 	}
 	return rs
+}
+
+func (f *model) holds(b []byte, d blocks.Digest) bool {
+	sealed, err := testSealer().Seal(seal.Data, b)
+	return err == nil && sealed.Digest == d
 }
 
 func TestRandomEdits(t *testing.T) {
@@ -229,8 +263,12 @@ func TestRandomEdits(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			f := &model{t: t, r: rand.New(rand.NewPCG(seed, 1)), m: newMemory()}
 			f.tree = empty(t, f.m)
-			for range 25 {
+			f.was = f.tree
+			for i := range 25 {
 				f.step()
+				if i%3 == 0 {
+					f.was, f.wasB = f.tree, slices.Clone(f.b)
+				}
 				wantFile(t, f.m, f.tree, f.b)
 				for _, p := range pieces(t, f.tree) {
 					if !p.IsHole() && p.Length > chunker.Max {
@@ -250,6 +288,52 @@ func TestRandomEdits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is taken over of another file is neither read nor sealed again; of the blocks at its ends, parts are.
+func TestBlocksAreTakenOver(t *testing.T) {
+	m := newMemory()
+	b := random(51, 24<<20)
+	from, _ := store(t, m, empty(t, m), whole(b))
+	const cut, head = 1_000_000, 12_345
+	taken := func(at uint64, ps []Piece) (rs []Range) {
+		for _, p := range ps {
+			if p.Off >= at {
+				rs = append(rs, Range{Off: p.Off - at, Len: p.Length, Block: p.Digest})
+			}
+		}
+		return rs
+	}
+	var read uint64
+	all, fresh := store(t, m, empty(t, m), Edit{New: counted{bytes.NewReader(b), &read}, Size: uint64(len(b)), Changed: taken(0, pieces(t, from))})
+	if all.Content() != from.Content() || read != 0 || len(fresh) != 0 {
+		t.Errorf("a copy of all: %d bytes read, %d new blocks", read, len(fresh))
+	}
+	want := slices.Concat(random(52, head), b[cut:])
+	rs := append(taken(cut-head, pieces(t, from)), Range{Len: head})
+	for i := range rs[:len(rs)-1] { // but the first, of which only a part is copied
+		if rs[i].Off < head {
+			t.Fatal("a block begins before the cut")
+		}
+	}
+	begin := rs[0].Off
+	rs[len(rs)-1].Len = begin
+	part, fresh := store(t, m, empty(t, m), Edit{New: counted{bytes.NewReader(want), &read}, Size: uint64(len(want)), Changed: rs})
+	wantFile(t, m, part, want)
+	if read > begin || len(fresh) > 3+int(begin)/chunker.Min {
+		t.Errorf("a part: %d bytes read of %d, %d new blocks", read, begin, len(fresh))
+	}
+}
+
+// counted counts the bytes read.
+type counted struct {
+	io.ReaderAt
+	n *uint64
+}
+
+func (c counted) ReadAt(p []byte, off int64) (int, error) {
+	*c.n += uint64(len(p))
+	return c.ReaderAt.ReadAt(p, off)
 }
 
 func TestAppendingJoinsTheLastBlock(t *testing.T) {
