@@ -37,6 +37,50 @@ func (s *Store) Stage(ctx context.Context, node [16]byte, bs ...blocks.Sealed) e
 	return err
 }
 
+// StageHere is Stage for blocks whose bytes are here already, up to the first that is not. It returns how many
+// that are; zero digests count.
+func (s *Store) StageHere(ctx context.Context, node [16]byte, ds ...blocks.Digest) (here int, err error) {
+	const op = "cache.StageHere"
+	o := Owner{Writing, node}
+	for chunk := range slices.Chunk(ds, ownChunk) {
+		if err := s.check(ctx, op); err != nil {
+			return here, err
+		}
+		n := 0
+		err := s.update(op, func(tx *txn) (err error) {
+			n, err = tx.ownHere(o, chunk)
+			return err
+		})
+		if err != nil {
+			return here, errs.E(op, errs.Other, "", err)
+		}
+		if here += n; n < len(chunk) {
+			break
+		}
+	}
+	return here, nil
+}
+
+func (tx *txn) ownHere(o Owner, ds []blocks.Digest) (n int, err error) {
+	for _, d := range ds {
+		if !d.IsZero() {
+			old, err := tx.row(d)
+			if err != nil || old.form == formAbsent {
+				return n, err
+			}
+			now := old
+			if err := tx.own(o, d, &now); err != nil {
+				return n, err
+			}
+			if now != old {
+				tx.replace(d, old, now)
+			}
+		}
+		n++
+	}
+	return n, nil
+}
+
 // record is a block on its way into a segment.
 type record struct {
 	blocks.Sealed

@@ -156,7 +156,7 @@ func TestModel(t *testing.T) {
 		o := Owner{Kind(1 + rng.IntN(5)), node(byte(rng.IntN(3)))}
 		b, b2 := bs[rng.IntN(len(bs))], bs[rng.IntN(len(bs))]
 		d, d2 := b.Digest, b2.Digest
-		switch rng.IntN(9) {
+		switch rng.IntN(10) {
 		case 0:
 			must(t, s.PutBlock(bg, b))
 			here[d] = true
@@ -197,6 +197,20 @@ func TestModel(t *testing.T) {
 				wantBytes(t, s, b)
 			} else if _, err := s.GetBlock(bg, d); !errs.Is(err, errs.NotExist) {
 				t.Fatalf("step %d: %v", step, err)
+			}
+		case 9:
+			want := 0
+			for _, x := range []blocks.Digest{{}, d, d2} {
+				if !x.IsZero() {
+					if !here[x] {
+						break
+					}
+					owns(Owner{Writing, o.Node})[x] = true
+				}
+				want++
+			}
+			if n, err := s.StageHere(bg, o.Node, blocks.Digest{}, d, d2); n != want || err != nil {
+				t.Fatalf("step %d: %d blocks staged, want %d (%v)", step, n, want, err)
 			}
 		}
 		for _, b := range bs {
