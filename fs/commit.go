@@ -74,7 +74,7 @@ func (s *saver) commit(j *job, syncErr error) {
 	}
 	n.shown, n.recorded = changed, e.Ctime
 	j.before, j.after, j.keep, j.several = f.entry.Content, c, f.emitted, f.splices > 1
-	f.emitted, f.splices, f.err, f.saved = nil, 0, nil, j.gen
+	f.emitted, f.splices, f.claims, f.err, f.saved = nil, 0, false, nil, j.gen
 	shown := e.Content == c
 	if f.gen == j.gen {
 		f.touched, f.base = false, nil

@@ -70,6 +70,9 @@ type Store interface {
 	// Stage takes new blocks for node: kept, but neither durable before Sync nor for good
 	// before Settle. NoSpace.
 	Stage(ctx context.Context, node [16]byte, bs ...blocks.Sealed) error
+	// StageHere is Stage for blocks whose bytes are here already, up to the first that is not. It returns how many
+	// that are; zero digests count.
+	StageHere(ctx context.Context, node [16]byte, ds ...blocks.Digest) (int, error)
 	// Sync returns when everything staged before is durable; concurrent calls share work.
 	Sync(ctx context.Context) error
 	// Settle ends the writing of the nodes in keep: what was staged for a node and is there stays

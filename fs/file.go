@@ -24,9 +24,10 @@ type file struct {
 	from  Blocks          // who brings what of tree is not here; nil: whoever has it
 	size  int64
 
-	dirty  layer // newest writes
-	frozen layer // being sealed: read-only
-	saving bool  // a job is at work on this file
+	dirty  layer         // newest writes
+	frozen layer         // being sealed: read-only
+	saving bool          // a job is at work on this file
+	still  chan struct{} // not nil: none may begin; closed then
 
 	touched bool            // differs from entry: must be committed
 	base    []namespace.Dot // versions of entry that the first change since then had before it
@@ -51,6 +52,7 @@ type file struct {
 
 	emitted []blocks.Digest // sealed for this file since the last commit
 	splices int             // how many times since then
+	claims  bool            // blocks of others may have been staged for it since then
 }
 
 // attach gives n its file state. n.mu is held; e is fresh. The caller counts handles.
@@ -70,13 +72,13 @@ func (fs *FS) attach(n *inode, e namespace.Entry) *file {
 // the kernel knows it: it may be opened once more by who holds it in another way (O_PATH). n.mu is held.
 func (fs *FS) detach(n *inode) {
 	f := n.file
-	if f == nil || f.handles > 0 || f.saving || f.promises.making != nil || f.touched && (n.gone == nil || fs.table.mentioned(n)) {
+	if f == nil || f.handles > 0 || f.saving || f.still != nil || f.touched && (n.gone == nil || fs.table.mentioned(n)) {
 		return
 	}
 	fs.learnHoles(f)
 	f.dirty.drop()
 	f.frozen.drop()
-	if f.splices > 0 {
+	if f.splices > 0 || f.claims {
 		fs.saver.abandon(n.id)
 	}
 	if n.gone != nil {
@@ -126,6 +128,13 @@ func (f *file) write(off int64, p []byte) {
 func (f *file) zero(off, n int64) {
 	f.dirty.zero(off, n)
 	f.promises.note(off, off+n)
+}
+
+// reach lays zeros from the end of the file to off. n.mu is held; the caller touches.
+func (f *file) reach(off int64) {
+	if off > f.size {
+		f.zero(f.size, off-f.size)
+	}
 }
 
 // resize sets the size. n.mu is held; the caller touches.

@@ -19,8 +19,8 @@ type job struct {
 	gen    uint64
 	size   int64
 	mtime  int64
-	made   []blocks.Digest
-	err    error // why it could not be committed
+	made   []blocks.Digest // the blocks staged for it that the tree names
+	err    error           // why it could not be committed
 
 	before, after blocks.Content // what the record named before and names now
 	keep          []blocks.Digest
@@ -37,7 +37,7 @@ func (s *saver) begin(n *inode) *job {
 		return nil
 	}
 	f.queued = false
-	if f.saving || f.promises.making != nil || !f.touched {
+	if f.saving || f.still != nil || !f.touched {
 		return nil
 	}
 	j := &job{n: n, f: f, gen: f.gen, size: f.size, mtime: f.mtime, commit: f.want && n.gone == nil}
@@ -126,7 +126,11 @@ func (s *saver) splice(ctx context.Context, j *job) (*content.Tree, error) {
 	}
 	e := content.Edit{New: &editReader{fs: fs, ctx: ctx, over: &f.frozen, tree: old}, Size: uint64(j.size)}
 	for _, sp := range f.frozen.spans {
-		e.Changed = append(e.Changed, content.Range{Off: uint64(sp.off), Len: uint64(sp.n), Zero: sp.buf == nil})
+		if sp.tree == nil {
+			e.Changed = append(e.Changed, content.Range{Off: uint64(sp.off), Len: uint64(sp.n), Zero: sp.zero()})
+		} else if e.Changed, err = j.takeOver(ctx, sp, e.Changed); err != nil {
+			return nil, err
+		}
 	}
 	node := j.n.id
 	return content.Splice(ctx, old.Tree, e, func(b blocks.Sealed) error {
@@ -136,6 +140,23 @@ func (s *saver) splice(ctx context.Context, j *job) (*content.Tree, error) {
 		j.made = append(j.made, b.Digest)
 		return nil
 	})
+}
+
+// takeOver appends what s, which is of another tree, is made of: whole blocks are not to be read.
+func (j *job) takeOver(ctx context.Context, s span, rs []content.Range) ([]content.Range, error) {
+	for p, err := range s.tree.Range(ctx, uint64(s.at), uint64(s.n)) {
+		if err != nil {
+			return nil, err
+		}
+		from, to := max(int64(p.Off), s.at), min(int64(p.End()), s.at+s.n)
+		r := content.Range{Off: uint64(s.off + from - s.at), Len: uint64(to - from), Zero: p.IsHole()}
+		if r.Len == p.Length && !p.IsHole() {
+			r.Block = p.Digest
+			j.made = append(j.made, p.Digest)
+		}
+		rs = append(rs, r)
+	}
+	return rs, nil
 }
 
 // below is the tree under the frozen changes; where they leave nothing of it to be seen,
@@ -170,15 +191,18 @@ type editReader struct {
 
 func (r *editReader) ReadAt(p []byte, off int64) (int, error) {
 	var err error
-	r.over.visit(off, int64(len(p)), func(at, n int64, data []byte, zero bool) {
-		dst := p[at-off : at-off+n]
+	r.over.visit(off, int64(len(p)), func(s span, covered bool) {
+		dst := p[s.off-off:][:s.n]
 		switch {
-		case data != nil:
-			copy(dst, data)
-		case zero:
+		case err != nil:
+		case !covered:
+			err = r.fs.readTree(r.ctx, r.tree, dst, s.off)
+		case s.tree != nil:
+			err = r.fs.readTree(r.ctx, *s.tree, dst, s.at)
+		case s.buf != nil:
+			copy(dst, s.bytes())
+		default:
 			clear(dst)
-		case err == nil:
-			err = r.fs.readTree(r.ctx, r.tree, dst, at)
 		}
 	})
 	if err != nil {

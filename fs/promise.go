@@ -53,14 +53,13 @@ const (
 
 // promises is the state of a file's promises. It is guarded by the mu of its inode.
 type promises struct {
-	fresh  []extent      // written since the last one, sorted, apart
-	full   bool          // too much was: nothing is promised until the file is committed
-	times  bool          // times were set since the last one
-	gen    uint64        // of the file when the last one was made
-	last   uint64        // its number
-	kept   uint64        // the number of the last one that is over
-	bytes  int64         // of all since the file was committed
-	making chan struct{} // not nil while one is made; closed then
+	fresh []extent // written since the last one, sorted, apart
+	full  bool     // too much was: nothing is promised until the file is committed
+	times bool     // times were set since the last one
+	gen   uint64   // of the file when the last one was made
+	last  uint64   // its number
+	kept  uint64   // the number of the last one that is over
+	bytes int64    // of all since the file was committed
 }
 
 // extent is a part of a file, [off, end).
@@ -99,10 +98,10 @@ func (s *saver) promise(ctx context.Context, n *inode) (bool, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	f := n.file
-	for f != nil && f.promises.making != nil {
-		making := f.promises.making
+	for f != nil && f.still != nil {
+		still := f.still
 		n.mu.Unlock()
-		err := s.fs.wait(ctx, making)
+		err := s.fs.wait(ctx, still)
 		n.mu.Lock()
 		if f = n.file; err != nil {
 			return false, err
@@ -122,20 +121,16 @@ func (s *saver) promise(ctx context.Context, n *inode) (bool, error) {
 	f.promises.last++
 	number, gen, id := f.promises.last, f.gen, n.id
 	f.promises.fresh, f.promises.times = nil, false
-	making := make(chan struct{})
-	f.promises.making = making
+	f.still = make(chan struct{})
 	n.mu.Unlock()
 	err := s.fs.cfg.Journal.Append(id, number, p)
 	n.mu.Lock()
-	f.promises.making = nil
-	close(making)
 	if err != nil {
 		f.promises.fill()
 	} else {
 		f.promises.gen, f.promises.bytes = gen, f.promises.bytes+bytes
 	}
-	s.again(n) // begin did not want to disturb
-	s.fs.detach(n)
+	s.fs.moveOn(f)
 	return err == nil, nil // what keeps it from being promised, saving it tells
 }
 
@@ -154,13 +149,14 @@ func (f *file) newPromise() (p Promise, bytes int64) {
 		if e.off >= end {
 			continue
 		}
-		f.dirty.visit(e.off, end-e.off, func(off, n int64, data []byte, zero bool) {
+		f.dirty.visit(e.off, end-e.off, func(s span, covered bool) {
 			switch {
-			case zero:
-				p.Parts = append(p.Parts, Part{Off: off, Zeros: n})
-			case data != nil:
-				if bytes += n; bytes <= maxPromise {
-					p.Parts = append(p.Parts, Part{Off: off, Data: slices.Clone(data)})
+			case !covered:
+			case s.buf == nil: // what is taken over is not promised
+				p.Parts = append(p.Parts, Part{Off: s.off, Zeros: s.n})
+			default:
+				if bytes += s.n; bytes <= maxPromise {
+					p.Parts = append(p.Parts, Part{Off: s.off, Data: slices.Clone(s.bytes())})
 				}
 			}
 		})

@@ -46,6 +46,7 @@ func (b *Bytes) addZeros(n int64) {
 type gap struct {
 	off, n int64
 	at     int
+	tree   *sourced // where off is an offset; nil: in the file's own
 }
 
 // ReadAt returns up to n bytes from off; fewer only at the end of the file. It waits for
@@ -99,15 +100,19 @@ func (fs *FS) readAt(ctx context.Context, n *inode, off, count int64, ra *readAh
 		var parts Bytes
 		gaps := f.plan(&parts, off, min(count, f.size-off))
 		n.mu.Unlock()
-		if len(gaps) > 0 && ra != nil {
-			ra.note(ctx, fs, n, t, gaps[0].off, gaps[len(gaps)-1].off+gaps[len(gaps)-1].n)
+		if from, to := own(gaps); from < to && ra != nil {
+			ra.note(ctx, fs, n, t, from, to)
 		}
 		next := 0
 		for _, g := range gaps {
 			for ; next < g.at; next++ {
 				b.add(parts.Slices[next])
 			}
-			if err := fs.fill(ctx, n.id, t, g, &b); err != nil {
+			of := t
+			if g.tree != nil {
+				of = *g.tree
+			}
+			if err := fs.fill(ctx, n.id, of, g, &b); err != nil {
 				b.Done()
 				return Bytes{}, err
 			}
@@ -117,6 +122,20 @@ func (fs *FS) readAt(ctx context.Context, n *inode, off, count int64, ra *readAh
 		}
 		return b, nil
 	}
+}
+
+// own is the range from the first to the last of the gaps that are of the file's own tree.
+func own(gaps []gap) (from, to int64) {
+	for _, g := range gaps {
+		if g.tree != nil {
+			continue
+		}
+		if to == 0 {
+			from = g.off
+		}
+		to = g.off + g.n
+	}
+	return from, to
 }
 
 // plan copies what the layers in memory hold of [off, off+n) and returns where the tree
@@ -129,28 +148,30 @@ func (f *file) plan(b *Bytes, off, n int64) []gap {
 		return []gap{{off: off, n: n}}
 	}
 	var gaps []gap
-	take := func(data []byte, zero bool, n int64) bool {
+	f.visit(off, n, func(s span, covered bool) {
 		switch {
-		case zero:
-			b.addZeros(n)
-		case data != nil:
-			b.add(append([]byte(nil), data...))
+		case !covered:
+			gaps = append(gaps, gap{off: s.off, n: s.n, at: len(b.Slices)})
+		case s.tree != nil:
+			gaps = append(gaps, gap{off: s.at, n: s.n, at: len(b.Slices), tree: s.tree})
+		case s.buf != nil:
+			b.add(append([]byte(nil), s.bytes()...))
 		default:
-			return false
+			b.addZeros(s.n)
 		}
-		return true
-	}
-	f.dirty.visit(off, n, func(off, n int64, data []byte, zero bool) {
-		if take(data, zero, n) {
-			return
-		}
-		f.frozen.visit(off, n, func(off, n int64, data []byte, zero bool) {
-			if !take(data, zero, n) {
-				gaps = append(gaps, gap{off: off, n: n, at: len(b.Slices)})
-			}
-		})
 	})
 	return gaps
+}
+
+// visit is that of a layer for all that is not in the tree. f.n.mu is held.
+func (f *file) visit(off, n int64, fn func(s span, covered bool)) {
+	f.dirty.visit(off, n, func(s span, covered bool) {
+		if covered {
+			fn(s, true)
+		} else {
+			f.frozen.visit(s.off, s.n, fn)
+		}
+	})
 }
 
 // fill appends the tree's bytes of g, of the file id.

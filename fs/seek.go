@@ -80,49 +80,45 @@ func (h *Handle) seekIn(ctx context.Context, off, n int64, hole bool) (int64, bo
 	if err != nil {
 		return 0, false, err
 	}
-	type extent struct {
-		off, n int64
-		hole   bool
-		tree   bool
+	type part struct {
+		span
+		hole bool
 	}
-	var parts []extent
+	var parts []part
 	h.n.mu.Lock()
 	f := h.n.file
 	if f == nil {
 		h.n.mu.Unlock()
 		return 0, false, closed("fs.Seek")
 	}
-	f.dirty.visit(off, n, func(off, n int64, data []byte, zero bool) {
-		if data != nil || zero {
-			parts = append(parts, extent{off: off, n: n, hole: zero})
-			return
+	f.visit(off, n, func(s span, covered bool) {
+		p := part{s, s.zero()}
+		if !covered {
+			p.tree, p.at = &t, s.off
 		}
-		f.frozen.visit(off, n, func(off, n int64, data []byte, zero bool) {
-			parts = append(parts, extent{off: off, n: n, hole: zero, tree: data == nil && !zero})
-		})
+		parts = append(parts, p)
 	})
 	h.n.mu.Unlock()
 	for _, p := range parts {
-		if !p.tree {
+		if p.tree == nil {
 			if p.hole == hole {
 				return p.off, true, nil
 			}
 			continue
 		}
-		pieces, err := h.fs.pieces(ctx, t.Tree, p.off, p.n)
+		pieces, err := h.fs.pieces(ctx, p.tree.Tree, p.at, p.n)
 		if err != nil {
 			return 0, false, err
 		}
-		end := p.off
+		end := p.at
 		for _, pc := range pieces {
-			at := max(int64(pc.Off), p.off)
 			if pc.IsHole() == hole {
-				return at, true, nil
+				return p.off + max(int64(pc.Off)-p.at, 0), true, nil
 			}
-			end = int64(pc.Off) + int64(pc.Length)
+			end = int64(pc.End())
 		}
-		if end < p.off+p.n && hole { // beyond the tree
-			return max(end, p.off), true, nil
+		if end < p.at+p.n && hole { // beyond the tree
+			return p.off + max(end-p.at, 0), true, nil
 		}
 	}
 	return off + n, false, nil

@@ -2,23 +2,29 @@ package fs
 
 import "sort"
 
-// span is a range of a file that was written and is not in its tree yet.
+// span is a range of a file that was written and is not in its tree yet: bytes in memory, bytes of another
+// tree (copy.go), or zeros.
 type span struct {
-	off int64
-	n   int64
-	buf *buffer // nil: zeros
-	at  int     // where in buf.b the span begins; its bytes are buf.b[at : at+n]
+	off  int64
+	n    int64
+	buf  *buffer  // its bytes are buf.b[at : at+n]
+	tree *sourced // its bytes are those of tree from at on, all of which the tree has
+	at   int64
 }
 
 func (s span) end() int64    { return s.off + s.n }
-func (s span) bytes() []byte { return s.buf.b[s.at : s.at+int(s.n)] }
+func (s span) bytes() []byte { return s.buf.b[s.at : s.at+s.n] }
+func (s span) zero() bool    { return s.buf == nil && s.tree == nil }
 
-// weight is the number of bytes of memory that s shows in [from, to).
+// within is the number of bytes of s in [from, to).
+func (s span) within(from, to int64) int64 { return max(0, min(s.end(), to)-max(s.off, from)) }
+
+// weight is within for what lies in memory.
 func (s span) weight(from, to int64) int64 {
 	if s.buf == nil {
 		return 0
 	}
-	return max(0, min(s.end(), to)-max(s.off, from))
+	return s.within(from, to)
 }
 
 // layer holds the spans of one file: sorted, without overlap. The zero layer is empty.
@@ -26,7 +32,8 @@ func (s span) weight(from, to int64) int64 {
 type layer struct {
 	spans []span
 	mem   *memory
-	held  int64 // bytes that the spans show, zeros not counted
+	held  int64 // bytes in memory that the spans show
+	taken int64 // bytes of other trees that they show
 }
 
 func (l *layer) empty() bool { return len(l.spans) == 0 }
@@ -69,7 +76,7 @@ func (l *layer) extend(off int64, p []byte) int {
 		return 0
 	}
 	s := &l.spans[i]
-	if s.buf == nil || s.buf.shares > 1 || s.at+int(s.n) != len(s.buf.b) || len(s.buf.b) >= bufMax {
+	if s.buf == nil || s.buf.shares > 1 || s.at+s.n != int64(len(s.buf.b)) || len(s.buf.b) >= bufMax {
 		return 0
 	}
 	n := min(len(p), bufMax-len(s.buf.b))
@@ -96,10 +103,23 @@ func (l *layer) zero(off, n int64) {
 	if n <= 0 {
 		return
 	}
-	if i := l.find(off - 1); off > 0 && i < len(l.spans) && l.spans[i].end() == off && l.spans[i].buf == nil {
+	if i := l.find(off - 1); off > 0 && i < len(l.spans) && l.spans[i].end() == off && l.spans[i].zero() {
 		off, n = l.spans[i].off, n+l.spans[i].n
 	}
 	l.put(span{off: off, n: n})
+}
+
+// take makes [off, off+n) read as tree does from at on.
+func (l *layer) take(off, n int64, tree *sourced, at int64) {
+	if n <= 0 {
+		return
+	}
+	if i := l.find(off - 1); off > 0 && i < len(l.spans) {
+		if s := l.spans[i]; s.end() == off && s.tree != nil && s.tree.Tree == tree.Tree && s.at+s.n == at { // a block may lie in both
+			off, n, at = s.off, n+s.n, s.at
+		}
+	}
+	l.put(span{off: off, n: n, tree: tree, at: at})
 }
 
 // put lays s over what is there; the layer owns its share of the buffer.
@@ -109,7 +129,14 @@ func (l *layer) put(s span) {
 	l.spans = append(l.spans, span{})
 	copy(l.spans[i+1:], l.spans[i:])
 	l.spans[i] = s
-	l.held += s.weight(s.off, s.end())
+	l.count(s, s.off, s.end(), 1)
+}
+
+// count adds (or with a sign of -1 takes away) what s shows in [from, to).
+func (l *layer) count(s span, from, to, sign int64) {
+	if l.held += sign * s.weight(from, to); s.tree != nil {
+		l.taken += sign * s.within(from, to)
+	}
 }
 
 // cut removes [from, to) from the layer.
@@ -119,7 +146,7 @@ func (l *layer) cut(from, to int64) {
 		return
 	}
 	for k := i; k < len(l.spans) && l.spans[k].off < to; k++ {
-		l.held -= l.spans[k].weight(from, to)
+		l.count(l.spans[k], from, to, -1)
 	}
 	if s := l.spans[i]; s.off < from { // keep its head, and its tail if it reaches beyond
 		if s.end() > to {
@@ -149,7 +176,7 @@ func (l *layer) cut(from, to int64) {
 // tail is s without what lies before off.
 func (s span) tail(off int64) span {
 	d := off - s.off
-	return span{off: off, n: s.n - d, buf: s.buf, at: s.at + int(d)}
+	return span{off: off, n: s.n - d, buf: s.buf, tree: s.tree, at: s.at + d}
 }
 
 // truncate drops what lies at size and beyond.
@@ -160,7 +187,7 @@ func (l *layer) drop() {
 	for _, s := range l.spans {
 		l.mem.put(s.buf)
 	}
-	l.spans, l.held = nil, 0
+	l.spans, l.held, l.taken = nil, 0, 0
 }
 
 // over lays the spans of top over l; top is empty afterwards.
@@ -168,44 +195,42 @@ func (l *layer) over(top *layer) {
 	for _, s := range top.spans {
 		l.put(s)
 	}
-	top.spans, top.held = nil, 0
+	top.spans, top.held, top.taken = nil, 0, 0
 }
 
 // split leaves about the first n bytes of spans in l and returns the rest.
 func (l *layer) split(n int64) layer {
 	rest := layer{mem: l.mem}
-	held := int64(0)
+	held, taken := l.held, l.taken
+	l.held, l.taken = 0, 0
 	for i, s := range l.spans {
-		if held += s.weight(s.off, s.end()); held >= n && i+1 < len(l.spans) {
+		if l.count(s, s.off, s.end(), 1); l.held >= n && i+1 < len(l.spans) {
 			rest.spans = append(rest.spans, l.spans[i+1:]...)
 			l.spans = l.spans[: i+1 : i+1]
-			rest.held, l.held = l.held-held, held
+			rest.held, rest.taken = held-l.held, taken-l.taken
 			break
 		}
 	}
 	return rest
 }
 
-// visit calls fn for the parts of [off, off+n) in order: with the bytes of a span, with
-// zero set for zeros, or with neither for what the layer does not cover.
-func (l *layer) visit(off, n int64, fn func(off, n int64, data []byte, zero bool)) {
+// visit calls fn for the parts of [off, off+n) in order: with the part of a span, or with what the layer does
+// not cover.
+func (l *layer) visit(off, n int64, fn func(s span, covered bool)) {
 	end := off + n
 	for i := l.find(off); off < end; i++ {
 		if i == len(l.spans) || l.spans[i].off >= end {
-			fn(off, end-off, nil, false)
+			fn(span{off: off, n: end - off}, false)
 			return
 		}
 		s := l.spans[i]
 		if s.off > off {
-			fn(off, s.off-off, nil, false)
+			fn(span{off: off, n: s.off - off}, false)
 			off = s.off
 		}
-		m := min(s.end(), end) - off
-		if s.buf == nil {
-			fn(off, m, nil, true)
-		} else {
-			fn(off, m, s.bytes()[off-s.off:off-s.off+m], false)
-		}
-		off += m
+		s = s.tail(off)
+		s.n = min(s.n, end-off)
+		fn(s, true)
+		off += s.n
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"math/rand"
 	"testing"
+
+	"github.com/shelffs/shelf/blocks/content"
 )
 
 // A layer over random bytes must read like a plain array, whatever was done to it.
@@ -13,6 +15,7 @@ func TestLayerAgainstArray(t *testing.T) {
 		space := int64(1 << (6 + rng.Intn(11)))
 		mem := &memory{}
 		l := layer{mem: mem}
+		tree := &content.Tree{}
 		want := make([]byte, space)
 		covered := make([]bool, space)
 		for step := 0; step < 150; step++ {
@@ -21,7 +24,17 @@ func TestLayerAgainstArray(t *testing.T) {
 			if rng.Intn(2) == 0 {
 				n = min(n, 1+rng.Int63n(300))
 			}
-			switch rng.Intn(9) {
+			switch rng.Intn(10) {
+			case 9: // of another tree
+				at := rng.Int63n(1000)
+				for parts := []int64{n / 2, n - n/2}; len(parts) > 0; parts = parts[1:] {
+					l.take(off, parts[0], &sourced{tree, nil}, at)
+					for i := range parts[0] {
+						want[off+i] = takenByte(at + i)
+					}
+					mark(covered[off:off+parts[0]], true)
+					off, at = off+parts[0], at+parts[0]
+				}
 			case 8: // split and put together again
 				rest := l.split(n)
 				for _, s := range rest.spans {
@@ -75,33 +88,47 @@ func checkLayer(t *testing.T, l *layer, want []byte, covered []bool) {
 		end = s.end()
 	}
 	next := int64(0)
-	l.visit(0, int64(len(want)), func(off, n int64, data []byte, zero bool) {
-		if off != next {
-			t.Errorf("visit jumps from %d to %d", next, off)
+	l.visit(0, int64(len(want)), func(s span, have bool) {
+		if s.off != next {
+			t.Errorf("visit jumps from %d to %d", next, s.off)
 		}
-		next = off + n
-		have := data != nil || zero
-		if data != nil && !bytes.Equal(data, want[off:off+n]) {
-			t.Errorf("bytes differ in [%d,+%d)", off, n)
+		next = s.end()
+		if s.buf != nil && !bytes.Equal(s.bytes(), want[s.off:s.end()]) {
+			t.Errorf("bytes differ in [%d,+%d)", s.off, s.n)
 		}
-		for i := off; i < off+n; i++ {
-			if covered[i] != have || zero && want[i] != 0 {
-				t.Errorf("offset %d: covered %v, want %v, zero %v", i, have, covered[i], zero)
+		for i := s.off; i < s.end(); i++ {
+			is := byte(0)
+			switch {
+			case s.tree != nil:
+				is = takenByte(s.at + i - s.off)
+			case s.buf != nil:
+				is = want[i]
+			}
+			if covered[i] != have || have && want[i] != is {
+				t.Errorf("offset %d: covered %v, want %v; byte %d, want %d", i, have, covered[i], is, want[i])
 				return
 			}
 		}
 	})
-	held := int64(0)
+	held, taken := int64(0), int64(0)
 	for _, s := range l.spans {
-		held += s.weight(0, 1<<62)
+		switch {
+		case s.buf != nil:
+			held += s.n
+		case s.tree != nil:
+			taken += s.n
+		}
 	}
-	if held != l.held {
-		t.Errorf("held = %d, want %d", l.held, held)
+	if held != l.held || taken != l.taken {
+		t.Errorf("held %d, taken %d, want %d and %d", l.held, l.taken, held, taken)
 	}
 	if next != int64(len(want)) {
 		t.Errorf("visit ends at %d", next)
 	}
 }
+
+// takenByte is the byte at an offset of the other tree.
+func takenByte(at int64) byte { return byte(at*7%251) + 1 }
 
 func mark(b []bool, v bool) {
 	for i := range b {

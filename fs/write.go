@@ -63,21 +63,24 @@ func (h *Handle) write(off int64, p []byte, fl WriteFlags) error {
 		off = f.size
 		fs.tellBytes(n.ino)
 	}
-	if off > f.size {
-		f.zero(f.size, off-f.size)
-	}
+	f.reach(off)
 	f.write(off, p)
-	f.size = max(f.size, off+int64(len(p)))
+	return fs.wrote(f, off+int64(len(p)), fl)
+}
+
+// wrote notes that bytes up to end were laid over the file. f.n.mu is held.
+func (fs *FS) wrote(f *file, end int64, fl WriteFlags) error {
+	f.size = max(f.size, end)
 	fs.notePart(f, fl.More)
 	fs.touch(f)
 	if fl.ClearSetID && f.entry.Mode&setIDs != 0 {
-		if _, err := fs.setEntry(n, f.entry, AttrChange{ClearSetID: true}); err != nil {
+		if _, err := fs.setEntry(f.n, f.entry, AttrChange{ClearSetID: true}); err != nil {
 			return err
 		}
 		f.entry.Mode = withoutSetID(f.entry)
 	}
 	if f.dirty.held >= earlySeal && !f.queued {
-		fs.saver.enqueue(n, true) // whoever writes so much is soon to wait
+		fs.saver.enqueue(f.n, true) // whoever writes so much is soon to wait
 	}
 	return nil
 }

@@ -56,6 +56,11 @@ func (f *coreFile) Allocate(mode uint32, off, n int64) error {
 	return errno(f.h.Fallocate(bg, off, n, mode))
 }
 
+func (f *coreFile) CopyFrom(src File, off, from, n int64) (int64, error) {
+	m, err := f.h.CopyRange(bg, off, src.(*coreFile).h, from, n, fs.WriteFlags{})
+	return m, errno(err)
+}
+
 func (f *coreFile) Find(off int64, hole bool) (int64, error) {
 	at, err := f.h.Seek(bg, off, hole)
 	if errs.Is(err, errs.Range) {

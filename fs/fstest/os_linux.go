@@ -173,6 +173,15 @@ func (f *osFile) Allocate(mode uint32, off, n int64) error {
 	return again(func() error { return unix.Fallocate(f.fd, mode, off, n) })
 }
 
+func (f *osFile) CopyFrom(src File, off, from, n int64) (m int64, err error) {
+	err = again(func() error {
+		k, err := unix.CopyFileRange(src.(*osFile).fd, &from, f.fd, &off, int(n), 0)
+		m = int64(k)
+		return err
+	})
+	return m, err
+}
+
 func (f *osFile) Find(off int64, hole bool) (int64, error) {
 	whence := unix.SEEK_DATA
 	if hole {

@@ -15,7 +15,7 @@ import (
 // asks is false below the kernel of Linux: it takes a rename of a file to another spelling of
 // its name for one to itself, which changes nothing, and does not pass it on.
 func RunSpelled(t *testing.T, r alias.Rules, asks bool, fresh func(t *testing.T) Sys) {
-	run(t, fresh, fileTests, dirTests, renameTests, linkTests, attrTests, xattrTests, sparseTests, modelTests, spelledTests)
+	run(t, fresh, fileTests, dirTests, renameTests, linkTests, attrTests, xattrTests, sparseTests, copyTests, modelTests, spelledTests)
 	special := windowsTests
 	if r == alias.Mac {
 		special = macTests

@@ -13,7 +13,7 @@ import (
 )
 
 // allTests is the suite.
-var allTests = [][]test{fileTests, dirTests, exactTests, renameTests, linkTests, attrTests, xattrTests, removedTests, sparseTests, modelTests}
+var allTests = [][]test{fileTests, dirTests, exactTests, renameTests, linkTests, attrTests, xattrTests, removedTests, sparseTests, copyTests, modelTests}
 
 // Run puts every test to a tree. fresh returns an empty one for each test.
 func Run(t *testing.T, fresh func(t *testing.T) Sys) { run(t, fresh, allTests...) }

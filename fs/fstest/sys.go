@@ -39,7 +39,8 @@ type File interface {
 	Stat() (Stat, error)
 	Truncate(size int64) error
 	Allocate(mode uint32, off, n int64) error
-	Find(off int64, hole bool) (int64, error) // SEEK_DATA, SEEK_HOLE
+	Find(off int64, hole bool) (int64, error)             // SEEK_DATA, SEEK_HOLE
+	CopyFrom(src File, off, from, n int64) (int64, error) // copy_file_range(2), to off
 	Sync() error
 	Close() error
 }

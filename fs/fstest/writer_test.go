@@ -54,6 +54,7 @@ const (
 
 var acts = []func(w *writer, name string, how how) error{
 	(*writer).save, (*writer).add, (*writer).patch, (*writer).resize, (*writer).punch, (*writer).sync, (*writer).remove, (*writer).move, (*writer).tag,
+	(*writer).copy,
 }
 
 // work does this and that until something fails, or often is over.
@@ -214,6 +215,32 @@ func (w *writer) punch(name string, how how) error {
 	return w.change(p, f, 0, after, how, func(file File) error {
 		return file.Allocate(PunchHole|KeepSize, int64(off), int64(len(after)-off))
 	})
+}
+
+// copy lays all of another file, or a part of it, over this one.
+func (w *writer) copy(name string, how how) error {
+	p, f, err := w.begin(name)
+	if err != nil {
+		return err
+	}
+	q, g, err := w.begin(fmt.Sprint("f", w.rnd.IntN(6)))
+	if err != nil || f == g || len(g.now()) == 0 {
+		return err
+	}
+	off, from, n := 0, 0, len(g.now())
+	if w.rnd.IntN(2) == 0 {
+		off, from = w.rnd.IntN(len(f.now())+1), w.rnd.IntN(n)
+		n = 1 + w.rnd.IntN(n-from)
+	}
+	after := bytes.Clone(f.now())
+	after = append(after, make([]byte, max(0, off+n-len(after)))...)
+	copy(after[off:], g.now()[from:from+n])
+	src, err := w.sys.Open(q, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	return w.change(p, f, 0, after, how, func(file File) error { return copyAll(file, int64(off), src, int64(from), int64(n)) })
 }
 
 func writeAll(file File, b []byte, off int64) error {

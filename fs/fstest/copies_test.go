@@ -1,0 +1,159 @@
+package fstest
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/blocks/content"
+	"github.com/shelffs/shelf/cache"
+	"github.com/shelffs/shelf/fs"
+	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/namespace"
+)
+
+// A copy costs no block of data, and they stay when the original goes.
+func TestCopiesTakeOverBlocks(t *testing.T) {
+	r := &recorder{}
+	tt, d := one(t, setup{wrap: record(r)})
+	want := random(1, 20<<20)
+	tt.write("/a", string(want))
+	tt.ok(d.fs.Sync(bg))
+	eventually(t, "settled", func() bool { return writing(t, d) == 0 })
+	r.take()
+	copyOf := func(name string, n int64) {
+		t.Helper()
+		a, b := tt.open("/a", os.O_RDONLY), tt.open(name, os.O_WRONLY|os.O_CREATE)
+		tt.copy(b, 0, a, 0, n)
+		tt.ok(a.Close())
+		tt.ok(b.Sync())
+		tt.ok(b.Close())
+	}
+	copyOf("/b", 20<<20)
+	if r.staged > 1 { // the manifest
+		t.Errorf("a copy of all stages %d blocks", r.staged)
+	}
+	a, err := d.names.Resolve("a")
+	tt.ok(err)
+	if b, err := d.names.Resolve("b"); err != nil || b.Content != a.Content {
+		t.Errorf("%v: the copy is %+v, not %+v", err, b.Content, a.Content)
+	}
+	r.take()
+	copyOf("/part", 19<<20+5)
+	if r.staged > 2 {
+		t.Errorf("a copy of a part stages %d blocks, want its last one and a manifest", r.staged)
+	}
+	eventually(t, "settled", func() bool { return writing(t, d) == 0 })
+	tt.ok(tt.Unlink("/a"))
+	tt.ok(tt.Unlink("/b"))
+	tt.ok(d.fs.Sync(bg))
+	tt.ok(d.store.Drop(bg, all(t, d, a.Content)...))
+	tt.ok(d.kept(namespace.Root))
+	tt.holds("/part", string(want[:19<<20+5]))
+}
+
+// all lists the blocks of a content.
+func all(t *testing.T, d *device, c blocks.Content) (ds []blocks.Digest) {
+	t.Helper()
+	for digest, err := range content.Digests(bg, d.blocks, d.sealer, c) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ds = append(ds, digest)
+	}
+	return ds
+}
+
+// The original goes before the copy is saved, and its blocks with it but for those that the copy took over.
+func TestCopyOutlivesTheOriginal(t *testing.T) {
+	r := &recorder{}
+	tt, d := one(t, setup{wrap: record(r)})
+	want := random(1, 5<<20)
+	tt.write("/a", string(want))
+	tt.ok(d.fs.Sync(bg))
+	e, err := d.names.Resolve("a")
+	tt.ok(err)
+	f := tt.open("/b", os.O_RDWR|os.O_CREATE)
+	tt.pwrite(f, 0, random(2, 400<<10)) // more than is promised without being saved
+	r.slow["Settle"] = 200 * time.Millisecond
+	tt.ok(f.Sync()) // b is being settled
+	a := tt.open("/a", os.O_RDONLY)
+	tt.copy(f, 0, a, 1000, 4<<20)
+	tt.ok(a.Close())
+	tt.ok(tt.Unlink("/a"))
+	ds := all(t, d, e.Content)
+	tt.ok(d.store.Disown(cache.Owner{Kind: cache.Written, Node: e.ID}, ds...))
+	tt.ok(d.store.Drop(bg, ds...))
+	tt.same(tt.pread(f, 0, 8<<20), want[1000:1000+4<<20])
+	tt.ok(f.Sync())
+	tt.ok(f.Close())
+	eventually(t, "settled", func() bool { return writing(t, d) == 0 })
+	tt.ok(d.store.Drop(bg, ds...))
+	tt.ok(d.kept(namespace.Root))
+	tt.holds("/b", string(want[1000:1000+4<<20]))
+}
+
+// What is not here is not taken over: a writer keeps what it writes. What is, is.
+func TestCopyOfWhatIsElsewhere(t *testing.T) {
+	b := newDevice(t, setup{n: 2})
+	want := random(1, 3<<20)
+	bt := &T{T: t, Sys: Core(b.fs, self(), "")}
+	bt.write("/a", string(want))
+	bt.ok(b.fs.Sync(bg))
+	tt, d := one(t, setup{wrap: func(c *fs.Config) {
+		l := c.Blocks.(*localBlocks)
+		l.peers = append(l.peers, b.store)
+	}})
+	tt.ok(d.pull(b))
+	a, f := tt.open("/a", os.O_RDONLY), tt.open("/b", os.O_RDWR|os.O_CREATE)
+	_, err := f.CopyFrom(a, 0, 0, 3<<20)
+	tt.fails(err, fs.Errno(errs.E("", errs.Unsupported, "", nil)))
+	tt.same(tt.pread(a, 0, 1<<20), want[:1<<20]) // brings the first blocks
+	n, err := f.CopyFrom(a, 0, 0, 3<<20)
+	tt.ok(err)
+	if n < 1<<20 || n == 3<<20 {
+		t.Errorf("%d bytes were taken over, of 1 MiB that is here", n)
+	}
+	tt.ok(f.Sync())
+	tt.same(tt.pread(f, 0, 3<<20), want[:n])
+}
+
+// Nothing is kept of a copy that a crash, or its removal, kept from being saved.
+func TestCopyThatIsNotSaved(t *testing.T) {
+	dir := t.TempDir()
+	d, err := start(dir, setup{n: 1, limits: fs.Limits{Quiet: time.Hour}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tt := &T{T: t, Sys: Core(d.fs, self(), "")}
+	tt.write("/a", string(random(1, 5<<20)))
+	tt.ok(d.fs.Sync(bg))
+	eventually(t, "settled", func() bool { return writing(t, d) == 0 })
+	a, f := tt.open("/a", os.O_RDONLY), tt.open("/b", os.O_RDWR|os.O_CREATE)
+	tt.copy(f, 0, a, 0, 5<<20)
+	if n := writing(t, d); n != 1 {
+		t.Errorf("%d nodes hold blocks that are not saved", n)
+	}
+	tt.ok(f.Close())
+	tt.ok(tt.Unlink("/b"))
+	eventually(t, "let go", func() bool { return writing(t, d) == 0 })
+
+	f = tt.open("/c", os.O_RDWR|os.O_CREATE)
+	tt.copy(f, 0, a, 0, 5<<20)
+	tt.ok(d.names.Sync(bg))
+	tt.ok(d.store.Sync(bg))
+	for _, end := range []func() error{d.names.Close, d.store.Close, d.db.Close} {
+		tt.ok(end()) // as after a crash: the filesystem is not asked
+	}
+	d2, err := start(dir, setup{n: 1})
+	tt.ok(err)
+	tt = &T{T: t, Sys: Core(d2.fs, self(), "")}
+	if n := writing(t, d2); n != 0 {
+		t.Errorf("%d nodes are still being written", n)
+	}
+	tt.holds("/c", "")
+	tt.holds("/a", string(random(1, 5<<20)))
+	tt.ok(d2.kept(namespace.Root))
+	tt.ok(d2.stop())
+}
