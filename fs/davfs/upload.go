@@ -84,15 +84,8 @@ func (u *upload) replace() error {
 			return err
 		}
 		defer h.Close()
-		for buf, at := make([]byte, 1<<20), int64(0); at < u.at; {
-			n, err := u.h.Read(u.ctx, at, buf)
-			if n > 0 {
-				_, err = h.WriteAt(u.ctx, at, buf[:n], fs.WriteFlags{})
-			}
-			if err != nil {
-				return err
-			}
-			at += int64(n)
+		if _, err := copyAll(u.ctx, h, 0, u.h, 0); err != nil {
+			return err
 		}
 		return h.Sync(u.ctx)
 	})

@@ -65,6 +65,26 @@ func all(t *testing.T, d *device, c blocks.Content) (ds []blocks.Digest) {
 	return ds
 }
 
+// COPY takes over blocks. What is put in the place of the copy is nothing to the original.
+func TestDAVCopiesTakeOverBlocks(t *testing.T) {
+	r := &recorder{}
+	d, dav := davServer(t, setup{n: 1, wrap: record(r)})
+	want := random(1, 12<<20)
+	tt := &T{T: t, Sys: dav}
+	tt.write("/a", string(want))
+	r.take()
+	_, err := dav.do("COPY", "/a", nil, map[string]string{"Destination": dav.base + "/b"})
+	tt.ok(err)
+	tt.ok(d.fs.Sync(bg))
+	if r.staged > 1 {
+		t.Errorf("COPY stages %d blocks", r.staged)
+	}
+	tt.holds("/b", string(want))
+	tt.write("/b", string(random(2, 12<<20)))
+	tt.holds("/b", string(random(2, 12<<20)))
+	tt.holds("/a", string(want))
+}
+
 // The original goes before the copy is saved, and its blocks with it but for those that the copy took over.
 func TestCopyOutlivesTheOriginal(t *testing.T) {
 	r := &recorder{}
