@@ -55,6 +55,7 @@ func (fs *FS) setEntry(n *inode, e namespace.Entry, c AttrChange) (namespace.Ent
 	if c.ClearSetID && c.Mode == nil {
 		if m := withoutSetID(e); m != e.Mode {
 			ch.Mode = &m
+			fs.invalidate(n.id, false) // a kernel that does not drop them itself takes them for there
 		}
 	}
 	switch {

@@ -14,6 +14,8 @@ type WriteFlags struct {
 	Cached bool
 	// More says that this may be a part of a larger write, the rest of which follows at once.
 	More bool
+	// Synced says that a sync follows in any case, so that a handle's Sync need not see to it.
+	Synced bool
 	// ClearSetID drops set-uid and set-gid: the writer has no privileges.
 	ClearSetID bool
 }
@@ -41,7 +43,7 @@ func (h *Handle) WriteAt(ctx context.Context, off int64, p []byte, fl WriteFlags
 	if err := h.write(off, p, fl); err != nil {
 		return 0, err
 	}
-	if h.flags.Sync {
+	if h.flags.Sync && !fl.Synced {
 		if err := h.Sync(ctx); err != nil {
 			return 0, err
 		}
@@ -73,16 +75,25 @@ func (fs *FS) wrote(f *file, end int64, fl WriteFlags) error {
 	f.size = max(f.size, end)
 	fs.notePart(f, fl.More)
 	fs.touch(f)
-	if fl.ClearSetID && f.entry.Mode&setIDs != 0 {
-		if _, err := fs.setEntry(f.n, f.entry, AttrChange{ClearSetID: true}); err != nil {
-			return err
-		}
-		f.entry.Mode = withoutSetID(f.entry)
+	if err := fs.dropSetID(f, fl); err != nil {
+		return err
 	}
 	if f.dirty.held >= earlySeal && !f.queued {
 		fs.saver.enqueue(f.n, true) // whoever writes so much is soon to wait
 	}
 	return nil
+}
+
+// dropSetID is for who changes the bytes without privileges. f.n.mu is held.
+func (fs *FS) dropSetID(f *file, fl WriteFlags) error {
+	if !fl.ClearSetID || f.entry.Mode&setIDs == 0 {
+		return nil
+	}
+	_, err := fs.setEntry(f.n, f.entry, AttrChange{ClearSetID: true})
+	if err == nil {
+		f.entry.Mode = withoutSetID(f.entry)
+	}
+	return err
 }
 
 // earlySeal is how much one file may hold in memory before it is sealed while still
@@ -107,8 +118,8 @@ const (
 	FallocZeroRange = 16
 )
 
-// Fallocate makes room or zeros. Unsupported for modes that move bytes.
-func (h *Handle) Fallocate(ctx context.Context, off, length int64, mode uint32) error {
+// Fallocate makes room or zeros; of fl only ClearSetID counts. Unsupported for modes that move bytes.
+func (h *Handle) Fallocate(ctx context.Context, off, length int64, mode uint32, fl WriteFlags) error {
 	const op = "fs.Fallocate"
 	if off < 0 || length <= 0 || !h.flags.Write {
 		return errs.E(op, errs.Invalid, "", nil)
@@ -153,5 +164,5 @@ func (h *Handle) Fallocate(ctx context.Context, off, length int64, mode uint32) 
 		f.resize(end)
 	}
 	h.fs.touch(f) // the times move in any case
-	return nil
+	return h.fs.dropSetID(f, fl)
 }

@@ -53,7 +53,7 @@ func (f *coreFile) Truncate(size int64) error {
 }
 
 func (f *coreFile) Allocate(mode uint32, off, n int64) error {
-	return errno(f.h.Fallocate(bg, off, n, mode))
+	return errno(f.h.Fallocate(bg, off, n, mode, fs.WriteFlags{}))
 }
 
 func (f *coreFile) CopyFrom(src File, off, from, n int64) (int64, error) {

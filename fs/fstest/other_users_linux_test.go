@@ -18,7 +18,8 @@ const asOwner = `
 	echo text > group; chmod 660 group
 	mkdir closed open shared drop; echo text > closed/in; chmod 700 closed
 	echo text > open/in; chmod 777 shared; chmod 1777 drop; echo text > drop/owners
-	echo 'echo ran' > tool; chmod 755 tool`
+	echo 'echo ran' > tool; chmod 755 tool
+	for f in written copied reserved emptied; do echo text > $f; chmod 6777 $f; done`
 
 // visit is what another user tries; no is what must fail.
 const visit = `
@@ -33,7 +34,12 @@ const visit = `
 	mkdir shared/folder; chmod 700 shared/folder; echo mine > shared/folder/in; [ "$(cat shared/folder/in)" = mine ]
 	chmod 600 shared/mine; echo more >> shared/mine; mv shared/mine shared/kept; touch -d 2001-01-01 shared/kept
 	no 'chown 0 shared/kept'; no 'chmod u+s public'
-	echo mine > drop/mine; no 'rm -f drop/owners'; no 'mv drop/owners drop/x'; rm drop/mine`
+	echo mine > drop/mine; no 'rm -f drop/owners'; no 'mv drop/owners drop/x'; rm drop/mine
+	echo more >> written; fallocate -l 100 reserved
+	python3 -c 'import os; os.copy_file_range(os.open("public", os.O_RDONLY), os.open("copied", os.O_WRONLY), 4)'
+	echo -n > emptied
+	for i in $(seq 100); do [ "$(stat -c %a written copied reserved emptied | xargs)" != "777 777 777 777" ] || exit 0; sleep 0.02; done
+	stat -c '%a %n' written copied reserved emptied; exit 1`
 
 // Other users who are let into a mount may do there what modes and owners say, and the one whose
 // mount it is may do no more with what is theirs.

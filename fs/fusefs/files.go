@@ -21,7 +21,7 @@ func openFlags(flags uint32) fs.OpenFlags {
 		Write:    mode != syscall.O_RDONLY,
 		Append:   flags&syscall.O_APPEND != 0,
 		Truncate: flags&syscall.O_TRUNC != 0,
-		// Sync stays off: the kernel follows each write on such a file with fsync.
+		Sync:     flags&syscall.O_SYNC != 0, // on Linux this has the bit of O_DSYNC, too
 	}
 }
 
@@ -117,6 +117,7 @@ func (r *raw) Write(cancel <-chan struct{}, in *fuse.WriteIn, data []byte) (uint
 	n, err := h.WriteAt(request{cancel}, int64(in.Offset), data, fs.WriteFlags{
 		Cached:     in.WriteFlags&fuse.WRITE_CACHE != 0,
 		More:       more(in),
+		Synced:     true, // by fsync, with which the kernel follows each write on such a file
 		ClearSetID: in.WriteFlags&fuse.WRITE_KILL_SUIDGID != 0,
 	})
 	return uint32(n), status(err)
@@ -133,7 +134,10 @@ func more(in *fuse.WriteIn) bool {
 	return in.WriteFlags&fuse.WRITE_CACHE == 0 && (full || head)
 }
 
-// CopyFileRange drops set-id bits for who is not root: the kernel leaves it to us, and tells no more of the writer.
+// unprivileged reports whether a change takes set-id bits away. With a write the kernel says so; here it leaves it to
+// us, and tells no more than who asks.
+func unprivileged(h *fuse.InHeader) bool { return h.Uid != 0 }
+
 func (r *raw) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRangeIn) (uint32, fuse.Status) {
 	src, ok := r.files.Get(in.FhIn)
 	if !ok {
@@ -143,7 +147,7 @@ func (r *raw) CopyFileRange(cancel <-chan struct{}, in *fuse.CopyFileRangeIn) (u
 	if !ok {
 		return 0, status(badHandle())
 	}
-	n, err := h.CopyRange(reading{request{cancel}, in.Pid}, int64(in.OffOut), src, int64(in.OffIn), int64(in.Len), fs.WriteFlags{ClearSetID: in.Uid != 0})
+	n, err := h.CopyRange(reading{request{cancel}, in.Pid}, int64(in.OffOut), src, int64(in.OffIn), int64(in.Len), fs.WriteFlags{ClearSetID: unprivileged(&in.InHeader)})
 	return uint32(n), status(err)
 }
 
@@ -177,7 +181,7 @@ func (r *raw) Fallocate(cancel <-chan struct{}, in *fuse.FallocateIn) fuse.Statu
 	if !ok {
 		return status(badHandle())
 	}
-	return status(h.Fallocate(request{cancel}, int64(in.Offset), int64(in.Length), in.Mode))
+	return status(h.Fallocate(request{cancel}, int64(in.Offset), int64(in.Length), in.Mode, fs.WriteFlags{ClearSetID: unprivileged(&in.InHeader)}))
 }
 
 // Values of whence that reach a filesystem.
