@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -32,6 +33,8 @@ var works = []work{
 		func(v []float64) bool { return v[shelf] >= v[gocryptfs] }},
 	{"read it again, from the page cache", "MB/s", readWarm, "the kernel's: 0.9 of the disk",
 		func(v []float64) bool { return v[shelf] >= 0.9*v[disk] }},
+	{"cp it, and fsync", "MB/s", copyWork, "the disk",
+		func(v []float64) bool { return v[shelf] >= v[disk] }},
 	{"create 10,000 files of 4 KiB", "/s", createWork, "5 times gocryptfs",
 		func(v []float64) bool { return v[shelf] >= 5*v[gocryptfs] }},
 	{"stat them, known to the kernel", "/s", statWork, "the kernel's: 0.8 of the disk",
@@ -84,6 +87,26 @@ func readWarm(s *stage, dir string, _ int) (float64, error) {
 		return 0, err
 	}
 	return rate(float64(len(s.data))/1e6, func() error { return readAll(path) })
+}
+
+// copyWork leaves it to cp how: copy_file_range.
+func copyWork(s *stage, dir string, _ int) (float64, error) {
+	path, err := largeFile(s, dir)
+	if err != nil {
+		return 0, err
+	}
+	to := path + ".copy"
+	_ = os.Remove(to)
+	return rate(float64(len(s.data))/1e6, func() error {
+		if err := command("cp", path, to); err != nil {
+			return err
+		}
+		f, err := os.Open(to)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Sync(), f.Close())
+	})
 }
 
 func createWork(_ *stage, dir string, round int) (float64, error) {
