@@ -8,7 +8,7 @@ import (
 )
 
 // A copy of a file, or of a part of one, takes over the blocks of the original: nothing is read, sealed or
-// stored again, but for what lies in half of a block. Until the copy is saved, its layer says of which tree its bytes
+// stored again but the parts of blocks at the ends of a range. Until the copy is saved, its layer says of which tree its bytes
 // are, and the store keeps the blocks for it, whatever becomes of the original. So they have to be here: a
 // writer keeps what it wrote.
 
