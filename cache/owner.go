@@ -165,37 +165,50 @@ func (s *Store) Replace(o Owner, ds ...blocks.Digest) error {
 	return err
 }
 
-// settleChunk is how many nodes are settled under one hold of the index.
-const settleChunk = 64
+// How many nodes, and blocks of each, are settled under one hold of the index.
+const (
+	settleChunk  = 64
+	settleBlocks = 1024
+)
 
 // Settle ends the writing of the nodes in keep: of the blocks under {Writing, node}, those that keep has
-// for it get the owner {Written, node}, and all lose {Writing, node}. Atomic for each node.
+// for it get the owner {Written, node}, and all lose {Writing, node}. Atomic for each block.
 func (s *Store) Settle(keep map[[16]byte][]blocks.Digest) error {
 	defer s.wake()
 	for nodes := range slices.Chunk(slices.SortedFunc(maps.Keys(keep), compareNodes), settleChunk) {
-		err := s.update("cache.Settle", func(tx *txn) error {
-			made, err := s.ownedBy(tx.b, Writing, 0, nodes)
-			for _, n := range nodes {
-				if err == nil {
-					err = tx.settle(n, made[n], keep[n])
-				}
+		kept := make(map[[16]byte]map[blocks.Digest]bool, len(nodes))
+		for _, n := range nodes {
+			kept[n] = make(map[blocks.Digest]bool, len(keep[n]))
+			for _, d := range keep[n] {
+				kept[n][d] = true
 			}
-			return err
-		})
-		if err != nil {
-			return err
+		}
+		for len(nodes) > 0 {
+			var more [][16]byte
+			err := s.update("cache.Settle", func(tx *txn) error {
+				made, err := s.ownedBy(tx.b, Writing, settleBlocks, nodes)
+				for _, n := range nodes {
+					if err == nil {
+						err = tx.settle(n, made[n], kept[n])
+					}
+					if len(made[n]) == settleBlocks {
+						more = append(more, n)
+					}
+				}
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			nodes = more
 		}
 	}
 	return nil
 }
 
-func (tx *txn) settle(node [16]byte, made, keep []blocks.Digest) error {
-	kept := make(map[blocks.Digest]bool, len(keep))
-	for _, d := range keep {
-		kept[d] = true
-	}
+func (tx *txn) settle(node [16]byte, made []blocks.Digest, keep map[blocks.Digest]bool) error {
 	return tx.change(made, func(tx *txn, d blocks.Digest, r *row) error {
-		if err := tx.lose(Owner{Writing, node}, d, r); err != nil || !kept[d] {
+		if err := tx.lose(Owner{Writing, node}, d, r); err != nil || !keep[d] {
 			return err
 		}
 		return tx.own(Owner{Written, node}, d, r)

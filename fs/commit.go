@@ -73,8 +73,8 @@ func (s *saver) commit(j *job, syncErr error) {
 		return
 	}
 	n.shown, n.recorded = changed, e.Ctime
-	j.before, j.after, j.keep, j.several = f.entry.Content, c, f.emitted, f.splices > 1
-	f.emitted, f.splices, f.claims, f.err, f.saved = nil, 0, false, nil, j.gen
+	j.before, j.after, j.keep, j.staged, j.several = f.entry.Content, c, f.emitted, f.staged, f.splices > 1
+	f.emitted, f.splices, f.staged, f.err, f.saved = nil, 0, false, nil, j.gen
 	shown := e.Content == c
 	if f.gen == j.gen {
 		f.touched, f.base = false, nil
@@ -167,7 +167,7 @@ func (s *saver) settle(group []*job) {
 	keep := map[[16]byte][]blocks.Digest{}
 	for _, j := range group {
 		switch {
-		case j.keep == nil:
+		case !j.staged:
 		case j.several:
 			keep[j.n.id] = s.stillNamed(j)
 		default:

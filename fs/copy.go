@@ -2,24 +2,27 @@ package fs
 
 import (
 	"context"
+	"time"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/errs"
 )
 
 // A copy of a file, or of a part of one, takes over the blocks of the original: nothing is read, sealed or
-// stored again but the parts of blocks at the ends of a range. Until the copy is saved, its layer says of which tree its bytes
-// are, and the store keeps the blocks for it, whatever becomes of the original. So they have to be here: a
+// stored again but the parts of blocks at the ends of a range. Until the copy is saved, its layer says which blocks
+// it shows, and the store keeps them for it, whatever becomes of the original. So they have to be here: a
 // writer keeps what it wrote.
 
 const (
-	mostTaken  = 1 << 30 // bytes at a time: some thousands of blocks
-	mostCopied = 8 << 20 // of them, of what the original has not saved yet
+	mostLent   = manySpans // blocks at a time
+	mostRange  = 1 << 30   // bytes at a time
+	mostCopied = 8 << 20   // of them, of what the original has not saved yet
+	patience   = time.Second
 )
 
 // CopyRange lays n bytes of src from its offset from on over those of h at off, and returns how many; fewer
-// where src ends, and where it is better not to do all at once. Unsupported: the first of them are not here,
-// and are to be read and written.
+// where src ends, and where it is better not to do all at once. Unsupported: they are to be read and written, for
+// the first of them are not here, or there is something to wait for: a kernel lets nobody else write meanwhile.
 func (h *Handle) CopyRange(ctx context.Context, off int64, src *Handle, from, n int64, fl WriteFlags) (int64, error) {
 	const op = "fs.CopyRange"
 	switch {
@@ -32,159 +35,186 @@ func (h *Handle) CopyRange(ctx context.Context, off int64, src *Handle, from, n 
 	}
 	h.n.writes.Add(1)
 	defer h.n.writes.Add(-1)
-	parts, copied, err := src.lend(ctx, from, min(n, mostTaken))
+	brief, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	done, err := h.copyRange(brief, off, src, from, min(n, mostRange), fl)
+	if errs.Is(err, errs.Timeout) && ctx.Err() == nil {
+		return 0, errs.E(op, errs.Unsupported, "it takes too long", err)
+	}
+	if err == nil && done > 0 && h.flags.Sync {
+		if err = h.Sync(ctx); err != nil {
+			h.fs.tellBytes(h.n.ino) // after an error the kernel holds its pages for true
+		}
+	}
+	return done, err
+}
+
+func (h *Handle) copyRange(ctx context.Context, off int64, src *Handle, from, n int64, fl WriteFlags) (int64, error) {
+	if err := h.fs.admit(ctx, min(n, mostCopied, src.unsaved())); err != nil {
+		return 0, err
+	}
+	parts, err := src.contents(ctx, from, n)
 	if err != nil || len(parts) == 0 {
-		return 0, err
-	}
-	need, err := h.fs.blocksOf(ctx, parts)
-	if err != nil {
-		return 0, err
-	}
-	if err := h.fs.admit(ctx, copied); err != nil {
 		return 0, err
 	}
 	src.n.read.Store(true)
 	src.use()
 	h.use()
-	done, err := h.take(ctx, off, from, parts, need, fl)
-	if err == nil && h.flags.Sync {
-		err = h.Sync(ctx)
+	fs, node := h.fs, h.n
+	node.mu.Lock()
+	defer node.mu.Unlock()
+	f, err := fs.pause(ctx, node)
+	if err != nil {
+		return 0, err
 	}
-	return done, err
+	defer fs.resume(f)
+	f.staged = true
+	node.mu.Unlock()
+	parts, err = fs.claim(node.id, parts)
+	node.mu.Lock()
+	switch {
+	case err != nil:
+		return 0, err
+	case len(parts) == 0:
+		return 0, errs.E("fs.CopyRange", errs.Unsupported, "its blocks are not here", nil)
+	}
+	f.lay(off-from, parts)
+	done := parts[len(parts)-1].end() - from
+	if err := fs.wrote(f, off+done, fl); err != nil {
+		fs.tellBytes(node.ino)
+		return 0, err
+	}
+	return done, nil
 }
 
-// lend lists what makes up [from, from+n) of the file, at its offsets there, with bytes in memory copied; copied is
-// how many. A list that would have too many of those ends early.
-func (h *Handle) lend(ctx context.Context, from, n int64) (parts []span, copied int64, err error) {
+// unsaved is how many bytes of the file are in memory.
+func (h *Handle) unsaved() int64 {
+	h.n.mu.Lock()
+	defer h.n.mu.Unlock()
+	if f := h.n.file; f != nil {
+		return f.dirty.held + f.frozen.held
+	}
+	return 0
+}
+
+// contents lists what [from, from+n) of the file is made of, as spans at their offsets there, with what is in memory
+// copied. It ends early where there is much.
+func (h *Handle) contents(ctx context.Context, from, n int64) (parts []span, err error) {
 	for {
 		t, err := h.fs.load(ctx, h.n)
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		h.n.mu.Lock()
 		f := h.n.file
 		if f == nil {
 			h.n.mu.Unlock()
-			return nil, 0, closed("fs.CopyRange")
+			return nil, closed("fs.CopyRange")
 		}
 		if f.tree != t.Tree { // something changed since load
 			h.n.mu.Unlock()
 			continue
 		}
-		size := int64(t.Size())
+		var above []part
+		copied := int64(0)
 		f.visit(from, min(n, f.size-from), func(s span, covered bool) {
-			switch {
-			case copied >= mostCopied:
+			if copied >= mostCopied {
 				return
-			case s.buf != nil:
+			}
+			if s.buf != nil {
 				copied += s.n
 				s.buf, s.at = &buffer{b: append([]byte(nil), s.bytes()...)}, 0
-			case !covered && s.off < size:
-				s.tree, s.at = &t, s.off
-				if s.end() > size {
-					parts = append(parts, span{off: s.off, n: size - s.off, tree: &t, at: s.off})
-					s = span{off: size, n: s.end() - size}
-				}
 			}
-			parts = append(parts, s)
+			above = append(above, part{s, covered})
 		})
 		h.n.mu.Unlock()
-		return parts, copied, nil
+		return h.fs.resolve(ctx, t, above)
 	}
 }
 
-// needed is a block of which a copy takes over something, and where in the original that begins.
-type needed struct {
-	block blocks.Digest
-	off   int64
+// part is a part of a file: a span, or what the tree has there.
+type part struct {
+	span
+	covered bool
 }
 
-// blocksOf lists the blocks that parts take over.
-func (fs *FS) blocksOf(ctx context.Context, parts []span) (need []needed, err error) {
-	for _, s := range parts {
-		if s.tree == nil {
+// resolve puts the blocks and holes of t where it is to be seen.
+func (fs *FS) resolve(ctx context.Context, t sourced, above []part) (parts []span, err error) {
+	for _, p := range above {
+		if len(parts) >= mostLent {
+			break
+		}
+		if p.covered {
+			parts = append(parts, p.span)
 			continue
 		}
-		pieces, err := fs.pieces(ctx, s.tree.Tree, s.at, s.n)
+		pieces, err := fs.pieces(ctx, t.Tree, p.off, p.n)
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range pieces {
-			if !p.IsHole() {
-				need = append(need, needed{p.Digest, s.off + max(0, int64(p.Off)-s.at)})
+		end := p.off
+		for _, pc := range pieces {
+			s := span{off: end, n: min(int64(pc.End()), p.end()) - end}
+			if !pc.IsHole() {
+				s.lent, s.at = &lent{pc.Ref, t.from}, end-int64(pc.Off)
 			}
+			parts, end = append(parts, s), s.end()
+		}
+		if end < p.end() { // beyond the tree
+			parts = append(parts, span{off: end, n: p.end() - end})
 		}
 	}
-	return need, nil
+	return parts, nil
 }
 
-// take lays parts, which begin at from, over the file at off, as far as their blocks are here.
-func (h *Handle) take(ctx context.Context, off, from int64, parts []span, need []needed, fl WriteFlags) (int64, error) {
-	fs, n := h.fs, h.n
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	f, err := fs.keepStill(ctx, n)
-	if err != nil {
-		return 0, err
+// claim has the store keep the blocks of parts for a node, up to the first that is not here, and returns the
+// parts before it.
+func (fs *FS) claim(node [16]byte, parts []span) ([]span, error) {
+	var ds []blocks.Digest
+	var at []int // the indexes of their parts
+	for i, s := range parts {
+		if s.lent != nil {
+			ds, at = append(ds, s.lent.Digest), append(at, i)
+		}
 	}
-	defer fs.moveOn(f)
-	f.claims = true
-	n.mu.Unlock()
-	end, err := fs.claim(ctx, n.id, need, parts[len(parts)-1].end())
-	n.mu.Lock()
-	switch {
-	case err != nil:
-		return 0, err
-	case end == from:
-		return 0, errs.E("fs.CopyRange", errs.Unsupported, "its blocks are not here", nil)
+	here, err := fs.cfg.Store.StageHere(fs.ctx, node, ds...) // it is soon done, and what is claimed is laid
+	if here < len(at) {
+		parts = parts[:at[here]]
 	}
-	f.reach(off)
+	return parts, err
+}
+
+// lay lays parts over the file, moved by so much. f.n.mu is held; the caller calls wrote.
+func (f *file) lay(by int64, parts []span) {
+	f.reach(parts[0].off + by)
 	for _, s := range parts {
-		s.n = min(s.n, end-s.off)
-		at := s.off - from + off
-		switch {
-		case s.n <= 0:
-		case s.tree != nil:
-			f.promises.fill()
-			f.dirty.take(at, s.n, s.tree, s.at)
+		switch at := s.off + by; {
+		case s.lent != nil:
+			f.promises.fill() // says nothing of blocks
+			f.dirty.lend(at, s.n, s.lent, s.at)
 		case s.buf != nil:
 			f.write(at, s.bytes())
 		default:
 			f.zero(at, s.n)
 		}
 	}
-	return end - from, fs.wrote(f, off+end-from, fl)
 }
 
-// claim has the store keep blocks for a node, and returns where in the original those begin that are not here;
-// end if all are.
-func (fs *FS) claim(ctx context.Context, node [16]byte, need []needed, end int64) (int64, error) {
-	ds := make([]blocks.Digest, len(need))
-	for i, b := range need {
-		ds[i] = b.block
-	}
-	here, err := fs.cfg.Store.StageHere(ctx, node, ds...)
-	if here < len(need) {
-		end = need[here].off
-	}
-	return end, err
-}
-
-// keepStill waits until no job is at work on n's file and has none begin before moveOn: what is
+// pause waits until no job is at work on n's file, and has none begin before resume: what is
 // claimed for it and what is settled must not mix. n.mu is held, but not while it waits.
-func (fs *FS) keepStill(ctx context.Context, n *inode) (*file, error) {
+func (fs *FS) pause(ctx context.Context, n *inode) (*file, error) {
 	for {
 		f := n.file
 		var busy chan struct{}
 		switch {
 		case f == nil:
 			return nil, closed("fs.CopyRange")
-		case f.still != nil:
-			busy = f.still
+		case f.paused != nil:
+			busy = f.paused
 		case f.saving:
 			busy = f.done
 		default:
-			f.still = make(chan struct{})
+			f.paused = make(chan struct{})
 			return f, nil
 		}
 		n.mu.Unlock()
@@ -196,10 +226,10 @@ func (fs *FS) keepStill(ctx context.Context, n *inode) (*file, error) {
 	}
 }
 
-// moveOn lets jobs begin with f again. f.n.mu is held.
-func (fs *FS) moveOn(f *file) {
-	close(f.still)
-	f.still = nil
+// resume lets jobs begin with f again. f.n.mu is held.
+func (fs *FS) resume(f *file) {
+	close(f.paused)
+	f.paused = nil
 	fs.saver.again(f.n)
 	fs.detach(f.n)
 }

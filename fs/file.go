@@ -27,7 +27,7 @@ type file struct {
 	dirty  layer         // newest writes
 	frozen layer         // being sealed: read-only
 	saving bool          // a job is at work on this file
-	still  chan struct{} // not nil: none may begin; closed then
+	paused chan struct{} // not nil: none may begin; closed when one may again
 
 	touched bool            // differs from entry: must be committed
 	base    []namespace.Dot // versions of entry that the first change since then had before it
@@ -50,9 +50,9 @@ type file struct {
 
 	promises promises
 
-	emitted []blocks.Digest // sealed for this file since the last commit
+	emitted []blocks.Digest // sealed for this file, or lent to it, since the last commit
 	splices int             // how many times since then
-	claims  bool            // blocks of others may have been staged for it since then
+	staged  bool            // the store may keep blocks for it since then
 }
 
 // attach gives n its file state. n.mu is held; e is fresh. The caller counts handles.
@@ -72,16 +72,16 @@ func (fs *FS) attach(n *inode, e namespace.Entry) *file {
 // the kernel knows it: it may be opened once more by who holds it in another way (O_PATH). n.mu is held.
 func (fs *FS) detach(n *inode) {
 	f := n.file
-	if f == nil || f.handles > 0 || f.saving || f.still != nil || f.touched && (n.gone == nil || fs.table.mentioned(n)) {
+	if f == nil || f.handles > 0 || f.saving || f.paused != nil || f.touched && (n.gone == nil || fs.table.mentioned(n)) {
 		return
 	}
 	fs.learnHoles(f)
 	f.dirty.drop()
 	f.frozen.drop()
-	if f.splices > 0 || f.claims {
-		fs.saver.abandon(n.id)
-	}
-	if n.gone != nil {
+	if n.gone != nil { // who has a name commits, and settles, what was staged
+		if f.staged {
+			fs.saver.abandon(n.id)
+		}
 		f.dropPromises(fs)
 	}
 	fs.saver.clean(n)

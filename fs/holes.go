@@ -129,5 +129,5 @@ func (fs *FS) storedNow(f *file) int64 {
 			below = int64(n)
 		}
 	}
-	return min(f.size, below+f.frozen.held+f.frozen.taken+f.dirty.held+f.dirty.taken)
+	return min(f.size, below+f.frozen.held+f.frozen.lent+f.dirty.held+f.dirty.lent)
 }

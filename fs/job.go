@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/shelffs/shelf/blocks"
+	"github.com/shelffs/shelf/blocks/chunker"
 	"github.com/shelffs/shelf/blocks/content"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
@@ -19,12 +20,13 @@ type job struct {
 	gen    uint64
 	size   int64
 	mtime  int64
-	made   []blocks.Digest // the blocks staged for it that the tree names
+	made   []blocks.Digest // staged, and named by the tree
 	err    error           // why it could not be committed
 
 	before, after blocks.Content // what the record named before and names now
 	keep          []blocks.Digest
 	promised      uint64 // the number of the last promise that it makes needless
+	staged        bool   // there may be something to settle
 	several       bool   // sealed more than once: not all of keep is in after
 }
 
@@ -37,12 +39,12 @@ func (s *saver) begin(n *inode) *job {
 		return nil
 	}
 	f.queued = false
-	if f.saving || f.still != nil || !f.touched {
+	if f.saving || f.paused != nil || !f.touched {
 		return nil
 	}
 	j := &job{n: n, f: f, gen: f.gen, size: f.size, mtime: f.mtime, commit: f.want && n.gone == nil}
 	later := j.commit && s.fs.midway(f)
-	if later && (f.dirty.empty() || f.dirty.held < earlySeal && s.short.Load() == 0) {
+	if later && (f.dirty.empty() || !f.dirty.large() && s.short.Load() == 0) {
 		s.postpone(n)
 		return nil
 	}
@@ -92,7 +94,7 @@ func (s *saver) seal(j *job) {
 	n, f := j.n, j.f
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	f.emitted = append(f.emitted, j.made...)
+	f.emitted, f.staged = append(f.emitted, j.made...), f.staged || len(j.made) > 0
 	if err != nil {
 		f.frozen.over(&f.dirty)
 		f.frozen.truncate(f.size)
@@ -126,11 +128,12 @@ func (s *saver) splice(ctx context.Context, j *job) (*content.Tree, error) {
 	}
 	e := content.Edit{New: &editReader{fs: fs, ctx: ctx, over: &f.frozen, tree: old}, Size: uint64(j.size)}
 	for _, sp := range f.frozen.spans {
-		if sp.tree == nil {
-			e.Changed = append(e.Changed, content.Range{Off: uint64(sp.off), Len: uint64(sp.n), Zero: sp.zero()})
-		} else if e.Changed, err = j.takeOver(ctx, sp, e.Changed); err != nil {
-			return nil, err
+		r := content.Range{Off: uint64(sp.off), Len: uint64(sp.n), Zero: sp.zero()}
+		if sp.takenOver() {
+			r.Block = sp.lent.Digest
+			j.made = append(j.made, r.Block)
 		}
+		e.Changed = append(e.Changed, r)
 	}
 	node := j.n.id
 	return content.Splice(ctx, old.Tree, e, func(b blocks.Sealed) error {
@@ -142,21 +145,10 @@ func (s *saver) splice(ctx context.Context, j *job) (*content.Tree, error) {
 	})
 }
 
-// takeOver appends what s, which is of another tree, is made of: whole blocks are not to be read.
-func (j *job) takeOver(ctx context.Context, s span, rs []content.Range) ([]content.Range, error) {
-	for p, err := range s.tree.Range(ctx, uint64(s.at), uint64(s.n)) {
-		if err != nil {
-			return nil, err
-		}
-		from, to := max(int64(p.Off), s.at), min(int64(p.End()), s.at+s.n)
-		r := content.Range{Off: uint64(s.off + from - s.at), Len: uint64(to - from), Zero: p.IsHole()}
-		if r.Len == p.Length && !p.IsHole() {
-			r.Block = p.Digest
-			j.made = append(j.made, p.Digest)
-		}
-		rs = append(rs, r)
-	}
-	return rs, nil
+// takenOver reports whether the block that s shows becomes one of the file. Small ones, which only the end of theirs
+// has cut off, are cut anew with what is beside them.
+func (s span) takenOver() bool {
+	return s.lent != nil && s.n == int64(s.lent.Length) && s.n >= chunker.Min
 }
 
 // below is the tree under the frozen changes; where they leave nothing of it to be seen,
@@ -196,9 +188,9 @@ func (r *editReader) ReadAt(p []byte, off int64) (int, error) {
 		switch {
 		case err != nil:
 		case !covered:
-			err = r.fs.readTree(r.ctx, r.tree, dst, s.off)
-		case s.tree != nil:
-			err = r.fs.readTree(r.ctx, *s.tree, dst, s.at)
+			err = r.fs.readInto(r.ctx, r.tree, gap{off: s.off, n: s.n}, dst)
+		case s.lent != nil:
+			err = r.fs.readInto(r.ctx, sourced{}, gap{off: s.at, n: s.n, lent: s.lent}, dst)
 		case s.buf != nil:
 			copy(dst, s.bytes())
 		default:
@@ -213,11 +205,11 @@ func (r *editReader) ReadAt(p []byte, off int64) (int, error) {
 
 var _ io.ReaderAt = (*editReader)(nil)
 
-// readTree fills p from the tree; beyond its end with zeros.
-func (fs *FS) readTree(ctx context.Context, t sourced, p []byte, off int64) error {
+// readInto fills p, which is as long as g; beyond the end of the tree with zeros.
+func (fs *FS) readInto(ctx context.Context, t sourced, g gap, p []byte) error {
 	b := Bytes{cache: fs.plain}
 	defer b.Done()
-	if err := fs.fill(ctx, namespace.NodeID{}, t, gap{off: off, n: int64(len(p))}, &b); err != nil {
+	if err := fs.fill(ctx, namespace.NodeID{}, t, g, &b); err != nil {
 		return err
 	}
 	for _, s := range b.Slices {

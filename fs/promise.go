@@ -98,10 +98,10 @@ func (s *saver) promise(ctx context.Context, n *inode) (bool, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	f := n.file
-	for f != nil && f.still != nil {
-		still := f.still
+	for f != nil && f.paused != nil {
+		paused := f.paused
 		n.mu.Unlock()
-		err := s.fs.wait(ctx, still)
+		err := s.fs.wait(ctx, paused)
 		n.mu.Lock()
 		if f = n.file; err != nil {
 			return false, err
@@ -121,7 +121,7 @@ func (s *saver) promise(ctx context.Context, n *inode) (bool, error) {
 	f.promises.last++
 	number, gen, id := f.promises.last, f.gen, n.id
 	f.promises.fresh, f.promises.times = nil, false
-	f.still = make(chan struct{})
+	f.paused = make(chan struct{})
 	n.mu.Unlock()
 	err := s.fs.cfg.Journal.Append(id, number, p)
 	n.mu.Lock()
@@ -130,7 +130,7 @@ func (s *saver) promise(ctx context.Context, n *inode) (bool, error) {
 	} else {
 		f.promises.gen, f.promises.bytes = gen, f.promises.bytes+bytes
 	}
-	s.fs.moveOn(f)
+	s.fs.resume(f)
 	return err == nil, nil // what keeps it from being promised, saving it tells
 }
 
@@ -151,10 +151,9 @@ func (f *file) newPromise() (p Promise, bytes int64) {
 		}
 		f.dirty.visit(e.off, end-e.off, func(s span, covered bool) {
 			switch {
-			case !covered:
-			case s.buf == nil: // what is taken over is not promised
+			case covered && s.zero():
 				p.Parts = append(p.Parts, Part{Off: s.off, Zeros: s.n})
-			default:
+			case s.buf != nil:
 				if bytes += s.n; bytes <= maxPromise {
 					p.Parts = append(p.Parts, Part{Off: s.off, Data: slices.Clone(s.bytes())})
 				}

@@ -46,7 +46,7 @@ func (b *Bytes) addZeros(n int64) {
 type gap struct {
 	off, n int64
 	at     int
-	tree   *sourced // where off is an offset; nil: in the file's own
+	lent   *lent // where off is an offset; nil: in the tree
 }
 
 // ReadAt returns up to n bytes from off; fewer only at the end of the file. It waits for
@@ -100,7 +100,7 @@ func (fs *FS) readAt(ctx context.Context, n *inode, off, count int64, ra *readAh
 		var parts Bytes
 		gaps := f.plan(&parts, off, min(count, f.size-off))
 		n.mu.Unlock()
-		if from, to := own(gaps); from < to && ra != nil {
+		if from, to := ofTree(gaps); from < to && ra != nil {
 			ra.note(ctx, fs, n, t, from, to)
 		}
 		next := 0
@@ -108,11 +108,7 @@ func (fs *FS) readAt(ctx context.Context, n *inode, off, count int64, ra *readAh
 			for ; next < g.at; next++ {
 				b.add(parts.Slices[next])
 			}
-			of := t
-			if g.tree != nil {
-				of = *g.tree
-			}
-			if err := fs.fill(ctx, n.id, of, g, &b); err != nil {
+			if err := fs.fill(ctx, n.id, t, g, &b); err != nil {
 				b.Done()
 				return Bytes{}, err
 			}
@@ -124,10 +120,10 @@ func (fs *FS) readAt(ctx context.Context, n *inode, off, count int64, ra *readAh
 	}
 }
 
-// own is the range from the first to the last of the gaps that are of the file's own tree.
-func own(gaps []gap) (from, to int64) {
+// ofTree is the range from the first to the last of the gaps that the tree has to fill.
+func ofTree(gaps []gap) (from, to int64) {
 	for _, g := range gaps {
-		if g.tree != nil {
+		if g.lent != nil {
 			continue
 		}
 		if to == 0 {
@@ -138,8 +134,8 @@ func own(gaps []gap) (from, to int64) {
 	return from, to
 }
 
-// plan copies what the layers in memory hold of [off, off+n) and returns where the tree
-// has to fill in. f.n.mu is held.
+// plan copies what the layers in memory hold of [off, off+n) and returns where blocks
+// have to fill in. f.n.mu is held.
 func (f *file) plan(b *Bytes, off, n int64) []gap {
 	if n <= 0 {
 		return nil
@@ -152,8 +148,8 @@ func (f *file) plan(b *Bytes, off, n int64) []gap {
 		switch {
 		case !covered:
 			gaps = append(gaps, gap{off: s.off, n: s.n, at: len(b.Slices)})
-		case s.tree != nil:
-			gaps = append(gaps, gap{off: s.at, n: s.n, at: len(b.Slices), tree: s.tree})
+		case s.lent != nil:
+			gaps = append(gaps, gap{off: s.at, n: s.n, at: len(b.Slices), lent: s.lent})
 		case s.buf != nil:
 			b.add(append([]byte(nil), s.bytes()...))
 		default:
@@ -163,7 +159,7 @@ func (f *file) plan(b *Bytes, off, n int64) []gap {
 	return gaps
 }
 
-// visit is that of a layer for all that is not in the tree. f.n.mu is held.
+// visit is that of a layer, for all that lies over the tree. f.n.mu is held.
 func (f *file) visit(off, n int64, fn func(s span, covered bool)) {
 	f.dirty.visit(off, n, func(s span, covered bool) {
 		if covered {
@@ -174,10 +170,12 @@ func (f *file) visit(off, n int64, fn func(s span, covered bool)) {
 	})
 }
 
-// fill appends the tree's bytes of g, of the file id.
+// fill appends the bytes of g, of the file id, whose tree is t.
 func (fs *FS) fill(ctx context.Context, id namespace.NodeID, t sourced, g gap, b *Bytes) (err error) {
-	pieces, err := fs.pieces(ctx, t.Tree, g.off, g.n)
-	if err != nil {
+	var pieces []content.Piece
+	if g.lent != nil {
+		pieces, t.from = []content.Piece{{Ref: g.lent.Ref}}, g.lent.from
+	} else if pieces, err = fs.pieces(ctx, t.Tree, g.off, g.n); err != nil {
 		return err
 	}
 	ctx, done, err := fs.pass(ctx, id, pieces)

@@ -166,7 +166,7 @@ func (s *saver) again(n *inode) {
 	f := n.file
 	switch {
 	case !f.touched:
-	case s.short.Load() > 0 && f.dirty.held > 0, n.gone == nil && f.dirty.held >= earlySeal:
+	case s.short.Load() > 0 && f.dirty.held > 0, n.gone == nil && f.dirty.large():
 		s.enqueue(n, true)
 	case n.gone == nil && f.want:
 		s.enqueue(n, f.waiters > 0)

@@ -81,8 +81,9 @@ func (h *Handle) seekIn(ctx context.Context, off, n int64, hole bool) (int64, bo
 		return 0, false, err
 	}
 	type part struct {
-		span
-		hole bool
+		off, n int64
+		hole   bool
+		tree   bool
 	}
 	var parts []part
 	h.n.mu.Lock()
@@ -92,33 +93,30 @@ func (h *Handle) seekIn(ctx context.Context, off, n int64, hole bool) (int64, bo
 		return 0, false, closed("fs.Seek")
 	}
 	f.visit(off, n, func(s span, covered bool) {
-		p := part{s, s.zero()}
-		if !covered {
-			p.tree, p.at = &t, s.off
-		}
-		parts = append(parts, p)
+		parts = append(parts, part{off: s.off, n: s.n, hole: covered && s.zero(), tree: !covered})
 	})
 	h.n.mu.Unlock()
 	for _, p := range parts {
-		if p.tree == nil {
+		if !p.tree {
 			if p.hole == hole {
 				return p.off, true, nil
 			}
 			continue
 		}
-		pieces, err := h.fs.pieces(ctx, p.tree.Tree, p.at, p.n)
+		pieces, err := h.fs.pieces(ctx, t.Tree, p.off, p.n)
 		if err != nil {
 			return 0, false, err
 		}
-		end := p.at
+		end := p.off
 		for _, pc := range pieces {
+			at := max(int64(pc.Off), p.off)
 			if pc.IsHole() == hole {
-				return p.off + max(int64(pc.Off)-p.at, 0), true, nil
+				return at, true, nil
 			}
 			end = int64(pc.End())
 		}
-		if end < p.at+p.n && hole { // beyond the tree
-			return p.off + max(end-p.at, 0), true, nil
+		if end < p.off+p.n && hole { // beyond the tree
+			return max(end, p.off), true, nil
 		}
 	}
 	return off + n, false, nil

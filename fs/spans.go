@@ -1,20 +1,30 @@
 package fs
 
-import "sort"
+import (
+	"sort"
 
-// span is a range of a file that was written and is not in its tree yet: bytes in memory, bytes of another
-// tree (copy.go), or zeros.
+	"github.com/shelffs/shelf/blocks"
+)
+
+// span is a range of a file that was written and is not in its tree yet: bytes in memory, bytes of a block, or
+// zeros.
 type span struct {
 	off  int64
 	n    int64
-	buf  *buffer  // its bytes are buf.b[at : at+n]
-	tree *sourced // its bytes are those of tree from at on, all of which the tree has
+	buf  *buffer // its bytes are buf.b[at : at+n]
+	lent *lent   // its bytes are those of the block from at on
 	at   int64
+}
+
+// lent is a block that a copy takes over from its original (copy.go).
+type lent struct {
+	blocks.Ref
+	from Blocks // who brings it
 }
 
 func (s span) end() int64    { return s.off + s.n }
 func (s span) bytes() []byte { return s.buf.b[s.at : s.at+s.n] }
-func (s span) zero() bool    { return s.buf == nil && s.tree == nil }
+func (s span) zero() bool    { return s.buf == nil && s.lent == nil }
 
 // within is the number of bytes of s in [from, to).
 func (s span) within(from, to int64) int64 { return max(0, min(s.end(), to)-max(s.off, from)) }
@@ -33,10 +43,13 @@ type layer struct {
 	spans []span
 	mem   *memory
 	held  int64 // bytes in memory that the spans show
-	taken int64 // bytes of other trees that they show
+	lent  int64 // bytes of blocks that they show
 }
 
 func (l *layer) empty() bool { return len(l.spans) == 0 }
+
+// large reports whether the layer is better sealed, though the file may still be written.
+func (l *layer) large() bool { return l.held >= earlySeal || len(l.spans) >= manySpans }
 
 // find returns the index of the first span that ends after off.
 func (l *layer) find(off int64) int {
@@ -109,17 +122,17 @@ func (l *layer) zero(off, n int64) {
 	l.put(span{off: off, n: n})
 }
 
-// take makes [off, off+n) read as tree does from at on.
-func (l *layer) take(off, n int64, tree *sourced, at int64) {
+// lend makes [off, off+n) read as the block does from at on.
+func (l *layer) lend(off, n int64, block *lent, at int64) {
 	if n <= 0 {
 		return
 	}
-	if i := l.find(off - 1); off > 0 && i < len(l.spans) {
-		if s := l.spans[i]; s.end() == off && s.tree != nil && s.tree.Tree == tree.Tree && s.at+s.n == at { // a block may lie in both
+	if i := l.find(off - 1); off > 0 && i < len(l.spans) { // what is copied in small steps is one block all the same
+		if s := l.spans[i]; s.end() == off && s.lent != nil && s.lent.Ref == block.Ref && s.at+s.n == at {
 			off, n, at = s.off, n+s.n, s.at
 		}
 	}
-	l.put(span{off: off, n: n, tree: tree, at: at})
+	l.put(span{off: off, n: n, lent: block, at: at})
 }
 
 // put lays s over what is there; the layer owns its share of the buffer.
@@ -134,8 +147,8 @@ func (l *layer) put(s span) {
 
 // count adds (or with a sign of -1 takes away) what s shows in [from, to).
 func (l *layer) count(s span, from, to, sign int64) {
-	if l.held += sign * s.weight(from, to); s.tree != nil {
-		l.taken += sign * s.within(from, to)
+	if l.held += sign * s.weight(from, to); s.lent != nil {
+		l.lent += sign * s.within(from, to)
 	}
 }
 
@@ -176,7 +189,7 @@ func (l *layer) cut(from, to int64) {
 // tail is s without what lies before off.
 func (s span) tail(off int64) span {
 	d := off - s.off
-	return span{off: off, n: s.n - d, buf: s.buf, tree: s.tree, at: s.at + d}
+	return span{off: off, n: s.n - d, buf: s.buf, lent: s.lent, at: s.at + d}
 }
 
 // truncate drops what lies at size and beyond.
@@ -187,7 +200,7 @@ func (l *layer) drop() {
 	for _, s := range l.spans {
 		l.mem.put(s.buf)
 	}
-	l.spans, l.held, l.taken = nil, 0, 0
+	l.spans, l.held, l.lent = nil, 0, 0
 }
 
 // over lays the spans of top over l; top is empty afterwards.
@@ -195,19 +208,19 @@ func (l *layer) over(top *layer) {
 	for _, s := range top.spans {
 		l.put(s)
 	}
-	top.spans, top.held, top.taken = nil, 0, 0
+	top.spans, top.held, top.lent = nil, 0, 0
 }
 
 // split leaves about the first n bytes of spans in l and returns the rest.
 func (l *layer) split(n int64) layer {
 	rest := layer{mem: l.mem}
-	held, taken := l.held, l.taken
-	l.held, l.taken = 0, 0
+	held, lent := l.held, l.lent
+	l.held, l.lent = 0, 0
 	for i, s := range l.spans {
 		if l.count(s, s.off, s.end(), 1); l.held >= n && i+1 < len(l.spans) {
 			rest.spans = append(rest.spans, l.spans[i+1:]...)
 			l.spans = l.spans[: i+1 : i+1]
-			rest.held, rest.taken = held-l.held, taken-l.taken
+			rest.held, rest.lent = held-l.held, lent-l.lent
 			break
 		}
 	}

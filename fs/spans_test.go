@@ -5,7 +5,7 @@ import (
 	"math/rand"
 	"testing"
 
-	"github.com/shelffs/shelf/blocks/content"
+	"github.com/shelffs/shelf/blocks"
 )
 
 // A layer over random bytes must read like a plain array, whatever was done to it.
@@ -15,7 +15,7 @@ func TestLayerAgainstArray(t *testing.T) {
 		space := int64(1 << (6 + rng.Intn(11)))
 		mem := &memory{}
 		l := layer{mem: mem}
-		tree := &content.Tree{}
+		block := blocks.Ref{Length: 1 << 20}
 		want := make([]byte, space)
 		covered := make([]bool, space)
 		for step := 0; step < 150; step++ {
@@ -25,12 +25,12 @@ func TestLayerAgainstArray(t *testing.T) {
 				n = min(n, 1+rng.Int63n(300))
 			}
 			switch rng.Intn(10) {
-			case 9: // of another tree
+			case 9: // of a block
 				at := rng.Int63n(1000)
 				for parts := []int64{n / 2, n - n/2}; len(parts) > 0; parts = parts[1:] {
-					l.take(off, parts[0], &sourced{tree, nil}, at)
+					l.lend(off, parts[0], &lent{block, nil}, at)
 					for i := range parts[0] {
-						want[off+i] = takenByte(at + i)
+						want[off+i] = blockByte(at + i)
 					}
 					mark(covered[off:off+parts[0]], true)
 					off, at = off+parts[0], at+parts[0]
@@ -99,8 +99,8 @@ func checkLayer(t *testing.T, l *layer, want []byte, covered []bool) {
 		for i := s.off; i < s.end(); i++ {
 			is := byte(0)
 			switch {
-			case s.tree != nil:
-				is = takenByte(s.at + i - s.off)
+			case s.lent != nil:
+				is = blockByte(s.at + i - s.off)
 			case s.buf != nil:
 				is = want[i]
 			}
@@ -110,25 +110,25 @@ func checkLayer(t *testing.T, l *layer, want []byte, covered []bool) {
 			}
 		}
 	})
-	held, taken := int64(0), int64(0)
+	held, ofBlocks := int64(0), int64(0)
 	for _, s := range l.spans {
 		switch {
 		case s.buf != nil:
 			held += s.n
-		case s.tree != nil:
-			taken += s.n
+		case s.lent != nil:
+			ofBlocks += s.n
 		}
 	}
-	if held != l.held || taken != l.taken {
-		t.Errorf("held %d, taken %d, want %d and %d", l.held, l.taken, held, taken)
+	if held != l.held || ofBlocks != l.lent {
+		t.Errorf("held %d, lent %d, want %d and %d", l.held, l.lent, held, ofBlocks)
 	}
 	if next != int64(len(want)) {
 		t.Errorf("visit ends at %d", next)
 	}
 }
 
-// takenByte is the byte at an offset of the other tree.
-func takenByte(at int64) byte { return byte(at*7%251) + 1 }
+// blockByte is the byte at an offset of the block.
+func blockByte(at int64) byte { return byte(at*7%251) + 1 }
 
 func mark(b []bool, v bool) {
 	for i := range b {

@@ -78,7 +78,7 @@ func (fs *FS) wrote(f *file, end int64, fl WriteFlags) error {
 	if err := fs.dropSetID(f, fl); err != nil {
 		return err
 	}
-	if f.dirty.held >= earlySeal && !f.queued {
+	if f.dirty.large() && !f.queued {
 		fs.saver.enqueue(f.n, true) // whoever writes so much is soon to wait
 	}
 	return nil
@@ -96,9 +96,11 @@ func (fs *FS) dropSetID(f *file, fl WriteFlags) error {
 	return err
 }
 
-// earlySeal is how much one file may hold in memory before it is sealed while still
-// being written.
-const earlySeal = 8 << 20
+// One file may hold so much in memory, and so many spans, before it is sealed while still being written.
+const (
+	earlySeal = 8 << 20
+	manySpans = 4096
+)
 
 // admit lets a write of n bytes in: it waits until memory allows, and refuses with NoSpace
 // what the disk could not take.
@@ -150,17 +152,23 @@ func (h *Handle) Fallocate(ctx context.Context, off, length int64, mode uint32, 
 	if err := h.fs.admit(ctx, 0); err != nil {
 		return err
 	}
+	if err := h.allocate(off, off+length, zero, mode&FallocKeepSize != 0, fl); err != nil || !h.flags.Sync {
+		return err
+	}
+	return h.Sync(ctx)
+}
+
+func (h *Handle) allocate(off, end int64, zero, keepSize bool, fl WriteFlags) error {
 	h.n.mu.Lock()
 	defer h.n.mu.Unlock()
 	f := h.n.file
 	if f == nil {
-		return closed(op)
+		return closed("fs.Fallocate")
 	}
-	end := off + length
 	if zero {
 		f.zero(off, min(end, f.size)-off)
 	}
-	if mode&FallocKeepSize == 0 && end > f.size {
+	if !keepSize && end > f.size {
 		f.resize(end)
 	}
 	h.fs.touch(f) // the times move in any case

@@ -1,6 +1,7 @@
 package fstest
 
 import (
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func TestCopiesTakeOverBlocks(t *testing.T) {
 		tt.ok(b.Close())
 	}
 	copyOf("/b", 20<<20)
-	if r.staged > 1 { // the manifest
+	if r.staged > 2 { // a last one that is small, and the manifest: both are there
 		t.Errorf("a copy of all stages %d blocks", r.staged)
 	}
 	a, err := d.names.Resolve("a")
@@ -76,7 +77,7 @@ func TestDAVCopiesTakeOverBlocks(t *testing.T) {
 	_, err := dav.do("COPY", "/a", nil, map[string]string{"Destination": dav.base + "/b"})
 	tt.ok(err)
 	tt.ok(d.fs.Sync(bg))
-	if r.staged > 1 {
+	if r.staged > 2 {
 		t.Errorf("COPY stages %d blocks", r.staged)
 	}
 	tt.holds("/b", string(want))
@@ -176,4 +177,105 @@ func TestCopyThatIsNotSaved(t *testing.T) {
 	tt.holds("/a", string(random(1, 5<<20)))
 	tt.ok(d2.kept(namespace.Root))
 	tt.ok(d2.stop())
+}
+
+// What a copy made the store keep, and what became of it, is let go when the file is saved.
+func TestCopyThatIsCutAway(t *testing.T) {
+	tt, d := one(t, setup{limits: fs.Limits{Quiet: time.Hour}})
+	tt.write("/a", string(random(1, 5<<20)))
+	tt.ok(d.fs.Sync(bg))
+	a, f := tt.open("/a", os.O_RDONLY), tt.open("/b", os.O_RDWR|os.O_CREATE)
+	tt.copy(f, 0, a, 0, 5<<20)
+	tt.ok(f.Truncate(0))
+	tt.ok(f.Sync())
+	eventually(t, "let go", func() bool { return writing(t, d) == 0 })
+	tt.ok(f.Close())
+	tt.holds("/b", "")
+}
+
+// A copy that came to nothing takes nothing from what is written afterwards.
+func TestCopyThatFails(t *testing.T) {
+	b := newDevice(t, setup{n: 2})
+	bt := &T{T: t, Sys: Core(b.fs, self(), "")}
+	bt.write("/far", string(random(9, 3<<20)))
+	bt.ok(b.fs.Sync(bg))
+	r := &recorder{}
+	tt, d := one(t, setup{wrap: func(c *fs.Config) {
+		l := c.Blocks.(*localBlocks)
+		l.peers = append(l.peers, b.store)
+		record(r)(c)
+	}})
+	tt.ok(d.pull(b))
+	tt.write("/b", "")
+	tt.ok(d.fs.Sync(bg))
+	r.slow["Settle"] = 30 * time.Millisecond
+	for round := range 5 {
+		far, f := tt.open("/far", os.O_RDONLY), tt.open("/b", os.O_RDWR)
+		_, err := f.CopyFrom(far, 0, 0, 3<<20)
+		tt.fails(err, fs.Errno(errs.E("", errs.Unsupported, "", nil)))
+		tt.ok(f.Close())
+		tt.ok(far.Close())
+		f = tt.open("/b", os.O_RDWR)
+		tt.pwrite(f, 0, random(int64(round), 600<<10))
+		tt.ok(f.Sync())
+		tt.ok(f.Close())
+		eventually(t, "settled", func() bool { return writing(t, d) == 0 })
+		e, err := d.names.Resolve("b")
+		tt.ok(err)
+		for _, block := range all(t, d, e.Content) {
+			if class, err := d.store.Class(block); err != nil || class != cache.Staged {
+				t.Fatalf("%v: block %s, nowhere else, is %v", err, block.Short(), class)
+			}
+		}
+	}
+}
+
+// Many small files in one are not as many blocks.
+func TestSmallFilesAreCutAnew(t *testing.T) {
+	tt, d := one(t, setup{limits: fs.Limits{Quiet: time.Hour}})
+	all := tt.open("/all", os.O_RDWR|os.O_CREATE)
+	var want []byte
+	for i := range 300 {
+		body := random(int64(i), 700)
+		name := fmt.Sprint("/f", i)
+		tt.write(name, string(body))
+		if i%100 == 99 {
+			tt.ok(d.fs.Sync(bg))
+		}
+		want = append(want, body...)
+	}
+	for i := range 300 {
+		f := tt.open(fmt.Sprint("/f", i), os.O_RDONLY)
+		tt.copy(all, int64(i)*700, f, 0, 700)
+		tt.ok(f.Close())
+	}
+	tt.ok(all.Sync())
+	tt.same(tt.pread(all, 0, 1<<20), want)
+	tt.write("/anew", string(want))
+	tt.ok(d.fs.Sync(bg))
+	a, err := d.names.Resolve("all")
+	tt.ok(err)
+	b, err := d.names.Resolve("anew")
+	tt.ok(err)
+	if a.Content != b.Content {
+		t.Errorf("joined it is %+v, written anew %+v", a.Content, b.Content)
+	}
+}
+
+// After an error a kernel takes its pages for what the file holds: it is told that they are not.
+func TestPagesAfterACopyThatIsNotSynced(t *testing.T) {
+	r := &recorder{}
+	tt, d := one(t, setup{wrap: record(r)})
+	tt.write("/a", string(random(1, 1<<20)))
+	tt.write("/b", string(random(2, 1<<20)))
+	tt.ok(d.fs.Sync(bg))
+	k := &silent{}
+	d.fs.SetInvalidator(k)
+	a, f := tt.open("/a", os.O_RDONLY), tt.open("/b", os.O_RDWR|os.O_SYNC)
+	r.set("store.Sync", errs.E("test", errs.NoSpace, "", nil))
+	_, err := f.CopyFrom(a, 0, 0, 1<<20)
+	tt.fails(err, fs.Errno(errs.E("", errs.NoSpace, "", nil)))
+	eventually(t, "told", func() bool { return k.saw("inode true") })
+	r.set("store.Sync", nil)
+	tt.same(tt.pread(f, 0, 2<<20), random(1, 1<<20))
 }
