@@ -9,7 +9,8 @@
 //
 // # Writing
 //
-// A write lands in memory: ranges that lie over the file's committed tree of blocks.
+// A write lands in memory: ranges that lie over the file's committed tree of blocks. So do the blocks of another
+// file that a copy takes over (copy.go).
 // Closing the last writer or a quiet second hands the file to the committer, which
 // cuts and seals what changed, stages the blocks, makes a whole group of files durable
 // with one sync, and only then writes the records that name the blocks. fsync of little
