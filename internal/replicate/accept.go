@@ -7,6 +7,7 @@ import (
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
+	"github.com/shelffs/shelf/internal/share"
 	"github.com/shelffs/shelf/internal/wire"
 )
 
@@ -81,10 +82,10 @@ func (r *Replicator) take(dev ident.DeviceID, s wire.Stream) error {
 		return err
 	}
 	done := make(chan struct{})
-	in := &receiver{r: r, dev: dev, s: s, audit: ours.Audit != namespace.NoAudit}
+	in := &receiver{r: r, dev: dev, s: s, heads: theirs.heads, audit: ours.Audit != namespace.NoAudit}
 	go func() {
 		defer close(done)
-		in.acknowledge(ctx, ours.Claims)
+		in.acknowledge(ctx)
 	}()
 	err = in.read(ctx)
 	cancel()
@@ -98,8 +99,9 @@ type receiver struct {
 	r     *Replicator
 	dev   ident.DeviceID
 	s     wire.Stream
-	audit bool // our hello has announced one
-	short bool // something was refused since the last delta began
+	heads []share.Hash // what the pusher has of the membership log, as far as we know
+	audit bool         // our hello has announced one
+	short bool         // something was refused since the last delta began
 
 	writing sync.Mutex // of frames to the stream
 }
@@ -121,7 +123,7 @@ func (in *receiver) read(ctx context.Context) error {
 		}
 		switch kind {
 		case msgMembers:
-			err = in.members(body)
+			err = in.r.merge(in.dev, body)
 		case msgRecords:
 			err = in.tolerate(records.Apply(ctx, in.dev, body))
 		case msgComplete:
@@ -230,28 +232,15 @@ func (in *receiver) repair(ctx context.Context, a *namespace.Audit, want []names
 	return nil
 }
 
-func (in *receiver) members(body []byte) error {
-	var entries [][]byte
-	if err := wire.Unmarshal(body, &entries); err != nil {
-		return err
-	}
-	members := in.r.cfg.Members
-	if _, err := members.Merge(entries); err != nil {
-		in.r.cfg.Log.Warn("membership entries refused", "device", in.dev.Short(), "err", err)
-	}
-	if !members.Member(in.dev) { // the entries may have ended the very device that brought them
-		return errs.E("replicate.members", errs.Refused, in.dev.Short(), nil)
-	}
-	return nil
-}
-
-// acknowledge tells the pusher our durable claims whenever they have advanced, from whomever
-// the records came: so nobody sends what we have.
-func (in *receiver) acknowledge(ctx context.Context, said namespace.Claims) {
+// acknowledge tells the pusher our durable claims, and whenever they have advanced, from whomever
+// the records came: so nobody sends what we have. Whom we know goes before: else a removal might be forgotten that
+// we know, and a device that we have let in does not.
+func (in *receiver) acknowledge(ctx context.Context) {
+	var said namespace.Claims
 	for {
 		changed := in.r.cfg.Records.Changed()
 		if c := in.r.cfg.Records.Claims(); !said.Covers(c) {
-			if in.send(msgAck, namespace.EncodeClaims(c)) != nil {
+			if in.bringMembers() != nil || in.send(msgAck, namespace.EncodeClaims(c)) != nil {
 				return
 			}
 			said = c
@@ -262,4 +251,9 @@ func (in *receiver) acknowledge(ctx context.Context, said namespace.Claims) {
 		case <-changed:
 		}
 	}
+}
+
+func (in *receiver) bringMembers() (err error) {
+	in.heads, err = in.r.bringMembers(in.heads, func(body []byte) error { return in.send(msgMembers, body) })
+	return err
 }

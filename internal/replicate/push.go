@@ -77,9 +77,6 @@ func (r *Replicator) pushOver(ctx context.Context, dev ident.DeviceID, s wire.St
 	if err := r.hear(dev, s, g, false); err != nil && (!errs.Is(err, errs.Stale) || theirs.Doubt == (ident.Writer{})) {
 		return err // our own log may be in doubt: nothing is pushed before, but what ends a doubt of theirs
 	}
-	if err := r.cfg.Records.Acknowledged(dev, theirs.Claims); err != nil {
-		return err
-	}
 	p := &pusher{r: r, dev: dev, s: s, heads: g.heads, first: theirs, theirs: theirs.Claims, acked: make(chan struct{}), audit: make(chan message)}
 	ended := make(chan struct{})
 	reading, stop := context.WithCancel(ctx)
@@ -214,18 +211,13 @@ func (p *pusher) repair(d *namespace.Delta, body []byte) error {
 	return send(p.s, msgAnswer, nil)
 }
 
-func (p *pusher) bringMembers() error {
-	heads := p.r.cfg.Members.Heads()
-	for _, g := range inGroups(p.r.cfg.Members.EntriesSince(p.heads)) {
-		if err := send(p.s, msgMembers, wire.Marshal(g)); err != nil {
-			return err
-		}
-	}
-	p.heads = heads
-	return nil
+func (p *pusher) bringMembers() (err error) {
+	p.heads, err = p.r.bringMembers(p.heads, func(body []byte) error { return send(p.s, msgMembers, body) })
+	return err
 }
 
-// readAcks takes the receiver's claims as they advance, and hands on what it asks.
+// readAcks takes the receiver's claims as they advance, each after the membership entries that are known there, and
+// hands on what it asks.
 func (p *pusher) readAcks(ctx context.Context) error {
 	for {
 		kind, body, err := receive(p.s)
@@ -234,6 +226,11 @@ func (p *pusher) readAcks(ctx context.Context) error {
 		}
 		switch kind {
 		case msgAck:
+		case msgMembers:
+			if err := p.r.merge(p.dev, body); err != nil {
+				return err
+			}
+			continue
 		case msgAsk, msgWant, msgDone:
 			select {
 			case p.audit <- message{kind, body}:

@@ -10,7 +10,8 @@
 //	pusher   → M     membership entries that the receiver lacks
 //	pusher   → R …   frames of records (package namespace), in the order in which they are safe
 //	pusher   → C     complete (at least once): "you may now claim what I claimed when this delta began"
-//	receiver → A     its durable claims, whenever they have advanced
+//	receiver → A     its durable claims, at first and whenever they have advanced; before them, M: the
+//	                 membership entries that the pusher lacks
 //
 // M, R and C repeat whenever the pusher has something new. Nothing is pushed before it is
 // durable here; the receiver acknowledges after it is durable there. A receiver whose Hello

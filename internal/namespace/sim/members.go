@@ -7,9 +7,8 @@ import (
 	"github.com/shelffs/shelf/internal/ident"
 )
 
-// Who is a member is known to each device by itself. It travels ahead of the records of a session, but
-// not ahead of what the receiver acknowledges: who gets that may not know yet whom the receiver has
-// passed on to what is acknowledged.
+// Who is a member is known to each device by itself. It travels ahead of the records of a session, and
+// ahead of what the receiver acknowledges.
 
 // roster is whom a device knows: a member, or (false) one no more.
 type roster map[ident.DeviceID]bool

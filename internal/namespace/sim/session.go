@@ -171,6 +171,7 @@ func (w *world) delta(s *stream, theirs namespace.Hello, c conn) (moved traffic,
 	dst.ok(err)
 	dst.durable()
 	if w.step.Op == "end" || !w.dice.one(8) { // else the answer is lost
+		src.learn(dst.roster)
 		if err := src.names.Acknowledged(dst.id, claims); src.broke(err) {
 			return moved, false
 		} else {

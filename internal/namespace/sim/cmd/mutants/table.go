@@ -84,6 +84,7 @@ var mutants = []mutant{
 		"check_rows.go", "id == Root || d.placed[id] || n != nil", "id == Root || n != nil")},
 	{"S7", "removals are collected before all have acknowledged them", is("collect.go", "return !c.Covers(past) }", "return c.Covers(past) && false }")},
 	{"S7", "what a removal has overwritten need not be known", is("collect.go", "Vector: v.Past.Vector}", "Vector: []Dot{v.Dot}}")},
+	{"S7", "who acknowledges does not say whom it has let in", is("sim/session.go", "		src.learn(dst.roster)\n		if err", "		if err")},
 	{"S7", "a directory is collected that placements name", is("collect.go",
 		" || x.ID.IsDir() && t.dir(x.ID).refs > 0", "")},
 	{"S7", "collection while audits are owed, by what was acknowledged before", and(is("collect.go", "r.line.owed[d] || ", ""),
