@@ -4,6 +4,9 @@ package gc
 import (
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"time"
 )
 
 const (
@@ -13,14 +16,37 @@ const (
 	percent = 300
 	// limit is where the collector begins to run as often as need be: bytes of the whole process.
 	limit = 320 << 20
+	// With much alive (a kernel that knows a million files) that would be all the time: the limit is no less than so
+	// many times that.
+	room = 2
+	// every is how often it is looked at.
+	every = time.Second
 )
 
-// Tune sets the collector of this process; what the environment says (GOGC, GOMEMLIMIT) holds.
+// Tune sets the collector of this process, and goes on doing so; what the environment says (GOGC, GOMEMLIMIT) holds.
 func Tune() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(limit)
+		once.Do(func() { go follow() })
 	}
 }
+
+var once sync.Once
+
+// follow moves the limit with what is alive.
+func follow() {
+	alive := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	for now := int64(limit); ; time.Sleep(every) {
+		metrics.Read(alive)
+		if l := limitFor(int64(alive[0].Value.Uint64())); l != now {
+			debug.SetMemoryLimit(l)
+			now = l
+		}
+	}
+}
+
+// limitFor is the limit for a heap of which so many bytes are alive.
+func limitFor(alive int64) int64 { return max(limit, room*alive) }
