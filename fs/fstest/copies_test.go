@@ -164,9 +164,7 @@ func TestCopyThatIsNotSaved(t *testing.T) {
 	tt.copy(f, 0, a, 0, 5<<20)
 	tt.ok(d.names.Sync(bg))
 	tt.ok(d.store.Sync(bg))
-	for _, end := range []func() error{d.names.Close, d.store.Close, d.db.Close} {
-		tt.ok(end()) // as after a crash: the filesystem is not asked
-	}
+	tt.ok(d.die())
 	d2, err := start(dir, setup{n: 1})
 	tt.ok(err)
 	tt = &T{T: t, Sys: Core(d2.fs, self(), "")}

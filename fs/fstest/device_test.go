@@ -3,6 +3,7 @@ package fstest
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -125,6 +126,9 @@ func (d *device) stop() error {
 	}
 	return err
 }
+
+// die ends the device as a crash does: the filesystem is not asked.
+func (d *device) die() error { return errors.Join(d.names.Close(), d.store.Close(), d.db.Close()) }
 
 func newDevice(t *testing.T, s setup) *device {
 	t.Helper()

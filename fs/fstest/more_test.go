@@ -139,9 +139,7 @@ func TestRecovery(t *testing.T) {
 	}
 	eventually(t, "staged", func() bool { return d.store.Stats().Staged > 6<<20 })
 	tt.ok(d.store.Sync(bg))
-	for _, end := range []func() error{d.names.Close, d.store.Close, d.db.Close} {
-		tt.ok(end()) // as after a crash: the filesystem is not asked
-	}
+	tt.ok(d.die())
 	d2, err := start(dir, setup{n: 1})
 	tt.ok(err)
 	tt = &T{T: t, Sys: Core(d2.fs, self(), "")}
@@ -176,9 +174,7 @@ func TestRecoveryWithoutTheOtherDevice(t *testing.T) {
 	}
 	eventually(t, "staged", func() bool { return a.store.Stats().Staged > 6<<20 })
 	at.ok(a.store.Sync(bg))
-	for _, end := range []func() error{a.names.Close, a.store.Close, a.db.Close} {
-		at.ok(end())
-	}
+	at.ok(a.die())
 
 	alone, err := start(dir, setup{n: 1})
 	at.ok(err)
