@@ -132,12 +132,6 @@ func (h *Handle) contents(ctx context.Context, from, n int64) (parts []span, err
 	}
 }
 
-// part is a part of a file: a span, or what the tree has there.
-type part struct {
-	span
-	covered bool
-}
-
 // resolve puts the blocks and holes of t where it is to be seen.
 func (fs *FS) resolve(ctx context.Context, t sourced, above []part) (parts []span, err error) {
 	for _, p := range above {

@@ -159,6 +159,12 @@ func (f *file) plan(b *Bytes, off, n int64) []gap {
 	return gaps
 }
 
+// part is a part of a file: a span, or what the tree has there.
+type part struct {
+	span
+	covered bool
+}
+
 // visit is that of a layer, for all that lies over the tree. f.n.mu is held.
 func (f *file) visit(off, n int64, fn func(s span, covered bool)) {
 	f.dirty.visit(off, n, func(s span, covered bool) {

@@ -80,11 +80,6 @@ func (h *Handle) seekIn(ctx context.Context, off, n int64, hole bool) (int64, bo
 	if err != nil {
 		return 0, false, err
 	}
-	type part struct {
-		off, n int64
-		hole   bool
-		tree   bool
-	}
 	var parts []part
 	h.n.mu.Lock()
 	f := h.n.file
@@ -93,12 +88,12 @@ func (h *Handle) seekIn(ctx context.Context, off, n int64, hole bool) (int64, bo
 		return 0, false, closed("fs.Seek")
 	}
 	f.visit(off, n, func(s span, covered bool) {
-		parts = append(parts, part{off: s.off, n: s.n, hole: covered && s.zero(), tree: !covered})
+		parts = append(parts, part{s, covered})
 	})
 	h.n.mu.Unlock()
 	for _, p := range parts {
-		if !p.tree {
-			if p.hole == hole {
+		if p.covered {
+			if p.zero() == hole {
 				return p.off, true, nil
 			}
 			continue
