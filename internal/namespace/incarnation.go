@@ -31,7 +31,6 @@ type lineage struct {
 	owed   map[ident.DeviceID]bool          // with whom this device still has to audit (S6)
 	facts  map[Fact]bool
 	ended  map[ident.Writer]ended // logs of departed devices
-	joined bool                   // this device owes audits since it has joined
 }
 
 // Fact says that a restored incarnation has audited with a device.
@@ -45,7 +44,7 @@ type (
 		Newest []incarnationWire `cbor:"1,keyasint"`
 		Owed   [][]byte          `cbor:"2,keyasint"`
 		Facts  []factWire        `cbor:"3,keyasint"`
-		Joined bool              `cbor:"4,keyasint,omitempty"`
+		Joined bool              `cbor:"4,keyasint,omitempty"` // no longer written: stores made before have it
 		Ended  []dotWire         `cbor:"5,keyasint,omitempty"`
 		Taken  []endOfLogWire    `cbor:"6,keyasint,omitempty"`
 	}
@@ -67,7 +66,7 @@ func newLineage() lineage {
 }
 
 func (l *lineage) clone() lineage {
-	return lineage{maps.Clone(l.newest), maps.Clone(l.older), maps.Clone(l.owed), maps.Clone(l.facts), maps.Clone(l.ended), l.joined}
+	return lineage{maps.Clone(l.newest), maps.Clone(l.older), maps.Clone(l.owed), maps.Clone(l.facts), maps.Clone(l.ended)}
 }
 
 // current is the number of a device's newest incarnation.
@@ -148,7 +147,7 @@ func (l *lineage) endedList() (ends []Dot, taken []ChainEnd) {
 
 func (l *lineage) encode() []byte {
 	ends, taken := l.endedList()
-	w := lineageWire{Newest: incarnationsToWire(l.incarnations()), Facts: factsToWire(l.factList()), Joined: l.joined, Ended: dotsToWire(ends), Taken: endsToWire(taken)}
+	w := lineageWire{Newest: incarnationsToWire(l.incarnations()), Facts: factsToWire(l.factList()), Ended: dotsToWire(ends), Taken: endsToWire(taken)}
 	for d, owes := range l.owed {
 		if owes {
 			w.Owed = append(w.Owed, d[:])
@@ -163,7 +162,6 @@ func (l *lineage) decode(row []byte) error {
 	if err := wire.Unmarshal(row, &w); err != nil {
 		return corruptRow("lineage")
 	}
-	l.joined = w.Joined
 	incs, ok1 := incarnationsFromWire(w.Newest)
 	facts, ok2 := factsFromWire(w.Facts)
 	for _, x := range incs {
@@ -380,17 +378,6 @@ func (r *Replica) learn(from ident.DeviceID, h Hello) error {
 		return r.saveLineage(line)
 	}
 	return nil
-}
-
-// join notes that this device has joined the share just now. Removals may have been collected by
-// members who had not heard of it, while others can still send it what was removed: so it, too,
-// owes everybody an audit (S6), and meanwhile says again where things lie (S8). Who begins a share
-// owes nobody anything.
-func (r *Replica) join() error {
-	line := r.line.clone()
-	line.joined = true
-	r.oweAll(&line)
-	return r.saveLineage(line)
 }
 
 // oweAll notes that this device owes every other an audit.

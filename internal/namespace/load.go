@@ -15,7 +15,7 @@ import (
 // writes that a crash left without a batch.
 func (r *Replica) load() error {
 	db := r.cfg.DB
-	fresh, moved, err := r.loadSelf()
+	moved, err := r.loadSelf()
 	if err != nil {
 		return err
 	}
@@ -45,11 +45,6 @@ func (r *Replica) load() error {
 	}
 	if err := errors.Join(err, r.loadAcks(), r.loadProgress(), r.loadFrozen(), r.loadBad(), r.loadPending(), r.indexSeveral(), r.indexAlike(), r.loadLinked(), r.loadAside(), r.readNewer()); err != nil {
 		return err
-	}
-	if fresh {
-		if err := r.join(); err != nil {
-			return err
-		}
 	}
 	if moved { // the image may be old: what it names as this device's last write may not be the last
 		return r.reincarnate(r.self, r.own.last, false)

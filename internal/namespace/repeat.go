@@ -4,7 +4,7 @@ import (
 	"github.com/shelffs/shelf/internal/namespace/merge"
 )
 
-// repeatPlaces is rule S8: until a restored or new device has audited with everybody, what it works
+// repeatPlaces is rule S8: until a restored device has audited with everybody, what it works
 // on may long have been collected elsewhere. So each operation says again, unchanged, where the
 // nodes it gave bytes or a place lie, and all directories above them.
 func (t *tx) repeatPlaces() {
@@ -23,11 +23,11 @@ func (t *tx) repeatPlaces() {
 	}
 }
 
-// unaudited reports whether this device was restored or is new, and still owes audits.
+// unaudited reports whether this device was restored and still owes audits.
 func (r *Replica) unaudited() bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return (r.self.Incarnation > 1 || r.line.joined) && len(r.line.owed) > 0
+	return r.self.Incarnation > 1 && len(r.line.owed) > 0
 }
 
 func (t *tx) repeat(n NodeID) {

@@ -196,12 +196,11 @@ func (r *Replica) encodeSelf(self ident.Writer) []byte {
 	return append(b, r.cfg.Disk...)
 }
 
-// loadSelf reads it. fresh: there is none yet. moved: the store lies on another disk than it
-// remembers.
-func (r *Replica) loadSelf() (fresh, moved bool, err error) {
+// loadSelf reads it, if there is one. moved: the store lies on another disk than it remembers.
+func (r *Replica) loadSelf() (moved bool, err error) {
 	row, err := get(r.cfg.DB, r.keys.state(stateSelf))
 	if err != nil || row == nil {
-		return true, false, err
+		return false, err
 	}
 	d := decoder{b: row}
 	version := d.byte()
@@ -212,9 +211,9 @@ func (r *Replica) loadSelf() (fresh, moved bool, err error) {
 		r.doubted.Store(binary.BigEndian.Uint32(p))
 	}
 	if d.bad || version != rowVersion || r.self.Incarnation == 0 {
-		return false, false, corruptRow("self")
+		return false, corruptRow("self")
 	}
-	return false, len(d.b) > 0 && len(r.cfg.Disk) > 0 && !bytes.Equal(d.b, r.cfg.Disk), nil
+	return len(d.b) > 0 && len(r.cfg.Disk) > 0 && !bytes.Equal(d.b, r.cfg.Disk), nil
 }
 
 // reincarnate goes on under a new incarnation. What was written in one of this device's logs

@@ -14,7 +14,7 @@ type changes struct {
 	reshaped  bool         // a directory came, went or changed its place
 	next      uint64       // sequence number of the next local write
 	author    ident.Writer // of local writes
-	unaudited bool         // they come from a restored device, or a new one, that has not audited with everybody
+	unaudited bool         // they come from a restored device that has not audited with everybody
 	written   []written
 	also      func(*kv.Batch) // adds rows of its own to the commit
 	dotRows   map[Dot]dotChange

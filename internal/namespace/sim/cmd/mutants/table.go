@@ -69,7 +69,6 @@ var mutants = []mutant{
 	{"N14", "that bytes are gone with a side which a name no longer showed is not told", is("diff.go", "(n.was.placed || d.now.drops && len(n.before.C) > 0)", "(n.was.placed || d.now.drops && false)")},
 	{"S6", "only the restored device audits", is("incarnation.go", "		r.oweAll(&line) // whoever hears", "		// whoever hears")},
 	{"S6", "the restored device does not audit", is("restored.go", "	r.oweAll(&line)", "	_ = line")},
-	{"S6", "who joins does not audit", is("incarnation.go", "	r.oweAll(&line)\n	return r.saveLineage(line)", "	return r.saveLineage(line)")},
 	{"S6", "an audit does not wait for what was left out", is("audit.go", "	if !r.claims.Covers(expected.Without(r.self)) {", "	if _ = expected; false {")},
 	{"S6", "an audit does not wait for the end of a fork", is("audit.go", "len(r.undecided(peer)) > 0", "false")},
 	{"S6", "an audit drops nothing", is("audit.go", "slices.Chunk(dots, applyStep)", "slices.Chunk(dots[:0], applyStep)")},
