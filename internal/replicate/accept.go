@@ -123,7 +123,7 @@ func (in *receiver) read(ctx context.Context) error {
 		}
 		switch kind {
 		case msgMembers:
-			err = in.r.merge(in.dev, body)
+			_, err = in.r.merge(in.dev, body)
 		case msgRecords:
 			err = in.tolerate(records.Apply(ctx, in.dev, body))
 		case msgComplete:

@@ -18,17 +18,18 @@ func (r *Replicator) bringMembers(theirs []share.Hash, send func(body []byte) er
 	return heads, nil
 }
 
-// merge takes over membership entries that dev brings.
-func (r *Replicator) merge(dev ident.DeviceID, body []byte) error {
+// merge takes over membership entries that dev brings. whole: all of them, so that whom dev knows is known here, too.
+func (r *Replicator) merge(dev ident.DeviceID, body []byte) (whole bool, err error) {
 	var entries [][]byte
 	if err := wire.Unmarshal(body, &entries); err != nil {
-		return err
+		return false, err
 	}
-	if _, err := r.cfg.Members.Merge(entries); err != nil {
-		r.cfg.Log.Warn("membership entries refused", "device", dev.Short(), "err", err)
+	_, refused := r.cfg.Members.Merge(entries)
+	if refused != nil {
+		r.cfg.Log.Warn("membership entries refused", "device", dev.Short(), "err", refused)
 	}
 	if !r.cfg.Members.Member(dev) { // the entries may have ended the very device that brought them
-		return errs.E("replicate.merge", errs.Refused, dev.Short(), nil)
+		return false, errs.E("replicate.merge", errs.Refused, dev.Short(), nil)
 	}
-	return nil
+	return refused == nil, nil
 }

@@ -2,6 +2,8 @@ package replicate
 
 import (
 	"context"
+	"errors"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -72,5 +74,43 @@ func TestMembersGoBeforeAcknowledgements(t *testing.T) {
 	}
 	if want := [][]byte{first[:], second[:]}; !slices.EqualFunc(heard, want, slices.Equal) {
 		t.Errorf("heard of %d devices before the second one", len(heard))
+	}
+}
+
+// Who acknowledges may know somebody of whom it can't be heard here, for his entry is refused: no removal is
+// forgotten for such acknowledgements.
+func TestAcknowledgementsAfterARefusedMember(t *testing.T) {
+	for _, refused := range []bool{false, true} {
+		net := simnet.New(simnet.Link{})
+		a := newPeer(t, net, 0, 1)
+		a.make(t, 0, 1)
+		if err := a.names.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		third, claims := ident.DeviceIDOf(key(2)), a.names.Claims()
+		if refused {
+			a.members.refused = third
+		}
+		from := net.Host(ident.DeviceIDOf(key(1)))
+		read := make(chan error, 1)
+		a.host.Handle("/acks", func(dev ident.DeviceID, s wire.Stream) {
+			read <- (&pusher{r: a.Replicator, dev: dev, s: s, acked: make(chan struct{})}).readAcks(t.Context())
+		})
+		s, err := from.Open(t.Context(), a.id, "/acks")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range []message{{msgMembers, wire.Marshal([][]byte{third[:]})}, {msgAck, namespace.EncodeClaims(claims)}} {
+			if err := send(s, m.kind, m.body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = s.CloseWrite()
+		if err := <-read; !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		if counts := a.names.Acks()[ident.DeviceIDOf(key(1))].Covers(claims); counts == refused {
+			t.Errorf("a member is refused: %v; what is acknowledged after it counts: %v", refused, counts)
+		}
 	}
 }

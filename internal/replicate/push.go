@@ -217,8 +217,10 @@ func (p *pusher) bringMembers() (err error) {
 }
 
 // readAcks takes the receiver's claims as they advance, each after the membership entries that are known there, and
-// hands on what it asks.
+// hands on what it asks. They count for no removal once an entry was refused: it may tell of a device that does not
+// know of the removal.
 func (p *pusher) readAcks(ctx context.Context) error {
+	counts := true
 	for {
 		kind, body, err := receive(p.s)
 		if err != nil {
@@ -227,9 +229,11 @@ func (p *pusher) readAcks(ctx context.Context) error {
 		switch kind {
 		case msgAck:
 		case msgMembers:
-			if err := p.r.merge(p.dev, body); err != nil {
+			whole, err := p.r.merge(p.dev, body)
+			if err != nil {
 				return err
 			}
+			counts = counts && whole
 			continue
 		case msgAsk, msgWant, msgDone:
 			select {
@@ -245,8 +249,10 @@ func (p *pusher) readAcks(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := p.r.cfg.Records.Acknowledged(p.dev, c); err != nil {
-			return err
+		if counts {
+			if err := p.r.cfg.Records.Acknowledged(p.dev, c); err != nil {
+				return err
+			}
 		}
 		p.mu.Lock()
 		p.theirs = p.theirs.Join(c)

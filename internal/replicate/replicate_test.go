@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/shelffs/shelf/blocks/seal"
+	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/namespace"
@@ -23,6 +24,7 @@ import (
 type members struct {
 	mu      sync.Mutex
 	known   []ident.DeviceID
+	refused ident.DeviceID
 	changed chan struct{}
 }
 
@@ -58,14 +60,16 @@ func (m *members) Merge(entries [][]byte) (added int, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range entries {
-		if d := ident.DeviceID(e); !slices.Contains(m.known, d) {
+		if d := ident.DeviceID(e); d == m.refused {
+			err = errs.E("members.Merge", errs.Unsupported, d.Short(), nil)
+		} else if !slices.Contains(m.known, d) {
 			m.known = append(m.known, d)
 			added++
 		}
 	}
 	close(m.changed)
 	m.changed = make(chan struct{})
-	return added, nil
+	return added, err
 }
 
 func (m *members) Changed() <-chan struct{} {
