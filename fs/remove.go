@@ -34,7 +34,7 @@ func (fs *FS) remove(dir Ino, name string, wantDir bool) error {
 }
 
 // holdTarget holds what dir shows under a name that is about to be removed, and others beside it. It returns the
-// extended attributes that go with it, if somebody has it open, and what the removal changes.
+// extended attributes that go with it, if it is known, and what the removal changes.
 func (fs *FS) holdTarget(dir namespace.NodeID, name string, others ...namespace.NodeID) (held, goneXattrs, []changeKey) {
 	keys := []changeKey{nameKey(dir, name)}
 	e, err := fs.cfg.Names.Lookup(dir, name)

@@ -9,8 +9,8 @@ import (
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
-// goneXattrs are the extended attributes of a file that is open and has no name, which the namespace
-// therefore does not have.
+// goneXattrs are the extended attributes of a file or directory that is known and has no name, which the
+// namespace therefore does not have.
 type goneXattrs map[string][]byte
 
 func (x goneXattrs) get(name string) ([]byte, error) {
@@ -53,12 +53,10 @@ func (x goneXattrs) remove(name string) error {
 	return nil
 }
 
-// xattrsOf reads what would go with the last name of n, if somebody has it open. n.mu is held.
+// xattrsOf reads what would go with the last name of n, open or not: who has found it may hold its place
+// (O_PATH, a working directory) without our knowing. n.mu is held.
 func (fs *FS) xattrsOf(n *inode) goneXattrs {
 	x := goneXattrs{}
-	if _, open := n.last(); !open {
-		return x
-	}
 	names, err := fs.cfg.Names.ListXattr(n.id)
 	if err != nil {
 		return x

@@ -60,3 +60,29 @@ func TestRemovedWhileBeingOpened(t *testing.T) {
 	}
 	d.fs.Forget(c.Ino, 1)
 }
+
+// What was found, and is removed here while nobody has it open, keeps its extended attributes for who holds its
+// place.
+func TestFoundAndRemoved(t *testing.T) {
+	tt, d := one(t, setup{})
+	for name, remove := range map[string]func() error{
+		"f": func() error { return tt.Unlink("/f") },
+		"r": func() error { tt.write("/new", "another"); return tt.Rename("/new", "/r", Replace) },
+		"d": func() error { return tt.Rmdir("/d") },
+	} {
+		if name == "d" {
+			tt.mkdir("/d")
+		} else {
+			tt.write("/"+name, "bytes")
+		}
+		tt.ok(tt.Setxattr("/"+name, "user.a", []byte("value"), 0))
+		tt.ok(d.fs.Sync(bg))
+		a, err := d.fs.Lookup(bg, fs.RootIno, name)
+		tt.ok(err)
+		tt.ok(remove())
+		if v, err := d.fs.Getxattr(bg, a.Ino, "user.a"); string(v) != "value" || err != nil {
+			t.Errorf("%s: %q, %v", name, v, err)
+		}
+		d.fs.Forget(a.Ino, 1)
+	}
+}
