@@ -186,7 +186,7 @@ func TestSettledDifferentlyWhileApart(t *testing.T) {
 			{KeepMine, KeepBoth, []int{2, 2}},  // a dropped 3, the copy was made a file
 			{KeepBoth, KeepBoth, []int{2, 3}},  //
 		} {
-			if made == "created" && c.a == KeepMine && c.b == KeepBoth {
+			if made == "created" && c.a+c.b != KeepMine+KeepTheirs { // not the same
 				c.want = []int{2, 3} // files of their own survive a removal that had not seen them kept
 			}
 			t.Run(fmt.Sprintf("%s %d against %d", made, c.a, c.b), func(t *testing.T) {
@@ -236,6 +236,33 @@ func TestSettledToDifferentCopies(t *testing.T) {
 		if slices.Sort(got); !slices.Equal(got, []int{2, 3}) {
 			t.Errorf("%s: %v", d.name, got)
 		}
+	}
+}
+
+// What a decision keeps survives a removal that has seen it before, but not that it is kept: as that of a rename over
+// it, of which the other half has come first.
+func TestWhatIsKeptStays(t *testing.T) {
+	w, a, b := two(t)
+	f := mkfile(t, a.Replica, Root, "f", 1)
+	w.heal()
+	mkfile(t, b.Replica, Root, "f~", 2)
+	must(0, onlyErr(b.Rename(Root, "f~", Root, "f", RenameReplace)))
+	must(0, b.Sync(t.Context()))
+	c := clashes(t, a)
+	for frames := 1; len(c) == 0 && frames < 10; frames++ {
+		pullPages(t, a, b, frames, 1)
+		c = clashes(t, a)
+	}
+	if len(c) != 1 || c[0].Versions[0].ID != f.ID {
+		t.Fatalf("%+v", c)
+	}
+	must(a.SettleClash(Root, "f", KeepMine))
+	w.heal()
+	for _, d := range w.devices {
+		if e := must(d.Lookup(Root, "f")); e.Content != content(1) {
+			t.Errorf("%s: %+v", d.name, e)
+		}
+		checkView(t, d.Replica)
 	}
 }
 

@@ -127,8 +127,8 @@ func (u *undoer) plan(ended []Former) (todo []undone) {
 	}
 	for _, x := range todo {
 		u.all[x.was.ID] = x
-		if x.how == Moved {
-			if e, err := u.r.Get(x.was.ID); err == nil {
+		if x.how == Moved || x.how == Overwritten { // what was overwritten may have been moved just after, without a row
+			if e, err := u.r.Get(x.was.ID); err == nil && (e.Parent != x.was.Parent || e.Name != x.was.Name) {
 				u.freed[nameKey{e.Parent, e.Name}] = true
 			}
 		}

@@ -34,7 +34,8 @@ type Settled struct {
 //
 // It is made of ordinary operations. A dropped copy is discarded (N6), a dropped file removed
 // (N8). Bytes kept that do not have the name get it: those of a conflict copy by an edit of the
-// file that covers all dropped, a file of its own by a rename over the other (N16). So whoever
+// file that covers all dropped, a file of its own by a rename over the other (N16). Those that have
+// it are said again (N9): whoever removes them elsewhere has not seen that they are kept. So whoever
 // decides differently elsewhere at the same time makes an edit against an edit: a new conflict;
 // or he discards what the other edit keeps: that stays.
 //
@@ -145,11 +146,17 @@ func (t *tx) keepAll(s showing, all []*merge.Shown) {
 		if i > 0 {
 			t.pinDerived(&s.group, x)
 		}
-		if x.Of == (NodeID{}) && !x.IsDir() {
-			for _, n := range append([]NodeID{x.ID}, x.Twins...) {
-				t.save(n)
-			}
-		}
+		t.saveShown(x)
+	}
+}
+
+// saveShown says the bytes of a file again, and of those that fold with it.
+func (t *tx) saveShown(x *merge.Shown) {
+	if x.Of != (NodeID{}) || x.IsDir() {
+		return
+	}
+	for _, n := range append([]NodeID{x.ID}, x.Twins...) {
+		t.save(n)
 	}
 }
 
@@ -174,6 +181,7 @@ func (t *tx) keepOne(op string, s showing, all []*merge.Shown, kept *merge.Shown
 		}
 	}
 	if kept.ID == first {
+		t.saveShown(kept)
 		return nil
 	}
 	from, ok1 := t.show(kept.ID)
