@@ -28,6 +28,7 @@ type historic struct {
 	b        *kv.Batch
 	at       uint64
 	done     map[nameKey]bool // names whose old state has a row
+	mine     bool             // this device has ended one
 }
 
 // keepHistory adds rows for the states that the transaction ends. d has compared it with the
@@ -44,6 +45,9 @@ func (t *tx) keepHistory(b *kv.Batch, d *differ) {
 		case c.What == ContentChanged:
 			h.content(c.Node)
 		}
+	}
+	if h.mine {
+		t.fail(b.Set(t.keys.state(stateLast), lastChange{at: h.at}.encode()))
 	}
 	t.fail(d.old.err)
 	if now := t.r.cfg.Clock(); t.remote {
@@ -134,6 +138,7 @@ func (h *historic) keep(e Entry, how How, to NodeID) {
 		h.done = map[nameKey]bool{}
 	}
 	h.done[k] = true
+	h.mine = h.mine || f.Local
 	f.left = h.now.leaves(to)
 	w := &h.now.r.numbers
 	row := w.encodeFormer(&f, h.writer(e), by)

@@ -1,6 +1,7 @@
 package namespace
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
@@ -22,11 +23,54 @@ const stateMade = 20
 // maxMade bounds the names in it; of a larger restore only the first can be taken back.
 const maxMade = 1 << 17
 
+// stateLast is the row that says which change of this device that ended something was the last one. Rows
+// of history do not tell: the clock may have been set back since.
+const stateLast = 21
+
+// lastChange is in it.
+type lastChange struct {
+	at   uint64 // when it ended states, or a restore or an undo did its work; 0: not known
+	made bool   // it was one of these, whole
+}
+
+func (l lastChange) encode() []byte {
+	b := binary.BigEndian.AppendUint64(nil, l.at)
+	if l.made {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+// until is the key below which the rows of the last change and of those before begin.
+func (l lastChange) until() FormerKey {
+	if l.at == 0 {
+		return FormerKey{Until: 1<<63 - 1}
+	}
+	return FormerKey{Until: l.at + 1}
+}
+
+func (r *Replica) lastChange() (l lastChange, err error) {
+	row, err := get(r.cfg.DB, r.keys.state(stateLast))
+	if err != nil || row == nil {
+		return l, err
+	}
+	d := decoder{b: row}
+	if p := d.take(8); p != nil {
+		l.at = binary.BigEndian.Uint64(p)
+	}
+	if l.made = d.byte() == 1; !d.end() {
+		return l, corruptRow("last change")
+	}
+	return l, nil
+}
+
 // made is what one restore or undo did.
 type made struct {
 	from, until uint64 // its rows of history ended in between
+	of          uint64 // when the change before had ended something
 	names       []madeName
 	both        bool // it was no restore: both versions of a conflict were kept
+	part        bool // it took back one change of several that followed one another quickly
 }
 
 // madeName is a name that shows again, and as what.
@@ -42,6 +86,8 @@ type (
 		Until uint64         `cbor:"2,keyasint"`
 		Names []madeNameWire `cbor:"3,keyasint,omitempty"`
 		Both  bool           `cbor:"4,keyasint,omitempty"`
+		Of    uint64         `cbor:"5,keyasint,omitempty"`
+		Part  bool           `cbor:"6,keyasint,omitempty"`
 	}
 	madeNameWire struct {
 		_      struct{} `cbor:",toarray"`
@@ -62,7 +108,8 @@ type maker struct {
 func (r *Replica) making() maker {
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	return maker{r, made{from: r.moments.next(r.cfg.Clock())}}
+	last, _ := r.lastChange()
+	return maker{r, made{from: r.moments.next(r.cfg.Clock()), of: last.at}}
 }
 
 // made notes one name.
@@ -82,7 +129,7 @@ func (k *maker) end() error {
 	r := k.r
 	r.writing.Lock()
 	defer r.writing.Unlock()
-	w := madeWire{From: k.m.from, Until: r.moments.next(r.cfg.Clock()), Both: k.m.both}
+	w := madeWire{From: k.m.from, Until: r.moments.next(r.cfg.Clock()), Both: k.m.both, Of: k.m.of, Part: k.m.part}
 	for _, n := range k.m.names {
 		if !n.place.IsZero() && !n.bytes.IsZero() {
 			w.Names = append(w.Names, madeNameWire{Parent: n.parent[:], Name: n.name, Node: n.node[:], Dots: dotsToWire([]Dot{n.place, n.bytes})})
@@ -91,26 +138,19 @@ func (k *maker) end() error {
 	b := r.cfg.DB.Batch()
 	defer b.Close()
 	_ = b.Set(r.keys.state(stateMade), wire.Marshal(w))
+	_ = b.Set(r.keys.state(stateLast), lastChange{w.Until, true}.encode())
 	if err := b.Commit(kv.NoSync); err != nil {
 		return errs.E("namespace.made", errs.Other, "", err)
 	}
 	return nil
 }
 
-// lastMade is the restore or undo that was this device's last change; nil if that was another one.
-func (r *Replica) lastMade() (*made, error) {
-	m, err := r.readMade()
-	if err != nil || m == nil {
-		return nil, err
+// lastMade is this device's last change, and the restore or undo that it was; nil if it was another one.
+func (r *Replica) lastMade() (last lastChange, m *made, err error) {
+	if last, err = r.lastChange(); err == nil && last.made {
+		m, err = r.readMade()
 	}
-	last := m
-	err = r.walkBack(FormerKey{Until: 1<<63 - 1}, func(f Former) bool {
-		if f.Local && f.Key.Until > m.until {
-			last = nil
-		}
-		return last != nil && f.Key.Until > m.until
-	})
-	return last, err
+	return last, m, err
 }
 
 // readMade reads the row; nil if there is none.
@@ -123,7 +163,7 @@ func (r *Replica) readMade() (*made, error) {
 	if err := wire.Unmarshal(row, &w); err != nil {
 		return nil, corruptRow("made")
 	}
-	m := made{from: w.From, until: w.Until, both: w.Both}
+	m := made{from: w.From, until: w.Until, both: w.Both, of: w.Of, part: w.Part}
 	for _, n := range w.Names {
 		dots, ok := dotsFromWire(n.Dots)
 		if !ok || len(dots) != 2 || len(n.Parent) != len(NodeID{}) || len(n.Node) != len(NodeID{}) {

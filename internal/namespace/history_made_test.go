@@ -3,6 +3,7 @@ package namespace
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -214,5 +215,65 @@ func TestUndoGoesOn(t *testing.T) {
 	}
 	if got := shownAll(t, r); !slices.Equal(got, before) {
 		t.Errorf("%q\nwant %q", got, before)
+	}
+}
+
+// After an undo of the last of several changes, the burst that it was of is taken back whole.
+func TestUndoAPartThenTheBurst(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.devices[0].Replica
+	makeTree(t, w, r)
+	mkfile(t, r, Root, "over", 7)
+	mkfile(t, r, Root, "by", 8)
+	f := mkfile(t, r, Root, "f", 9)
+	w.pass(time.Minute)
+	before := shownAll(t, r)
+	removeAll(t, w, r, Root, "a")
+	must(r.Commit(f.ID, nil, content(10), Now))
+	must(0, onlyErr(r.Rename(Root, "by", Root, "over", RenameReplace)))
+	ended := must(r.LastChange(false))
+	if !must(r.Earlier(ended)) || must(r.Earlier(must(r.LastChange(true)))) {
+		t.Error("how much belongs together is not told")
+	}
+	undo(t, r, false, false)
+	part := shownAll(t, r)
+	if slices.Equal(part, before) {
+		t.Fatal("one change took back all")
+	}
+	w.pass(time.Minute)
+	for i := range 3 {
+		for _, x := range undo(t, r, true, false) {
+			if strings.Contains(x, "!") {
+				t.Error(x)
+			}
+		}
+		if got, want := shownAll(t, r), [2][]string{before, part}[i%2]; !slices.Equal(got, want) {
+			t.Fatalf("%d: %q\nwant %q", i, got, want)
+		}
+		w.pass(time.Minute)
+	}
+	must(0, r.Check())
+}
+
+// The last change is the last one that was made, also if the clock was ahead before, and is not now.
+func TestUndoAfterTheClockWasSetBack(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	d := w.devices[0]
+	f, g := mkfile(t, d.Replica, Root, "f", 1), mkfile(t, d.Replica, Root, "g", 2)
+	w.pass(time.Minute)
+	w.now = w.now.Add(time.Hour)
+	must(d.Commit(f.ID, nil, content(3), Now))
+	w.pass(time.Minute)
+	w.now = w.now.Add(-time.Hour)
+	d.close()
+	d.open()
+	must(d.Commit(g.ID, nil, content(4), Now))
+	w.pass(time.Minute)
+	for i := range 4 {
+		want(t, undo(t, d.Replica, i%3 == 0, false), "g")
+		if got, want := must(d.Lookup(Root, "g")).Content, [2]int{2, 4}[i%2]; got != content(want) {
+			t.Fatalf("%d: %v, want %d", i, got, want)
+		}
+		w.pass(time.Minute)
 	}
 }

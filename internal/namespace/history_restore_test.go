@@ -244,10 +244,10 @@ func TestUndo(t *testing.T) {
 		burst          bool
 		done           []string
 	}{
-		"overwritten":    {[]step{file("f", 1)}, []step{write("f", 2)}, false, []string{"f"}},
-		"removed":        {[]step{file("f", 1)}, []step{remove("f")}, false, []string{"f"}},
-		"moved":          {[]step{file("f", 1)}, []step{move("f", "g")}, false, []string{"g -> f"}},
-		"renamed over":   {[]step{file("f", 1), file("g", 2)}, []step{move("f", "g")}, false, []string{"g", "g -> f"}},
+		"overwritten":  {[]step{file("f", 1)}, []step{write("f", 2)}, false, []string{"f"}},
+		"removed":      {[]step{file("f", 1)}, []step{remove("f")}, false, []string{"f"}},
+		"moved":        {[]step{file("f", 1)}, []step{move("f", "g")}, false, []string{"g -> f"}},
+		"renamed over": {[]step{file("f", 1), file("g", 2)}, []step{move("f", "g")}, false, []string{"g", "g -> f"}},
 		"overwritten, renamed over": {[]step{file("f", 1), file("g", 2)}, []step{write("f", 3), move("f", "g")}, true,
 			[]string{"g", "g -> f"}},
 		"saved":          {[]step{file("f", 1)}, []step{save("f", 2)}, false, []string{"f"}},

@@ -9,23 +9,27 @@ import (
 
 // LastChange lists the states that this device's last change ended, newest first; with burst those
 // of all its changes before, back to a quiet gap. What was only made has ended nothing and is not
-// among them, but for what a restore or an undo has made (Returned): that is one change, whole.
+// among them, but for what a restore or an undo has made (Returned): that is one change, whole. But where
+// an undo took back one change of a burst, burst means that burst, whole.
 // NotExist: there is none. Exist: it kept both versions of a conflict (SettleClash), which ended nothing.
 func (r *Replica) LastChange(burst bool) (out []Former, err error) {
 	const op = "namespace.LastChange"
-	m, err := r.lastMade()
+	last, m, err := r.lastMade()
+	before := last.until()
 	switch {
 	case err != nil:
 		return nil, errs.E(op, errs.Other, "", err)
 	case m == nil:
 	case m.both && !burst:
 		return nil, errs.E(op, errs.Exist, "", nil)
+	case m.part && burst:
+		before = lastChange{at: m.of}.until()
 	case !m.both:
 		if out, err = m.undone(r); err != nil || len(out) > 0 {
 			return out, err
 		}
 	}
-	err = r.walkBack(FormerKey{Until: 1<<63 - 1}, func(f Former) bool {
+	err = r.walkBack(before, func(f Former) bool {
 		switch {
 		case !f.Local:
 			return true
@@ -43,6 +47,20 @@ func (r *Replica) LastChange(burst bool) (out []Former, err error) {
 	return out, err
 }
 
+// Earlier reports whether this device's changes just before those that ended the given states belong to the
+// same burst. Of a restore or an undo nothing does.
+func (r *Replica) Earlier(ended []Former) (yes bool, err error) {
+	if _, m, err := r.lastMade(); err != nil || m != nil || len(ended) == 0 {
+		return false, err
+	}
+	first := ended[len(ended)-1]
+	err = r.walkBack(FormerKey{Until: first.Key.Until}, func(f Former) bool {
+		yes = f.Local && first.Until()-f.Until() <= int64(burstGap)
+		return !f.Local
+	})
+	return yes, err
+}
+
 // Undo takes back changes of this device that ended the given states (LastChange), by ordinary
 // operations: so it shows everywhere, and can itself be undone. Contents come back, names too, what
 // was moved goes back; what was newly made stays. Nothing is touched that somebody changed since:
@@ -54,10 +72,14 @@ func (r *Replica) Undo(ctx context.Context, ended []Former, dry bool, bring Brin
 		defer r.reverts.Add(-1)
 	}
 	u := undoer{r: r, ctx: ctx, bring: bring, dry: dry, all: map[NodeID]undone{}, freed: map[nameKey]bool{}, maker: r.making()}
-	err := u.run(u.plan(ended), each)
+	part, err := r.Earlier(ended)
+	if err == nil {
+		err = u.run(u.plan(ended), each)
+	}
 	if dry {
 		return err
 	}
+	u.m.part = part
 	return errors.Join(err, u.end())
 }
 
@@ -290,8 +312,8 @@ func (u *undoer) comeBack(x undone) error {
 // relink gives a file that lives the name back that was taken from it.
 func (u *undoer) relink(x undone, now Entry) error {
 	const op = "namespace.Undo"
-	if x.how == Removed && now.Parent == x.was.Parent && now.Name == x.was.Name && same(x.was.Entry, now) {
-		return nil // as after an undo that was broken off
+	if now.Parent == x.was.Parent && now.Name == x.was.Name && same(x.was.Entry, now) {
+		return nil // as after an undo that was broken off, or took back a part
 	}
 	if x.how != Removed || !same(x.was.Entry, now) || now.Kind == Dir {
 		return errs.E(op, errs.Stale, "", nil)
