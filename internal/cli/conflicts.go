@@ -91,7 +91,11 @@ func folderLine(f controlapi.ConflictFolder) string {
 	if to != from {
 		from += " to " + to
 	}
-	return fmt.Sprintf("%s in %s, from %s, %s", count(int64(f.Count), "conflict", "conflicts"), safe(f.Path), list(names), from)
+	what := count(int64(f.Count), "conflict", "conflicts") + " in " + safe(f.Path)
+	if len(names) > 0 {
+		what += ", from " + list(names)
+	}
+	return what + ", " + from
 }
 
 func (a *app) showConflict(c controlapi.NameConflict) {

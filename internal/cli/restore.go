@@ -50,11 +50,11 @@ place, over nothing that is there.`,
 func restoreRequest(ctx context.Context, c *client.Client, st controlapi.Status, arg string) (q controlapi.RestoreRequest, err error) {
 	known := withoutVersion(arg)
 	if known != arg {
-		if q.Path, err = sharePath(arg, st.Mount.Path); err == nil {
-			_, err = c.Versions(ctx, q.Path)
-		}
-		if err == nil || !errs.Is(err, errs.NotExist) && !errs.Is(err, errs.NotDir) {
-			return q, err
+		if p, err := sharePath(arg, st.Mount.Path); err == nil { // or it is the mount itself
+			q.Path = p
+			if _, err = c.Versions(ctx, p); err == nil || !errs.Is(err, errs.NotExist) && !errs.Is(err, errs.NotDir) {
+				return q, err
+			}
 		}
 		if q.Version = arg[len(known)+1:]; q.Version == "" {
 			return q, usage("see: shelf versions "+known, "%s names no version", arg)

@@ -64,6 +64,7 @@ func (d *daemon) Release(_ context.Context, req controlapi.ReleaseRequest) (cont
 		return out, controlapi.E(controlapi.SlugOf(errs.NotExist), "see: shelf brake", "%s", what)
 	}
 	err := d.names.ReleasesChanged()
+	d.conflicts.changed()
 	d.replicator.Renew()
 	return out, err
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/shelffs/shelf/internal/control/controlapi"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -46,7 +47,7 @@ func TestConflictsByFolder(t *testing.T) {
 	for i := range 14 {
 		when := time.Date(2026, 11, 20, i, 0, 0, 0, time.UTC)
 		all = append(all, controlapi.NameConflict{Path: fmt.Sprintf("/photos/%d", i), Versions: []controlapi.ConflictVersion{
-			{Device: controlapi.DeviceName{Name: "desktop"}}, {Device: controlapi.DeviceName{Name: []string{"nas", "laptop"}[i%2]}, When: when}}})
+			{Device: controlapi.DeviceName{Name: "desktop"}, Self: true}, {Device: controlapi.DeviceName{Name: []string{"nas", "laptop"}[i%2]}, When: when}}})
 	}
 	all = append(all, controlapi.NameConflict{Path: "/x", Versions: all[0].Versions})
 	fs := byFolder(all)
@@ -60,18 +61,19 @@ func TestConflictsByFolder(t *testing.T) {
 func TestNoticesAreFolded(t *testing.T) {
 	d := mustOpen(t, home(t), &lonely{})
 	defer d.Close()
+	other := ident.DeviceID{1}
 	made := func(folders, each int) (out []namespace.Clash) {
 		for i := range folders {
 			for j := range each {
 				out = append(out, namespace.Clash{Path: fmt.Sprintf("photos/%d/%d", i, j), Versions: []namespace.ClashVersion{
-					{Entry: namespace.Entry{Name: "a", Writer: d.self()}}, {Entry: namespace.Entry{Name: "b", Writer: d.self()}}}})
+					{Entry: namespace.Entry{Name: "a", Writer: d.self()}}, {Entry: namespace.Entry{Name: "b", Writer: other}}}})
 			}
 		}
 		return out
 	}
 	got := d.notices(t.Context(), made(conflictNotices, 100))
 	if len(got) != conflictNotices || got[0].Folder != "/photos/0" || got[0].Count != 100 || len(got[0].Conflicts) != conflictNamed ||
-		got[0].Summary != "100 conflicts in /photos/0, from test" {
+		got[0].Summary != "100 conflicts in /photos/0, from "+d.account.Name(other) {
 		t.Errorf("%d notices, %+v", len(got), got[0].Summary)
 	}
 	if got = d.notices(t.Context(), made(conflictNotices+1, 2)); len(got) != 1 || got[0].Folder != "/photos" || got[0].Count != 2*conflictNotices+2 {

@@ -182,14 +182,17 @@ func (d *daemon) notices(ctx context.Context, fresh []namespace.Clash) []notice 
 			if i < conflictNamed {
 				e.Conflicts = append(e.Conflicts, d.nameConflict(ctx, c))
 			}
-			for _, v := range c.Versions[1:] {
-				if n := d.account.Name(v.Writer); !slices.Contains(e.Devices, n) {
+			for _, v := range c.Versions {
+				if n := d.account.Name(v.Writer); v.Writer != d.self() && !slices.Contains(e.Devices, n) {
 					e.Devices = append(e.Devices, n)
 				}
 			}
 		}
 		slices.Sort(e.Devices)
-		e.Summary = count(len(cs), "conflict", "conflicts") + " in " + dir + ", from " + strings.Join(e.Devices, ", ")
+		e.Summary = count(len(cs), "conflict", "conflicts") + " in " + dir
+		if len(e.Devices) > 0 {
+			e.Summary += ", from " + strings.Join(e.Devices, ", ")
+		}
 		out = append(out, notice{e, cs})
 	}
 	slices.SortFunc(out, func(a, b notice) int { return strings.Compare(a.Folder, b.Folder) })

@@ -102,7 +102,7 @@ func byFolder(all []controlapi.NameConflict) []controlapi.ConflictFolder {
 		dir := path.Dir(c.Path)
 		f := at[dir]
 		if f == nil {
-			f = &controlapi.ConflictFolder{Path: dir, First: c.Versions[1].When, Last: c.Versions[1].When}
+			f = &controlapi.ConflictFolder{Path: dir, Devices: []string{}, First: c.Versions[1].When, Last: c.Versions[1].When}
 			at[dir] = f
 		}
 		f.Count++
@@ -113,7 +113,9 @@ func byFolder(all []controlapi.NameConflict) []controlapi.ConflictFolder {
 			if v.When.After(f.Last) {
 				f.Last = v.When
 			}
-			if !slices.Contains(f.Devices, v.Device.Name) {
+		}
+		for _, v := range c.Versions {
+			if !v.Self && !slices.Contains(f.Devices, v.Device.Name) {
 				f.Devices = append(f.Devices, v.Device.Name)
 			}
 		}

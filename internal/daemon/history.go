@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"path"
 	"strings"
 	"time"
 
@@ -126,6 +127,8 @@ func (d *daemon) pick(path, version string) (f namespace.Former, err error) {
 				f.Kind == namespace.File && now.Kind == namespace.File && f.Content != now.Content,
 				f.Kind == namespace.Dir && now.Kind == namespace.Dir && f.How == namespace.Removed: // what is missing comes back
 				return f, nil
+			case f.Kind != now.Kind:
+				return f, controlapi.E(controlapi.SlugOf(errs.Exist), "to another place: shelf restore "+path+"@"+f.Key.String()+" --to OTHER", "%s is something else now", path)
 			}
 		}
 		return f, none("%s has no older version on this device", path)
@@ -195,7 +198,9 @@ func (d *daemon) Restore(ctx context.Context, req controlapi.RestoreRequest, pro
 			return out, err
 		}
 	}
-	err = d.names.Restore(ctx, f, to, d.bring, told)
+	if err = d.names.Restore(ctx, f, to, d.bring, told); errs.Is(err, errs.NotDir) && len(out.Items) == 0 {
+		err = controlapi.E(controlapi.SlugOf(errs.NotDir), "choose another place: --to OTHER", "a part of %s is not a folder", path.Dir(to))
+	}
 	return d.done(ctx, out, err)
 }
 
@@ -230,6 +235,9 @@ func (d *daemon) Undo(ctx context.Context, req controlapi.UndoRequest, progress 
 			err = controlapi.E(controlapi.SlugOf(errs.Exist), "remove the one that you do not want; what was before that: shelf undo --burst",
 				"the last change kept both versions of a conflict: nothing was lost by it, and there is nothing to take back")
 		}
+		return out, err
+	}
+	if out.More, err = d.names.Earlier(ended); err != nil {
 		return out, err
 	}
 	err = d.names.Undo(ctx, ended, req.DryRun, d.bring, d.told(&out, progress, true))

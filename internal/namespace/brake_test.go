@@ -141,6 +141,37 @@ func TestBrakeCounts(t *testing.T) {
 }
 
 // What is held back amid a session that is cut has to come again.
+// What was written beside files and renamed over them is no conflict with these while their removals are held back.
+func TestBrakeMakesNoConflicts(t *testing.T) {
+	w, released := braked(t)
+	a, b := w.devices[0], w.devices[1]
+	for i := range 60 {
+		name := fmt.Sprintf("f%02d", i)
+		mkfile(t, a.Replica, Root, name+"~", i+1)
+		_, _, err := a.Rename(Root, name+"~", Root, name, RenameReplace)
+		must(0, err)
+	}
+	w.heal()
+	if len(b.Held()) != 1 {
+		t.Fatal(b.Held())
+	}
+	beside := 0
+	for _, e := range must(b.List(Root, 0, 1000)) {
+		if DerivedName(e.Name) {
+			beside++
+		}
+	}
+	if cs := clashes(t, b); beside == 0 || len(cs) != 0 {
+		t.Errorf("%d names beside others, %d conflicts", beside, len(cs))
+	}
+	must(b.SettleClash(Root, "f59", KeepMine))
+	w.release(t, released, a.self, a.Written())
+	w.converged()
+	if e := must(a.Lookup(Root, "f59")); e.Content != content(1059) {
+		t.Errorf("what was kept: %+v", e)
+	}
+}
+
 func TestBrakeAmidACutSession(t *testing.T) {
 	w, released := braked(t)
 	a, b := w.devices[0], w.devices[1]

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/kv"
 	"github.com/shelffs/shelf/internal/namespace/merge"
 )
@@ -52,9 +53,14 @@ const clashPage = 256
 
 // Clashes lists the conflicts of the share, by path. It looks only at names that several nodes
 // claim and at files with conflict copies, which have indexes; of directories shown as one, at
-// the names in all but the largest.
+// the names in all but the largest. What a device put beside a name whose further changes are held back
+// is none yet: the removal of the other may be among these.
 func (r *Replica) Clashes(ctx context.Context) ([]Clash, error) {
 	const op = "namespace.Clashes"
+	held := map[ident.Writer]bool{}
+	for _, h := range r.Held() {
+		held[h.Writer] = true
+	}
 	names, err := r.clashNames()
 	if err != nil {
 		return nil, errs.E(op, errs.Other, "", err)
@@ -67,7 +73,7 @@ func (r *Replica) Clashes(ctx context.Context) ([]Clash, error) {
 		err := r.read(func(t *tx) error {
 			paths := map[NodeID]string{}
 			for _, k := range page {
-				if c, ok := t.clash(k, paths); ok {
+				if c, ok := t.clash(k, paths, held); ok {
 					out = append(out, c)
 				}
 			}
@@ -183,13 +189,14 @@ func (g *clashGatherer) copies() {
 }
 
 // clash lays out one name; it is false if that shows one version only, or nowhere.
-func (t *tx) clash(k nameKey, paths map[NodeID]string) (Clash, bool) {
+func (t *tx) clash(k nameKey, paths map[NodeID]string, held map[ident.Writer]bool) (Clash, bool) {
 	dir, ok := t.pathOf(k.parent, paths)
 	if !ok {
 		return Clash{}, false
 	}
 	f := t.folder(k.parent)
 	g := t.group(f, k.name)
+	g.Derived = slices.DeleteFunc(slices.Clone(g.Derived), func(s *merge.Shown) bool { return s.Of.IsZero() && held[s.Place.Dot.Writer] })
 	if len(g.Derived) == 0 {
 		return Clash{}, false
 	}
@@ -197,6 +204,9 @@ func (t *tx) clash(k nameKey, paths map[NodeID]string) (Clash, bool) {
 	all := g.All()
 	for _, s := range all {
 		v := ClashVersion{Entry: t.entry(f, s)}
+		if v.Writer.IsZero() { // a removed directory, shown for what lives in it
+			v.Writer, v.Stamp = s.Place.Dot.Writer.Device, s.Place.T
+		}
 		for j, o := range all {
 			switch knew, ignorant := t.knew(s, o); {
 			case s == o:

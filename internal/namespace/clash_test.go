@@ -266,6 +266,23 @@ func TestWhatIsKeptStays(t *testing.T) {
 	}
 }
 
+// A directory that was removed, and shows for what another device made in it, is of who had made it.
+func TestConflictWithARemovedDirectory(t *testing.T) {
+	w, a, b := two(t)
+	dir := mkdir(t, a.Replica, Root, "d")
+	w.heal()
+	must(a.Remove(Root, "d", true))
+	mkfile(t, a.Replica, Root, "d", 1)
+	mkfile(t, b.Replica, dir.ID, "new", 2)
+	w.heal()
+	for _, d := range w.devices {
+		c := clashes(t, d)
+		if len(c) != 1 || c[0].Versions[0].ID != dir.ID || c[0].Versions[0].Writer != a.id() || c[0].Versions[0].Stamp == 0 {
+			t.Errorf("%s: %+v", d.name, c)
+		}
+	}
+}
+
 // By the name of a copy only this copy and the file are meant.
 func TestSettleOneOfSeveral(t *testing.T) {
 	w := newWorld(t, 1, 3)

@@ -118,6 +118,32 @@ func TestHardLinksComeBack(t *testing.T) {
 	}
 }
 
+// A name of a file that has others comes back as one of them; in another place, or when the file has changed, as a
+// file of its own.
+func TestAHardLinkComesBack(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.devices[0].Replica
+	f := mkfile(t, r, Root, "f", 3)
+	must(r.Link(f.ID, Root, "l"))
+	w.pass(time.Minute)
+	must(r.Remove(Root, "f", false))
+	w.pass(time.Minute)
+	old := versionsOf(t, r, "f")[0]
+	must(restore(t, r, old, "", &brought{}))
+	if e := must(r.Lookup(Root, "f")); e.ID != f.ID || e.Nlink != 2 {
+		t.Errorf("%+v", e)
+	}
+	must(restore(t, r, old, "copy", &brought{}))
+	must(r.Remove(Root, "f", false))
+	must(r.Commit(f.ID, nil, content(4), Now))
+	must(restore(t, r, old, "", &brought{}))
+	for _, name := range []string{"copy", "f"} {
+		if e := must(r.Lookup(Root, name)); e.ID == f.ID || e.Nlink != 1 || e.Size() != 3 {
+			t.Errorf("%+v", e)
+		}
+	}
+}
+
 // A file that was there for long comes back as it was last, though that was only for a moment.
 func TestTheLastStateIsKept(t *testing.T) {
 	w := newWorld(t, 1, 2)

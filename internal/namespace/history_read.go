@@ -17,15 +17,17 @@ import (
 func (r *Replica) Versions(path string) (now *Entry, past []Former, err error) {
 	const op = "namespace.Versions"
 	err = r.read(func(t *tx) error {
-		dir, name := Root, ""
+		dir, name, there := Root, "", true
 		for s := range strings.SplitSeq(path, "/") {
 			if s == "" || s == "." {
 				continue
 			}
 			if name != "" {
-				if dir = t.once(dir, name); dir.IsZero() {
+				var shown bool
+				if dir, shown = t.once(dir, name); dir.IsZero() {
 					return errs.E(op, errs.NotExist, path, nil)
 				}
+				there = there && shown
 			}
 			if name = s; !dir.IsDir() {
 				return errs.E(op, errs.NotDir, path, nil)
@@ -36,7 +38,9 @@ func (r *Replica) Versions(path string) (now *Entry, past []Former, err error) {
 			now = &e
 			return nil
 		}
-		now, past = t.versions(dir, name)
+		if now, past = t.versions(dir, name); !there { // a directory on the way was moved
+			now = nil
+		}
 		if now == nil && len(past) == 0 {
 			return errs.E(op, errs.NotExist, path, nil)
 		}
@@ -46,15 +50,15 @@ func (r *Replica) Versions(path string) (now *Entry, past []Former, err error) {
 }
 
 // once is what dir shows under a name, or showed last; zero for nothing.
-func (t *tx) once(dir NodeID, name string) NodeID {
+func (t *tx) once(dir NodeID, name string) (id NodeID, shown bool) {
 	now, past := t.named(dir, name)
 	switch {
 	case now != nil:
-		return now.ID
+		return now.ID, true
 	case len(past) > 0:
-		return past[0].ID
+		return past[0].ID, false
 	}
-	return NodeID{}
+	return NodeID{}, false
 }
 
 // named is what dir shows and showed under a name, newest first.

@@ -32,7 +32,7 @@ const burstGap = 5 * time.Second
 // ordinary operations, so it shows on all devices and can be undone. Missing directories on the way
 // are made. A file that is there gets the old contents; what else is there is left alone (Exist).
 // A directory comes with what was in it before the burst of changes that took it away; what is
-// there of it already stays. each is told every path. The error is of kind Interrupted, or the
+// there of it already stays. each is told every path that comes back, or can't. The error is of kind Interrupted, or the
 // first of the paths.
 func (r *Replica) Restore(ctx context.Context, f Former, to string, bring Bring, each func(Put)) error {
 	const op = "namespace.Restore"
@@ -43,7 +43,7 @@ func (r *Replica) Restore(ctx context.Context, f Former, to string, bring Bring,
 		}
 	}
 	names := splitPath(to)
-	if len(names) == 0 {
+	if len(names) == 0 && f.ID != Root {
 		return errs.E(op, errs.Invalid, "/", nil)
 	}
 	r.reverts.Add(1)
@@ -55,8 +55,15 @@ func (r *Replica) Restore(ctx context.Context, f Former, to string, bring Bring,
 			return err
 		}
 	}
+	if len(names) == 0 {
+		w.below(Root, Root, "")
+		return errors.Join(w.err, w.end())
+	}
 	dir, err := w.dirs(op, names[:len(names)-1])
 	if err == nil {
+		if now, err := r.Get(f.ID); err == nil && f.How == Removed && dir == f.Parent && names[len(names)-1] == f.Name && same(f.Entry, now) {
+			w.back[f.ID] = f.ID // it lost one of its names
+		}
 		w.put(f.Entry, dir, strings.Join(names, "/"), true)
 		err = w.err
 	}
@@ -82,44 +89,53 @@ func (w *restorer) put(was Entry, dir NodeID, path string, over bool) {
 		return
 	}
 	name := path[strings.LastIndexByte(path, '/')+1:]
-	e, err := w.one(was, dir, name, over)
-	w.each(Put{Path: path, Kind: was.Kind, Size: was.Content.Size, Err: err})
+	e, done, err := w.one(was, dir, name, over)
+	if done || err != nil {
+		w.each(Put{Path: path, Kind: was.Kind, Size: was.Content.Size, Err: err})
+	}
 	if err != nil {
 		if w.err == nil {
 			w.err = err
 		}
 		return
 	}
-	if was.Kind != Dir {
-		return
+	if was.Kind == Dir {
+		w.below(was.ID, e.ID, path+"/")
 	}
-	kids, err := w.r.At(was.ID, w.when)
+}
+
+// below restores what was in a directory into one, whose path ends with a slash.
+func (w *restorer) below(was, dir NodeID, path string) {
+	kids, err := w.r.At(was, w.when)
 	if err != nil {
 		w.err = err
 		return
 	}
 	for _, k := range kids {
-		if w.put(k, e.ID, path+"/"+k.Name, false); errs.Is(w.err, errs.Interrupted) {
+		if w.put(k, dir, path+k.Name, false); errs.Is(w.err, errs.Interrupted) {
 			return
 		}
 	}
 }
 
-func (w *restorer) one(was Entry, dir NodeID, name string, over bool) (Entry, error) {
+// one restores one entry. It is not done if all is there already.
+func (w *restorer) one(was Entry, dir NodeID, name string, over bool) (now Entry, done bool, err error) {
 	const op = "namespace.Restore"
-	now, err := w.r.Lookup(dir, name)
+	now, err = w.r.Lookup(dir, name)
 	switch {
 	case errs.Is(err, errs.NotExist):
-		return w.again(was, dir, name)
+		now, err = w.again(was, dir, name)
+		return now, true, err
 	case err != nil:
-		return now, err
+		return now, false, err
 	case was.Kind == Dir && now.Kind == Dir || same(was, now):
 		w.back[was.ID] = now.ID
-		return now, nil
+		return now, false, nil
 	case was.Kind != File || now.Kind != File || !over:
-		return now, errs.E(op, errs.Exist, name, nil)
+		return now, false, errs.E(op, errs.Exist, name, nil)
 	}
-	return w.r.rewrite(w.ctx, now.ID, was, w.bring)
+	now, err = w.r.rewrite(w.ctx, now.ID, was, w.bring)
+	return now, true, err
 }
 
 // again makes a free name show what it showed: a hard link, if the file is back under another name.

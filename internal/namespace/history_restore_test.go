@@ -157,6 +157,24 @@ func TestRestoreFile(t *testing.T) {
 	}
 }
 
+// Only what comes back is told; and all of the share can come back as of a moment.
+func TestRestoreWhatIsThere(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.devices[0].Replica
+	makeTree(t, w, r)
+	mkfile(t, r, Root, "f", 1)
+	w.pass(time.Minute)
+	before, then := shownAll(t, r), w.now.UnixNano()
+	w.pass(time.Minute)
+	a := must(r.Lookup(Root, "a"))
+	must(r.Remove(a.ID, "f", false))
+	must(r.Remove(Root, "f", false))
+	all := Former{Entry: must(r.Get(Root)), How: Moved, Key: FormerKey{Until: uint64(then) + 1}}
+	want(t, must(restore(t, r, all, "/", &brought{})), "a/f", "f")
+	want(t, shownAll(t, r), before...)
+	want(t, must(restore(t, r, all, "/", &brought{})))
+}
+
 // A file whose removal everybody has forgotten comes back as a new one.
 func TestRestoreCollected(t *testing.T) {
 	w := newMemWorld(t, 1, 2)

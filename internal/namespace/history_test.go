@@ -96,6 +96,26 @@ func TestVersions(t *testing.T) {
 func onlyErr(_ Entry, _ *Entry, err error) error { return err }
 
 // What is made, and the steps of a save, leave nothing.
+// What lies in a directory that was moved does not show under the old path.
+func TestVersionsBelowAMovedDirectory(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.devices[0].Replica
+	d := mkdir(t, r, Root, "old")
+	f, g := mkfile(t, r, d.ID, "f", 1), mkfile(t, r, d.ID, "g", 2)
+	w.pass(time.Minute)
+	must(r.Commit(f.ID, nil, content(3), Now))
+	w.pass(time.Minute)
+	must(0, onlyErr(r.Rename(Root, "old", Root, "new", 0)))
+	if now, past, err := r.Versions("old/f"); now != nil || len(past) != 1 || past[0].Size() != 1 || err != nil {
+		t.Errorf("%+v, %+v, %v", now, past, err)
+	}
+	if now, _, err := r.Versions("new/g"); now == nil || now.ID != g.ID || err != nil {
+		t.Errorf("%+v, %v", now, err)
+	}
+	_, _, err := r.Versions("old/g")
+	wantKind(t, err, errs.NotExist)
+}
+
 func TestHistoryLeavesOutTheFleeting(t *testing.T) {
 	w := newWorld(t, 1, 2)
 	a, b := w.devices[0], w.devices[1]

@@ -56,6 +56,7 @@ type Restored struct {
 	Files int64          `json:"files"`
 	Size  int64          `json:"size"`
 	Items []RestoredItem `json:"items"`
+	More  bool           `json:"more"` // undo: this device's changes just before belong to the same burst
 }
 
 // RestoredItem is one path.
