@@ -2,6 +2,7 @@ package namespace
 
 import (
 	"context"
+	"encoding/binary"
 	"time"
 
 	"github.com/shelffs/shelf/blocks"
@@ -12,12 +13,41 @@ import (
 // expireStep is how many rows go in one batch.
 const expireStep = 512
 
+// stateExpired is the row that says as of when ExpireHistory last dropped states.
+const stateExpired = 22
+
+// expireStride is how far that may come in one go: a clock that was years ahead for an hour must not
+// cost all history.
+const expireStride = 24 * time.Hour
+
+// expireAsOf is the time that counts now, and notes it.
+func (r *Replica) expireAsOf() (time.Time, error) {
+	now := r.cfg.Clock()
+	row, err := get(r.cfg.DB, r.keys.state(stateExpired))
+	if err != nil {
+		return now, err
+	}
+	if len(row) == 8 {
+		if most := time.Unix(0, int64(binary.BigEndian.Uint64(row))).Add(expireStride); now.After(most) {
+			now = most
+		}
+	}
+	b := r.cfg.DB.Batch()
+	defer b.Close()
+	_ = b.Set(r.keys.state(stateExpired), binary.BigEndian.AppendUint64(nil, uint64(now.UnixNano())))
+	return now, b.Commit(kv.NoSync)
+}
+
 // ExpireHistory drops the states that ended longer ago than Config.History, and returns how many
-// went. gone is told the files whose states went (nil: nobody is), after each step.
+// went. After a long pause it takes several calls for that: each goes on by a day at most. gone is told the files whose states went (nil: nobody is), after each step.
 func (r *Replica) ExpireHistory(ctx context.Context, gone func([]NodeID)) (n int, err error) {
 	const op = "namespace.ExpireHistory"
 	keep := max(r.cfg.History, 0)
-	before := r.cfg.Clock().Add(-keep).UnixNano()
+	now, err := r.expireAsOf()
+	if err != nil {
+		return 0, errs.E(op, errs.Other, "", err)
+	}
+	before := now.Add(-keep).UnixNano()
 	for {
 		if ctx.Err() != nil {
 			return n, errs.E(op, errs.Interrupted, "", ctx.Err())

@@ -326,6 +326,31 @@ func TestMomentsAndExpiry(t *testing.T) {
 }
 
 // A crash never shows a change without the state it ended, nor the other way round.
+// A clock that is years ahead for a while does not cost all history; after a long pause it expires step by step.
+func TestExpiryWithAWrongClock(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	d := w.devices[0]
+	f := mkfile(t, d.Replica, Root, "x", 1)
+	expired := func() int { return must(d.ExpireHistory(t.Context(), nil)) }
+	expired()
+	w.pass(time.Hour)
+	must(d.Commit(f.ID, nil, content(2), Now))
+	w.now = w.now.AddDate(10, 0, 0)
+	if n := expired() + expired(); n != 0 {
+		t.Errorf("%d states are gone", n)
+	}
+	w.now = w.now.AddDate(-10, 0, 0)
+	expired()
+	w.now = w.now.AddDate(0, 0, 40)
+	n, runs := 0, 0
+	for ; n == 0 && runs < 50; runs++ {
+		n = expired()
+	}
+	if n != 1 || runs < 30 {
+		t.Errorf("%d states went in %d runs", n, runs)
+	}
+}
+
 func TestHistoryAfterACrash(t *testing.T) {
 	w := newWorld(t, 1, 0)
 	d := &device{t: t, name: "a", disk: vfs.NewCrashableMem(), world: w}
