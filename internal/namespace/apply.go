@@ -3,6 +3,7 @@ package namespace
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
@@ -145,6 +146,14 @@ func (t *tx) mayHide(x verified) bool {
 	return !lies(x.id.node)
 }
 
+// replaces reports whether x takes the place of bytes that are held: those of a conflict copy may have
+// been written out before (N7), by what is missing.
+func (t *tx) replaces(x verified) bool {
+	return x.id.kind == regBytes && !t.r.blind() && slices.ContainsFunc(t.held(x.id), func(u *merge.Version) bool {
+		return u.Class != merge.Nothing && x.v.Past.Has(u.Dot)
+	})
+}
+
 // merge inserts records in one transaction, except those that the brake holds back or that could hide
 // something behind what was refused. What is claimed already is ignored: if it is not held it is dead (S4).
 func (r *Replica) merge(op string, s *session, recs []verified, repair bool) (done, held []verified, err error) {
@@ -158,7 +167,7 @@ func (r *Replica) merge(op string, s *session, recs []verified, repair bool) (do
 			case !repair && !r.passes(t, x):
 				held = append(held, x)
 				continue
-			case !repair && s.behindRefused(x.v.Dot) && t.mayHide(x):
+			case !repair && s.behindRefused(x.v.Dot) && (t.mayHide(x) || t.replaces(x)):
 				continue
 			case !repair && s.skip != (ident.Writer{}) && t.mayHide(x): // behind what this device wrote, and lost, perhaps
 				s.spoiled = true
