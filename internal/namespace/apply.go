@@ -24,6 +24,7 @@ type session struct {
 	skip    ident.Writer            // the log so compared: its records come in another session
 	limits  map[ident.Writer]uint64 // nothing of a writer is claimed from here on
 	spoiled bool                    // what was refused may have been any record: nothing is claimed
+	garbled bool                    // … and was not only of another side of a fork
 	batches map[ident.Writer]*signedBatch
 	taking  []ident.Writer // ended logs of which it brings a side to be said again
 }
@@ -72,6 +73,7 @@ func (r *Replica) apply(ctx context.Context, from ident.DeviceID, bytes []byte, 
 	for _, b := range bad {
 		if !b.forked || !otherSide(Dot{Writer: b.writer, Seq: b.from}) {
 			r.refuse(from, b)
+			s.garbled = s.garbled || !b.named && !b.signed
 		}
 		old, ok := s.limits[b.writer]
 		if _, known := r.heads[b.writer]; known && (!ok || b.from < old) { // of others nothing is claimed anyway
@@ -167,7 +169,7 @@ func (r *Replica) merge(op string, s *session, recs []verified, repair bool) (do
 			case !repair && !r.passes(t, x):
 				held = append(held, x)
 				continue
-			case !repair && s.behindRefused(x.v.Dot) && (t.mayHide(x) || t.replaces(x)):
+			case !repair && (s.behindRefused(x.v.Dot) && t.mayHide(x) || s.garbled && t.replaces(x)):
 				continue
 			case !repair && s.skip != (ident.Writer{}) && t.mayHide(x): // behind what this device wrote, and lost, perhaps
 				s.spoiled = true

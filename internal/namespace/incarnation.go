@@ -298,7 +298,7 @@ func (r *Replica) Hear(from ident.DeviceID, h Hello, sends bool) error {
 		if p := r.unfinished[from]; p != nil && p.run != h.Run {
 			r.anew(from)
 		}
-		s.theirs, s.limits, s.spoiled = h.Claims, map[ident.Writer]uint64{}, false
+		s.theirs, s.limits, s.spoiled, s.garbled = h.Claims, map[ident.Writer]uint64{}, false, false
 		s.skip, s.common, s.parted = ident.Writer{}, 0, false
 		r.takeSides(s, h)
 	}

@@ -108,8 +108,8 @@ var mutants = []mutant{
 	{"Q", "who signs nonsense is heard on", is("freeze.go", "		return ok && x.v.Dot.Seq >= from", "		return ok && x.v.Dot.Seq < from")},
 	{"Q", "what is refused of a writer comes again and again", is("progress.go",
 		"		if h := r.heads[w]; h.last >= f.From &&", "		if h := r.heads[w]; false && h.last >= f.From &&")},
-	{"Q", "behind what was refused anything is taken", is("apply.go", "s.behindRefused(x.v.Dot) && (t.mayHide(x) || t.replaces(x))", "false")},
-	{"Q", "behind what was refused an edit is taken", is("apply.go", "(t.mayHide(x) || t.replaces(x))", "t.mayHide(x)")},
+	{"Q", "behind what was refused anything is taken", is("apply.go", "s.behindRefused(x.v.Dot) && t.mayHide(x)", "false")},
+	{"Q", "behind what was refused an edit is taken", is("apply.go", "s.garbled && t.replaces(x)", "false")},
 
 	{"N1", "said-again bytes do not make a file exist", is("merge/group.go",
 		"		if v.Class != Nothing {\n			return true", "		if v.Class == Strong {\n			return true")},
