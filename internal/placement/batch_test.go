@@ -46,7 +46,7 @@ func (d *dev) pinAll(ents []namespace.Entry) {
 // Who frees a folder asks about all of its files at once, and so does the writer of many files that another device
 // keeps by now.
 func TestManyFilesAreOneQuestion(t *testing.T) {
-	const files, few = 150, 10 // one, and what was at work meanwhile
+	const files, few = 150, 3 // it may have been at work
 	w := newWorld(t, 2)
 	a, b := w.all[0], w.all[1]
 	ents, ds := w.folder(a, files, nil)
@@ -55,32 +55,32 @@ func TestManyFilesAreOneQuestion(t *testing.T) {
 	}))
 	b.must(b.Pin(bg, namespace.Root, true, nil))
 	w.onTheWay.Store(nil)
-	w.asked.Store(0)
+	a.asked.Store(0)
 	a.tryAllReleases()
 	w.eventually("the writer is relieved of all", func() bool { return len(a.owners(cache.Written)) == 0 })
-	if n := w.asked.Load(); n > few {
+	if n := a.asked.Load(); n > few {
 		t.Errorf("%d messages relieved the writer of %d files", n, files)
 	}
 	a.evict(ds...)
-	w.asked.Store(0)
+	b.asked.Store(0)
 	freed := 0
 	b.Free(bg, ents, func(_ namespace.Entry, f Freed, err error) {
 		if err == nil {
 			freed++
 		}
 	})
-	if freed != 0 || w.asked.Load() > few {
-		t.Fatalf("%d files were freed that nobody else keeps, by %d messages", freed, w.asked.Load())
+	if freed != 0 || b.asked.Load() > few {
+		t.Fatalf("%d files were freed that nobody else keeps, by %d messages", freed, b.asked.Load())
 	}
 	a.must(a.Pin(bg, namespace.Root, true, nil))
-	w.asked.Store(0)
+	b.asked.Store(0)
 	b.Free(bg, ents, func(_ namespace.Entry, f Freed, err error) {
 		if err == nil && f.Blocks == 1 {
 			freed++
 		}
 	})
-	if freed != files || w.asked.Load() > few {
-		t.Errorf("%d files of %d were freed, by %d messages", freed, files, w.asked.Load())
+	if freed != files || b.asked.Load() > few {
+		t.Errorf("%d files of %d were freed, by %d messages", freed, files, b.asked.Load())
 	}
 }
 

@@ -36,7 +36,6 @@ type world struct {
 	parts map[blocks.Digest][]blocks.Digest // of a manifest
 
 	silent atomic.Pointer[func() bool] // whether this answer of a keeper is lost
-	asked  atomic.Int64                // messages that ask for leave
 	// what becomes of such a message; nil: it arrives, and so does its answer
 	onTheWay atomic.Pointer[func(ctx context.Context, from, to *dev, ls []exchange.Leave) ([][]bool, error)]
 }
@@ -44,6 +43,7 @@ type world struct {
 // dev is one of them.
 type dev struct {
 	*Engine
+	asked atomic.Int64 // messages by which it asked for leave
 	w     *world
 	key   ed25519.PrivateKey
 	id    ident.DeviceID
@@ -163,7 +163,7 @@ func (d *dev) Release(ctx context.Context, id ident.DeviceID, ls []exchange.Leav
 	if err != nil {
 		return nil, err
 	}
-	d.w.asked.Add(1)
+	d.asked.Add(1)
 	if meddle := d.w.onTheWay.Load(); meddle != nil {
 		return (*meddle)(ctx, d, o, ls)
 	}
