@@ -70,7 +70,9 @@ func (o *oracle) fate(f *fact, all []knowledge) fate {
 			if f.kind == wrote && o.shows(k.d, f) {
 				return kept
 			}
-			worst = vague
+			if k.d.id == f.by.Device || k.mayKnow(f) {
+				worst = vague
+			}
 		case k.hasAll(f) || slices.ContainsFunc(f.again, k.claims.Has):
 			return kept
 		case k.d.id != f.by.Device || k.d.i == f.dev && k.d.life == f.life+1: // its disk is older, and may have heard of it since

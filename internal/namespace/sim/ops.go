@@ -208,7 +208,7 @@ func (a *action) write() {
 	if !a.may(err, errs.Stale) { // a hard link to nothing
 		return
 	}
-	a.w.oracle.removed(a.device, &e)
+	a.w.oracle.replaced(a.device, contentOf(&e), c, e.Versions)
 	a.w.oracle.wrote(a.device, c)
 	kept := n.Mode == e.Mode && n.UID == e.UID || e.Conflict != nil // of a copy more may be known than shows
 	if n.ID != e.ID || e.Nlink == 1 && n.Name != e.Name || contentOf(&n) != c || !kept || n.Mtime == e.Mtime {
@@ -250,7 +250,7 @@ func (a *action) commit() {
 	if contentOf(&n) != c || n.Name != e.Name {
 		a.w.fail("read your writes", "%+v became %+v", e, n)
 	}
-	a.w.oracle.forgone(a.device, h.seen, h.base)
+	a.w.oracle.replaced(a.device, h.seen, c, h.base)
 	a.w.oracle.wrote(a.device, c)
 	a.loose = !slices.Equal(h.base, e.Versions) // what the writer had not seen shows as a copy
 }

@@ -29,6 +29,7 @@ type fact struct {
 	vague bool // for a while nobody could say whether it was lost
 	heard bool // by a device that was put back since
 	what  int  // contents
+	into  int  // of removed: the contents written in their place; 0: none
 	dir   nodeID
 	dot   namespace.Dot
 	how   Step
@@ -59,12 +60,13 @@ func (o *oracle) made(d *device, dir nodeID) { o.note(d, fact{kind: wrote, dir: 
 // removed: the user saw the entry and removed or overwrote it. The rest of what he saw is as
 // it was.
 func (o *oracle) removed(d *device, e *entry) {
-	o.forgone(d, contentOf(e), e.Versions)
+	o.replaced(d, contentOf(e), 0, e.Versions)
 }
 
-func (o *oracle) forgone(d *device, c int, versions []namespace.Dot) {
+// replaced: the user saw contents, as these versions, and wrote others in their place; 0: none.
+func (o *oracle) replaced(d *device, c, into int, versions []namespace.Dot) {
 	if c > shared {
-		o.note(d, fact{kind: removed, what: c})
+		o.note(d, fact{kind: removed, what: c, into: into})
 	}
 	for _, v := range versions {
 		o.note(d, fact{kind: gone, dot: v})
@@ -99,7 +101,8 @@ func (o *oracle) forget(d *device) {
 	})
 }
 
-// still: no session, be it cut anywhere, makes vanish what nobody has removed (S3).
+// still: no session, be it cut anywhere, makes vanish what nobody has removed (S3), nor what somebody has
+// overwritten before what took its place is there.
 func (o *oracle) still(d *device, before *view) {
 	shown := map[int]bool{}
 	for i := range d.view().items {
@@ -108,10 +111,18 @@ func (o *oracle) still(d *device, before *view) {
 	for i := range before.items {
 		x := &before.items[i]
 		c := contentOf(&x.entry)
-		if c > shared && !shown[c] && !slices.ContainsFunc(o.facts, func(f fact) bool { return f.kind == removed && f.what == c }) {
-			o.w.fail("nothing vanishes", "%q with content %d is no longer shown, though nobody who saw it removed it: %+v", x.path, c, x.entry)
+		if c > shared && !shown[c] && !o.mayBeGone(c, shown, len(o.facts)) {
+			o.w.fail("nothing vanishes", "%q with content %d is no longer shown, though nobody who saw it removed it, nor is what was written in its place: %+v", x.path, c, x.entry)
 		}
 	}
+}
+
+// mayBeGone reports whether somebody has removed contents, or overwritten them with others that are shown or
+// may be gone. Steps bound it.
+func (o *oracle) mayBeGone(c int, shown map[int]bool, steps int) bool {
+	return slices.ContainsFunc(o.facts, func(f fact) bool {
+		return f.kind == removed && f.what == c && (f.into <= shared || shown[f.into] || steps > 0 && o.mayBeGone(f.into, shown, steps-1))
+	})
 }
 
 // judge looks at what everybody shows in the end: nothing is lost that nobody removed, and
