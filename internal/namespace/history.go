@@ -48,6 +48,7 @@ type Former struct {
 	How   How
 	By    ident.DeviceID // whose change ended it; zero: not known
 	Local bool           // that change was made on this device
+	node  NodeID         // which has the name: a hard link is one of its own
 	left  left
 }
 
@@ -68,8 +69,8 @@ func (k FormerKey) String() string {
 
 // left is what a change left behind: undoing it asks whether that still stands.
 type left struct {
-	node         NodeID // what the name stands for, or where the file went; zero: nothing
-	place, bytes Dot    // its placement and contents
+	node         NodeID // what the name stands for, or the file that went; zero: nothing
+	place, bytes Dot    // the placement of its name, and its contents
 }
 
 // The tables of history. Rows lie in order of time, two indexes lead to them.
@@ -126,6 +127,7 @@ func (d *rowDecoder) left() (l left) {
 const (
 	formerLocal    = 1
 	formerConflict = 2
+	formerLink     = 4
 )
 
 func (t *writerTable) encodeFormer(f *Former, written, by ident.Writer) []byte {
@@ -143,6 +145,9 @@ func (t *writerTable) encodeFormer(f *Former, written, by ident.Writer) []byte {
 	if f.Conflict != nil {
 		flags |= formerConflict
 	}
+	if f.node != f.ID {
+		flags |= formerLink
+	}
 	b = append(b, byte(f.How), flags)
 	for _, w := range []ident.Writer{written, by} {
 		n := uint64(0)
@@ -151,7 +156,10 @@ func (t *writerTable) encodeFormer(f *Former, written, by ident.Writer) []byte {
 		}
 		b = appendUvarint(b, n)
 	}
-	return t.appendLeft(b, f.left)
+	if b = t.appendLeft(b, f.left); f.node != f.ID {
+		b = append(b, f.node[:]...)
+	}
+	return b
 }
 
 func (d *rowDecoder) device() (id ident.DeviceID) {
@@ -181,6 +189,9 @@ func decodeFormer(k FormerKey, row []byte, writers []ident.Writer) (Former, erro
 		f.Conflict = &Conflict{Device: f.Writer, When: f.Stamp.Time()}
 	}
 	f.left = d.left()
+	if f.node = f.ID; flags&formerLink != 0 {
+		f.node = d.id()
+	}
 	if !d.end() || version != rowVersion || f.How < Overwritten || f.How > Decided || !f.Parent.IsDir() || !validName(f.Name) {
 		return Former{}, corruptRow("history")
 	}

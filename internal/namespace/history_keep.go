@@ -77,6 +77,9 @@ func (h *historic) name(c *Change) {
 	case lives && after.Nlink >= e.Nlink:
 		how, to = Moved, e.ID
 	case lives: // one of several hard links
+		if to = e.ID; !c.Node.IsZero() {
+			how, to = Replaced, c.Node
+		}
 	case e.Conflict != nil && !e.Conflict.Of.IsZero():
 		how = Decided
 	case !c.Node.IsZero():
@@ -123,7 +126,8 @@ func (h *historic) keep(e Entry, how How, to NodeID) {
 	if h.at == 0 {
 		h.at = h.now.r.moments.next(h.now.r.cfg.Clock())
 	}
-	f := Former{Entry: e, How: how, Local: !h.now.remote, From: h.old.since(e, int64(h.at))}
+	node := h.old.nameNode(e)
+	f := Former{Entry: e, How: how, Local: !h.now.remote, From: h.old.since(e, int64(h.at)), node: node}
 	by := ident.Writer{}
 	switch {
 	case end != nil:
@@ -131,7 +135,7 @@ func (h *historic) keep(e Entry, how How, to NodeID) {
 	case f.Local:
 		by = h.now.author
 	}
-	if h.fleeting(e, end, by) && !h.reverts() && !h.contested(e) && !h.lived(e, how) {
+	if h.fleeting(e, node, how, end, by) && !h.reverts() && !h.contested(e) && !h.lived(e, how) {
 		return
 	}
 	if h.done == nil {
@@ -139,7 +143,10 @@ func (h *historic) keep(e Entry, how How, to NodeID) {
 	}
 	h.done[k] = true
 	h.mine = h.mine || f.Local
-	f.left = h.now.leaves(to)
+	if how == Removed || how == Replaced {
+		node = to
+	}
+	f.left = h.now.leaves(to, node)
 	w := &h.now.r.numbers
 	row := w.encodeFormer(&f, h.writer(e), by)
 	f.Key = FormerKey{h.at, hashRow(row)}
@@ -189,11 +196,15 @@ func (h *historic) ender(e Entry) (end *merge.Version) {
 // fleeting reports whether a device ended what it had itself made a moment before. For another
 // device's changes its stamps tell, and those of one millisecond tell nothing: a stamp above one from
 // the future counts on from there; but it must not have shown here for longer.
-func (h *historic) fleeting(e Entry, end *merge.Version, by ident.Writer) bool {
-	if by.Device != e.Writer || by == (ident.Writer{}) {
+func (h *historic) fleeting(e Entry, node NodeID, how How, end *merge.Version, by ident.Writer) bool {
+	writer, stamp := e.Writer, e.Stamp
+	if p := h.old.node(node).P.Winner(); (node != e.ID || e.Nlink > 1) && how != Overwritten && p != nil { // one of several names: as young as that
+		writer, stamp = p.Dot.Writer.Device, p.T
+	}
+	if by.Device != writer || by == (ident.Writer{}) {
 		return false
 	}
-	made := e.Stamp.Time()
+	made := stamp.Time()
 	if !h.now.remote {
 		age := time.Unix(0, int64(h.at)).Sub(made)
 		return age >= 0 && age < fleeting
@@ -208,7 +219,7 @@ func (h *historic) fleeting(e Entry, end *merge.Version, by ident.Writer) bool {
 // lived reports whether a file that is gone now had other states worth a row before this one: then its
 // last one is, too, however short it was.
 func (h *historic) lived(e Entry, how How) (yes bool) {
-	if how == Removed || how == Replaced {
+	if _, lives := h.now.entryOf(e.ID); !lives && (how == Removed || how == Replaced) {
 		t := h.old
 		t.fail(t.src.ScanKeys(t.keys.formerNode(e.ID), func(kv.Key) bool {
 			yes = true
@@ -231,6 +242,17 @@ func (t *tx) since(e Entry, now int64) int64 {
 	return 0
 }
 
+// nameNode is the node that has the name of an entry.
+func (t *tx) nameNode(e Entry) NodeID {
+	if e.Kind == Dir || e.Nlink == 1 && t.node(e.ID).by.IsZero() {
+		return e.ID
+	}
+	if s := t.find(t.folder(e.Parent), e.Name); s != nil {
+		return s.ID
+	}
+	return e.ID
+}
+
 // firstPlace is the placement of a node's first name, nil if there is none.
 func (t *tx) firstPlace(id NodeID) *merge.Version {
 	n := t.node(id)
@@ -240,14 +262,14 @@ func (t *tx) firstPlace(id NodeID) *merge.Version {
 	return n.P.Winner()
 }
 
-// leaves describes a node for left.
-func (t *tx) leaves(id NodeID) (l left) {
+// leaves describes a file for left; name is the node that has the name in question.
+func (t *tx) leaves(id, name NodeID) (l left) {
 	if id.IsZero() {
 		return l
 	}
 	n := t.node(id)
 	l.node = id
-	if p := t.firstPlace(id); p != nil {
+	if p := t.firstPlace(name); p != nil {
 		l.place = p.Dot
 	}
 	if gs, _ := n.parts(); len(gs) > 0 {

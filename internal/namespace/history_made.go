@@ -117,7 +117,7 @@ func (k *maker) made(e Entry) {
 	if len(k.m.names) < maxMade {
 		n := madeName{parent: e.Parent, name: e.Name}
 		_ = k.r.read(func(t *tx) error {
-			n.left = t.leaves(e.ID)
+			n.left = t.leaves(e.ID, t.nameNode(e))
 			return nil
 		})
 		k.m.names = append(k.m.names, n)
@@ -179,7 +179,14 @@ func (r *Replica) readMade() (*made, error) {
 func (m *made) undone(r *Replica) (out []Former, err error) {
 	for _, n := range slices.Backward(m.names) {
 		if e, err := r.Lookup(n.parent, n.name); err == nil && e.ID == n.node {
-			out = append(out, Former{Entry: e, Key: FormerKey{Until: m.until}, How: Returned, Local: true, By: r.cfg.Self, left: n.left})
+			f := Former{Entry: e, Key: FormerKey{Until: m.until}, How: Returned, Local: true, By: r.cfg.Self, left: n.left}
+			err = r.read(func(t *tx) error {
+				f.node = t.nameNode(e)
+				return nil
+			})
+			if out = append(out, f); err != nil {
+				return nil, err
+			}
 		}
 	}
 	err = r.walkBack(FormerKey{Until: m.until}, func(f Former) bool {

@@ -49,6 +49,9 @@ func (r *Replica) Restore(ctx context.Context, f Former, to string, bring Bring,
 	r.reverts.Add(1)
 	defer r.reverts.Add(-1)
 	w := restorer{r: r, ctx: ctx, bring: bring, each: each, when: f.Until() - 1, back: map[NodeID]NodeID{}, maker: r.making()}
+	if f.Key.Until == 0 { // it shows
+		w.when = r.cfg.Clock().UnixNano()
+	}
 	if f.Kind == Dir && f.How != Moved {
 		var err error
 		if w.when, err = r.beforeBurst(f); err != nil {
@@ -61,7 +64,7 @@ func (r *Replica) Restore(ctx context.Context, f Former, to string, bring Bring,
 	}
 	dir, err := w.dirs(op, names[:len(names)-1])
 	if err == nil {
-		if now, err := r.Get(f.ID); err == nil && f.How == Removed && dir == f.Parent && names[len(names)-1] == f.Name && same(f.Entry, now) {
+		if now, err := r.Get(f.ID); err == nil && (f.How == Removed || f.How == Replaced) && dir == f.Parent && names[len(names)-1] == f.Name && same(f.Entry, now) {
 			w.back[f.ID] = f.ID // it lost one of its names
 		}
 		w.put(f.Entry, dir, strings.Join(names, "/"), true)
@@ -134,7 +137,7 @@ func (w *restorer) one(was Entry, dir NodeID, name string, over bool) (now Entry
 	case was.Kind != File || now.Kind != File || !over:
 		return now, false, errs.E(op, errs.Exist, name, nil)
 	}
-	now, err = w.r.rewrite(w.ctx, now.ID, was, w.bring)
+	now, err = w.r.rewrite(w.ctx, now.ID, was, w.when, w.bring)
 	return now, true, err
 }
 
@@ -145,7 +148,7 @@ func (w *restorer) again(was Entry, dir NodeID, name string) (e Entry, err error
 			e, err = w.r.Lookup(dir, name)
 		}
 	} else {
-		e, err = w.r.putBack(w.ctx, was, dir, name, w.bring)
+		e, err = w.r.putBack(w.ctx, was, w.when, nameKey{dir, name}, w.bring)
 	}
 	if err == nil {
 		w.back[was.ID] = e.ID
@@ -178,8 +181,9 @@ func same(a, b Entry) bool {
 	return a.Kind == b.Kind && a.Content == b.Content && a.Target == b.Target && a.Rdev == b.Rdev
 }
 
-// rewrite gives a file old contents.
-func (r *Replica) rewrite(ctx context.Context, id NodeID, was Entry, bring Bring) (Entry, error) {
+// rewrite gives a file old contents, and the mode and owner that these had: they may have been for few eyes. Of another
+// file it gives it the extended attributes as of when, too.
+func (r *Replica) rewrite(ctx context.Context, id NodeID, was Entry, when int64, bring Bring) (Entry, error) {
 	named := func() error { return nil }
 	if was.Content.Size > 0 {
 		var err error
@@ -187,17 +191,51 @@ func (r *Replica) rewrite(ctx context.Context, id NodeID, was Entry, bring Bring
 			return Entry{}, err
 		}
 	}
-	e, err := r.Commit(id, nil, was.Content, was.Mtime)
+	const op = "namespace.Restore"
+	e, err := r.entryOp(op, func(t *tx) (NodeID, error) {
+		if err := t.commitBytes(op, id, nil, was.Content, was.Mtime); err != nil {
+			return id, err
+		}
+		now, stamp := t.get1(id), t.stamp(id)
+		if now.Mode != was.Mode {
+			t.putAttr(regID{node: id, kind: regMode}, encodeMode(was.Mode), stamp)
+		}
+		if now.UID != was.UID || now.GID != was.GID {
+			t.putAttr(regID{node: id, kind: regOwner}, encodeOwner(owner{was.UID, was.GID}), stamp)
+		}
+		return id, nil
+	})
 	if err == nil {
 		err = named()
+	}
+	if err == nil {
+		err = r.copyXattrs(was.ID, id, when)
 	}
 	return e, err
 }
 
-// putBack makes an old state show under a free name.
-func (r *Replica) putBack(ctx context.Context, was Entry, dir NodeID, name string, bring Bring) (Entry, error) {
+// copyXattrs gives one node the extended attributes that another had at a moment.
+func (r *Replica) copyXattrs(from, to NodeID, when int64) error {
+	if from == to {
+		return nil
+	}
+	names, err := r.ListXattrAt(from, when)
+	for _, name := range names {
+		var value []byte
+		if value, err = r.XattrAt(from, name, when); err == nil {
+			err = r.SetXattr(to, name, value, XattrAny)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// putBack makes an old state show under a free name, with the extended attributes of when.
+func (r *Replica) putBack(ctx context.Context, was Entry, when int64, to nameKey, bring Bring) (Entry, error) {
 	const op = "namespace.Restore"
-	id, err := r.idAgain(was, dir, name)
+	id, err := r.idAgain(was, to.parent, to.name)
 	if err != nil {
 		return Entry{}, err
 	}
@@ -207,9 +245,12 @@ func (r *Replica) putBack(ctx context.Context, was Entry, dir NodeID, name strin
 			return Entry{}, err
 		}
 	}
-	e, err := r.comeBack(op, id, was, dir, name)
+	e, err := r.comeBack(op, id, was, to.parent, to.name)
 	if err == nil {
 		err = named()
+	}
+	if err == nil {
+		err = r.copyXattrs(was.ID, id, when)
 	}
 	return e, err
 }

@@ -27,33 +27,37 @@ func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime in
 	const op = "namespace.Commit"
 	return r.entryOp(op, func(t *tx) (NodeID, error) {
 		t.also = allOf(also)
-		bytes := merge.Bytes{Kind: File, Content: content}
-		if id.IsDir() {
-			return id, errs.E(op, errs.IsDir, "", nil)
-		}
-		if !validBytes(id, bytes) {
-			return id, errs.E(op, errs.Invalid, "", nil)
-		}
-		s, shown := t.show(id)
-		if shown {
-			if !t.node(id).link().IsZero() {
-				return id, errs.E(op, errs.Stale, "link", nil)
-			}
-			s = t.own(s)
-			t.editable(s, id, bytes)
-		}
-		n := t.node(id)
-		if len(n.P) == 0 {
-			return id, errs.E(op, errs.Stale, "", nil)
-		}
-		t.revive(t.folder(n.at.parent))
-		t.comeBack(id)
-		t.edit(n, base, bytes, mtime)
-		if shown && base != nil {
-			t.keepNames(s)
-		}
-		return id, nil
+		return id, t.commitBytes(op, id, base, content, mtime)
 	})
+}
+
+func (t *tx) commitBytes(op string, id NodeID, base []Dot, content blocks.Content, mtime int64) error {
+	bytes := merge.Bytes{Kind: File, Content: content}
+	if id.IsDir() {
+		return errs.E(op, errs.IsDir, "", nil)
+	}
+	if !validBytes(id, bytes) {
+		return errs.E(op, errs.Invalid, "", nil)
+	}
+	s, shown := t.show(id)
+	if shown {
+		if !t.node(id).link().IsZero() {
+			return errs.E(op, errs.Stale, "link", nil)
+		}
+		s = t.own(s)
+		t.editable(s, id, bytes)
+	}
+	n := t.node(id)
+	if len(n.P) == 0 {
+		return errs.E(op, errs.Stale, "", nil)
+	}
+	t.revive(t.folder(n.at.parent))
+	t.comeBack(id)
+	t.edit(n, base, bytes, mtime)
+	if shown && base != nil {
+		t.keepNames(s)
+	}
+	return nil
 }
 
 // CommitLost gives bytes to a file that somebody has open and of which nothing is known any more: a
