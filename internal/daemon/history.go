@@ -21,6 +21,9 @@ var endings = map[namespace.How]string{
 // known finds what a path shows and showed.
 func (d *daemon) known(path string) (*namespace.Entry, []namespace.Former, error) {
 	now, past, err := d.names.Versions(path)
+	if errs.Is(err, errs.NotExist) {
+		return nil, nil, controlapi.WithHint(errs.E("daemon.known", errs.NotExist, path, nil), "what was removed from a folder: shelf ls --removed FOLDER")
+	}
 	if err != nil {
 		return nil, nil, errs.E("daemon.known", errs.KindOf(err), path, nil)
 	}
@@ -46,7 +49,7 @@ func (d *daemon) Versions(ctx context.Context, path string) (controlapi.Versions
 		out.Versions = append(out.Versions, v)
 	}
 	for i := range past {
-		out.Versions = append(out.Versions, d.former(ctx, &past[i]))
+		out.Versions = append(out.Versions, d.former(ctx, &past[i], d.names.PathThen))
 	}
 	return out, nil
 }
@@ -71,7 +74,7 @@ func (d *daemon) Removed(ctx context.Context, path string) (controlapi.Versions,
 	}
 	gone, err := d.names.Removed(dir)
 	for i := range gone {
-		out.Versions = append(out.Versions, d.former(ctx, &gone[i]))
+		out.Versions = append(out.Versions, d.former(ctx, &gone[i], d.names.FormerPath))
 	}
 	return out, err
 }
@@ -85,10 +88,10 @@ func (d *daemon) version(ctx context.Context, e namespace.Entry) controlapi.Vers
 	return v
 }
 
-func (d *daemon) former(ctx context.Context, f *namespace.Former) controlapi.Version {
+func (d *daemon) former(ctx context.Context, f *namespace.Former, pathOf func(*namespace.Former) (string, error)) controlapi.Version {
 	v := d.version(ctx, f.Entry)
 	v.ID, v.From, v.Until, v.Ended, v.By = f.Key.String(), moment(f.From), moment(f.Until()), endings[f.How], d.nameOf(f.By)
-	if path, err := d.names.FormerPath(f); err == nil {
+	if path, err := pathOf(f); err == nil {
 		v.Path = "/" + path
 	}
 	return v
@@ -110,8 +113,8 @@ func (d *daemon) nameOf(dev ident.DeviceID) string {
 	return d.account.Name(dev)
 }
 
-// pick finds the version that a request means.
-func (d *daemon) pick(path, version string) (f namespace.Former, err error) {
+// pick finds the version that a request means, to be put in its place, or elsewhere.
+func (d *daemon) pick(path, version string, elsewhere bool) (f namespace.Former, err error) {
 	now, past, err := d.known(path)
 	if err != nil {
 		return f, err
@@ -125,7 +128,8 @@ func (d *daemon) pick(path, version string) (f namespace.Former, err error) {
 			switch {
 			case now == nil,
 				f.Kind == namespace.File && now.Kind == namespace.File && f.Content != now.Content,
-				f.Kind == namespace.Dir && now.Kind == namespace.Dir && f.How == namespace.Removed: // what is missing comes back
+				f.Kind == namespace.Dir && now.Kind == namespace.Dir && f.How == namespace.Removed, // what is missing comes back
+				f.Kind != now.Kind && elsewhere:
 				return f, nil
 			case f.Kind != now.Kind:
 				return f, controlapi.E(controlapi.SlugOf(errs.Exist), "to another place: shelf restore "+path+"@"+f.Key.String()+" --to OTHER", "%s is something else now", path)
@@ -183,7 +187,7 @@ func (d *daemon) Restore(ctx context.Context, req controlapi.RestoreRequest, pro
 		return out, err
 	}
 	req.Path, req.To = d.fs.Spell(req.Path), d.fs.Spell(req.To)
-	f, err := d.pick(req.Path, req.Version)
+	f, err := d.pick(req.Path, req.Version, req.To != "" && req.To != req.Path)
 	if err != nil {
 		return out, err
 	}

@@ -17,6 +17,38 @@ func (r *Replica) FormerPath(f *Former) (path string, err error) {
 	return path, err
 }
 
+// PathThen is the path that an old state had, as far as history knows.
+func (r *Replica) PathThen(f *Former) (path string, err error) {
+	err = r.read(func(t *tx) error {
+		names, dir := []string{f.Name}, f.Parent
+		for range maxDepth {
+			e, ok := t.then(dir, f.Until()-1)
+			if dir == Root || !ok {
+				break
+			}
+			names, dir = append(names, e.Name), e.Parent
+		}
+		slices.Reverse(names)
+		path = strings.Join(names, "/")
+		return nil
+	})
+	return path, err
+}
+
+// then is where a directory was at a moment, or last.
+func (t *tx) then(dir NodeID, when int64) (e Entry, ok bool) {
+	past := t.formers(t.keys.formerNode(dir))
+	for _, f := range slices.Backward(past) {
+		if f.Until() > when {
+			return f.Entry, true
+		}
+	}
+	if e, ok = t.entryOf(dir); !ok && len(past) > 0 {
+		return past[0].Entry, true
+	}
+	return e, ok
+}
+
 // oncePath climbs from a directory that may be gone.
 func (t *tx) oncePath(dir NodeID, name string) string {
 	names := []string{name}

@@ -11,56 +11,6 @@ import (
 	"github.com/shelffs/shelf/internal/kv"
 )
 
-// Versions lists the old states of a path, newest first: what the path showed, and what the file
-// that it shows, or showed last, was called before. now is what it shows now, nil for nothing. Any
-// part of the path may be a name that is gone. NotExist: nothing is known of it. NotDir.
-func (r *Replica) Versions(path string) (now *Entry, past []Former, err error) {
-	const op = "namespace.Versions"
-	err = r.read(func(t *tx) error {
-		dir, name, there := Root, "", true
-		for s := range strings.SplitSeq(path, "/") {
-			if s == "" || s == "." {
-				continue
-			}
-			if name != "" {
-				var shown bool
-				if dir, shown = t.once(dir, name); dir.IsZero() {
-					return errs.E(op, errs.NotExist, path, nil)
-				}
-				there = there && shown
-			}
-			if name = s; !dir.IsDir() {
-				return errs.E(op, errs.NotDir, path, nil)
-			}
-		}
-		if name == "" {
-			e := t.root()
-			now = &e
-			return nil
-		}
-		if now, past = t.versions(dir, name); !there { // a directory on the way was moved
-			now = nil
-		}
-		if now == nil && len(past) == 0 {
-			return errs.E(op, errs.NotExist, path, nil)
-		}
-		return nil
-	})
-	return now, past, err
-}
-
-// once is what dir shows under a name, or showed last; zero for nothing.
-func (t *tx) once(dir NodeID, name string) (id NodeID, shown bool) {
-	now, past := t.named(dir, name)
-	switch {
-	case now != nil:
-		return now.ID, true
-	case len(past) > 0:
-		return past[0].ID, false
-	}
-	return NodeID{}, false
-}
-
 // named is what dir shows and showed under a name, newest first.
 func (t *tx) named(dir NodeID, name string) (now *Entry, past []Former) {
 	f := t.formerFolder(dir)
@@ -92,24 +42,6 @@ func newestFirst(fs []Former) {
 
 func (k FormerKey) compare(l FormerKey) int {
 	return cmp.Or(cmp.Compare(k.Until, l.Until), cmp.Compare(k.Hash, l.Hash))
-}
-
-// versions is named, and what the node was elsewhere.
-func (t *tx) versions(dir NodeID, name string) (now *Entry, past []Former) {
-	now, past = t.named(dir, name)
-	node := NodeID{}
-	if now != nil {
-		node = now.ID
-	} else if len(past) > 0 {
-		node = past[0].ID
-	}
-	for _, f := range t.formers(t.keys.formerNode(node)) {
-		if !slices.ContainsFunc(past, func(g Former) bool { return g.Key == f.Key }) {
-			past = append(past, f)
-		}
-	}
-	newestFirst(past)
-	return now, past
 }
 
 // Removed lists what was removed from a directory, which may itself be gone, and has not come

@@ -68,9 +68,9 @@ func TestVersions(t *testing.T) {
 	w.pass()
 	must(r.Remove(d.ID, "b", false))
 
-	wantStates(t, versionsOf(t, r, "docs/a"), "b:6 replaced", "a:6 moved", "a:5 overwritten")
+	wantStates(t, versionsOf(t, r, "docs/a"), "a:6 moved", "a:5 overwritten") // not what it was called after
 	wantStates(t, versionsOf(t, r, "/docs//b"), "b:7 removed", "b:6 replaced", "c:7 moved")
-	old := versionsOf(t, r, "docs/a")[2]
+	old := versionsOf(t, r, "docs/a")[1]
 	if old.From-made > 10 || old.From < made || old.Until() != first || old.By != r.Writer().Device || old.Writer != old.By || !old.Local || old.ID != f.ID {
 		t.Errorf("%+v", old)
 	}
@@ -95,8 +95,7 @@ func TestVersions(t *testing.T) {
 
 func onlyErr(_ Entry, _ *Entry, err error) error { return err }
 
-// What is made, and the steps of a save, leave nothing.
-// What lies in a directory that was moved does not show under the old path.
+// What lies in a directory that was moved does not show under the old path, but did.
 func TestVersionsBelowAMovedDirectory(t *testing.T) {
 	w := newWorld(t, 1, 1)
 	r := w.devices[0].Replica
@@ -106,15 +105,63 @@ func TestVersionsBelowAMovedDirectory(t *testing.T) {
 	must(r.Commit(f.ID, nil, content(3), Now))
 	w.pass(time.Minute)
 	must(0, onlyErr(r.Rename(Root, "old", Root, "new", 0)))
-	if now, past, err := r.Versions("old/f"); now != nil || len(past) != 1 || past[0].Size() != 1 || err != nil {
-		t.Errorf("%+v, %+v, %v", now, past, err)
+	moved := w.now.UnixNano()
+	w.pass(time.Minute)
+	must(r.Commit(g.ID, nil, content(4), Now)) // under another path
+	w.pass(time.Minute)
+	wantStates(t, versionsOf(t, r, "old/f"), "f:3 moved", "f:1 overwritten")
+	wantStates(t, versionsOf(t, r, "old/g"), "g:2 moved")
+	past := versionsOf(t, r, "old/g")
+	for path, f := range map[string]Former{"old/g": past[0], "old/f": versionsOf(t, r, "new/f")[0]} {
+		if then := must(r.PathThen(&f)); then != path {
+			t.Errorf("%s was called %s", path, then)
+		}
+	}
+	if past[0].Until() != moved || past[0].ID != g.ID {
+		t.Errorf("%+v", past[0])
+	}
+	want(t, must(restore(t, r, past[0], "old/g", &brought{})), "old/g")
+	if e := must(r.Resolve("old/g")); e.Size() != 2 {
+		t.Errorf("%+v", e)
+	}
+	if now, _, err := r.Versions("old/f"); now != nil || err != nil {
+		t.Errorf("%+v, %v", now, err)
 	}
 	if now, _, err := r.Versions("new/g"); now == nil || now.ID != g.ID || err != nil {
 		t.Errorf("%+v, %v", now, err)
 	}
-	_, _, err := r.Versions("old/g")
-	wantKind(t, err, errs.NotExist)
 }
+
+// A path leads to all directories that it led to once, though its parts are something else by now.
+func TestVersionsBelowWhatIsSomethingElse(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	r := w.devices[0].Replica
+	for n := range 2 { // two directories, one after the other
+		d := mkdir(t, r, Root, "d")
+		sub := mkdir(t, r, d.ID, "sub")
+		f := mkfile(t, r, sub.ID, "f", 10+n)
+		w.pass()
+		must(r.Commit(f.ID, nil, content(20+n), Now))
+		w.pass()
+		if n == 0 {
+			must(r.Remove(sub.ID, "f", false))
+			must(r.Remove(d.ID, "sub", true))
+			must(r.Remove(Root, "d", true))
+		} else {
+			must(0, onlyErr(r.Rename(Root, "d", Root, "away", 0)))
+		}
+		w.pass()
+	}
+	mkfile(t, r, Root, "d", 5)
+	wantStates(t, versionsOf(t, r, "d/sub/f"), "f:21 moved", "f:11 overwritten", "f:20 removed", "f:10 overwritten")
+	_, _, err := r.Versions("d/sub/g")
+	wantKind(t, err, errs.NotExist)
+	mkfile(t, r, Root, "e", 5)
+	_, _, err = r.Versions("e/f")
+	wantKind(t, err, errs.NotDir)
+}
+
+// What is made, and the steps of a save, leave nothing.
 
 func TestHistoryLeavesOutTheFleeting(t *testing.T) {
 	w := newWorld(t, 1, 2)
