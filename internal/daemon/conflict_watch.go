@@ -183,7 +183,7 @@ func (d *daemon) notices(ctx context.Context, fresh []namespace.Clash) []notice 
 				e.Conflicts = append(e.Conflicts, d.nameConflict(ctx, c))
 			}
 			for _, v := range c.Versions {
-				if n := d.account.Name(v.Writer); v.Writer != d.self() && !slices.Contains(e.Devices, n) {
+				if n := d.account.Name(v.By); v.By != d.self() && !slices.Contains(e.Devices, n) {
 					e.Devices = append(e.Devices, n)
 				}
 			}

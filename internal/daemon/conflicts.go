@@ -51,15 +51,15 @@ func concerns(c namespace.Clash, at string) bool {
 // nameConflict words a conflict.
 func (p *parts) nameConflict(ctx context.Context, c namespace.Clash) controlapi.NameConflict {
 	out := controlapi.NameConflict{Path: "/" + c.Path, Equal: true, Mine: c.Mine}
-	newest, largest := c.Versions[0].Stamp, c.Versions[0].Size()
+	newest, largest := c.Versions[0].When, c.Versions[0].Size()
 	for _, v := range c.Versions {
-		newest, largest = max(newest, v.Stamp), max(largest, v.Size())
+		newest, largest = max(newest, v.When), max(largest, v.Size())
 	}
 	for i, v := range c.Versions {
 		x := controlapi.ConflictVersion{
 			Path: path.Join(path.Dir(out.Path), v.Name), Kind: kindNames[v.Kind], Size: int64(v.Size()), Mtime: time.Unix(0, v.Mtime),
-			Device: p.deviceName(v.Writer), Self: v.Writer == p.self(), When: v.Stamp.Time(), Complete: true,
-			Newest: v.Stamp == newest, Largest: v.Size() == largest, Knew: indices(v.Knew), Unaware: indices(v.Ignorant),
+			Device: p.deviceName(v.By), Self: v.By == p.self(), When: v.When.Time(), Complete: true,
+			Newest: v.When == newest, Largest: v.Size() == largest, Knew: indices(v.Knew), Unaware: indices(v.Ignorant),
 			File: slices.IndexFunc(c.Versions[:i+1], func(o namespace.ClashVersion) bool { return fileOf(o) == fileOf(v) }),
 		}
 		if v.Kind == namespace.File {
@@ -180,7 +180,7 @@ func (d *daemon) resolveOne(name string, keep namespace.Keep) controlapi.Resolve
 	}
 	for _, e := range s.Dropped {
 		item.Dropped = append(item.Dropped, controlapi.DroppedVersion{
-			Path: path.Join(path.Dir(name), e.Name), Size: int64(e.Size()), Device: d.deviceName(e.Writer), When: e.Stamp.Time(),
+			Path: path.Join(path.Dir(name), e.Name), Size: int64(e.Size()), Device: d.deviceName(e.By), When: e.When.Time(),
 		})
 	}
 	return item

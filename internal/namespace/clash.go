@@ -27,6 +27,9 @@ type Clash struct {
 // the names in their entries.
 type ClashVersion struct {
 	Entry
+	// By is the device that last wrote it or gave it this name, and When that was.
+	By   ident.DeviceID
+	When merge.Stamp
 	// Knew and Ignorant list other versions of the clash, by index: those that were there when
 	// this one was written (or what it builds on was), and those that certainly were not. Of a
 	// version in neither it cannot be told.
@@ -203,10 +206,7 @@ func (t *tx) clash(k nameKey, paths map[NodeID]string, held map[ident.Writer]boo
 	c := Clash{Dir: f.id, Path: path.Join(dir, k.name)}
 	all := g.All()
 	for _, s := range all {
-		v := ClashVersion{Entry: t.entry(f, s)}
-		if v.Writer.IsZero() { // a removed directory, shown for what lives in it
-			v.Writer, v.Stamp = s.Place.Dot.Writer.Device, s.Place.T
-		}
+		v := t.clashVersion(f, s)
 		for j, o := range all {
 			switch knew, ignorant := t.knew(s, o); {
 			case s == o:
@@ -218,8 +218,18 @@ func (t *tx) clash(k nameKey, paths map[NodeID]string, held map[ident.Writer]boo
 		}
 		c.Versions = append(c.Versions, v)
 	}
-	c.Mine = mine(len(c.Versions), func(i int) *Entry { return &c.Versions[i].Entry }, t.r.cfg.Self)
+	c.Mine = mine(c.Versions, t.r.cfg.Self)
 	return c, true
+}
+
+// clashVersion is how a version shows, and whose it is. Of a directory that is removed, and shown for what lives in it,
+// only the placement tells.
+func (t *tx) clashVersion(f folder, s *merge.Shown) ClashVersion {
+	v := ClashVersion{Entry: t.entry(f, s)}
+	if v.By, v.When = v.Writer, v.Stamp; v.By.IsZero() || s.Of.IsZero() && !s.Place.Place.Auto && s.Place.T > v.When {
+		v.By, v.When = s.Place.Dot.Writer.Device, s.Place.T
+	}
+	return v
 }
 
 // pathOf is the path of a displayed directory; false if it is shown nowhere.

@@ -218,6 +218,34 @@ func TestSettledDifferentlyWhileApart(t *testing.T) {
 	}
 }
 
+// Mine is what this device gave the name, too: the contents of both may be of one device.
+func TestMineIsWhatGotItsNameHere(t *testing.T) {
+	w, a, b := two(t)
+	mkfile(t, a.Replica, Root, "s1", 1)
+	mkfile(t, a.Replica, Root, "s2", 2)
+	w.heal()
+	w.now = w.now.Add(time.Hour)
+	must(0, onlyErr(a.Rename(Root, "s1", Root, "t", 0)))
+	w.now = w.now.Add(time.Hour)
+	must(0, onlyErr(b.Rename(Root, "s2", Root, "t", 0)))
+	w.heal()
+	for i, d := range []*device{a, b} {
+		all := must(d.Clashes(t.Context()))
+		if len(all) != 1 || all[0].Mine != i {
+			t.Fatalf("%s: %+v", d.name, all)
+		}
+		for n, v := range all[0].Versions {
+			if by := []*device{a, b}[n].Writer().Device; v.By != by || v.Size() != uint64(n+1) {
+				t.Errorf("%s: %d is of %v: %+v", d.name, n, v.By, v)
+			}
+		}
+	}
+	got := must(b.SettleClash(Root, "t", KeepMine))
+	if len(got.Dropped) != 1 || got.Dropped[0].By != a.Writer().Device || got.Kept[0].Size() != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
 // Three versions: two devices that keep different copies have made two edits, which is a conflict.
 func TestSettledToDifferentCopies(t *testing.T) {
 	w := newWorld(t, 1, 3)

@@ -12,7 +12,7 @@ import (
 type Keep uint8
 
 const (
-	// KeepMine keeps the version last written by this device: the newest of them; where there is
+	// KeepMine keeps the version that this device last wrote or gave its name: the newest of them; where there is
 	// none, the one that has the name.
 	KeepMine Keep = iota + 1
 	// KeepTheirs keeps the other one, of which there must be only one.
@@ -24,8 +24,8 @@ const (
 
 // Settled is what became of a conflict.
 type Settled struct {
-	Kept    []Entry // as they show now
-	Dropped []Entry // as they showed before
+	Kept    []Entry        // as they show now
+	Dropped []ClashVersion // as they showed before
 }
 
 // SettleClash ends the conflict that dir shows under name, for all devices: the whole of it if
@@ -69,7 +69,7 @@ func (r *Replica) SettleClash(dir NodeID, name string, keep Keep) (out Settled, 
 		}
 		for _, x := range all {
 			if !slices.Contains(kept, x) {
-				out.Dropped = append(out.Dropped, t.entry(f, x))
+				out.Dropped = append(out.Dropped, t.clashVersion(f, x))
 			}
 		}
 		t.revive(f)
@@ -109,11 +109,11 @@ func (r *Replica) SettleClash(dir NodeID, name string, keep Keep) (out Settled, 
 
 // pick finds the version to keep.
 func (t *tx) pick(op string, f folder, all []*merge.Shown, keep Keep) (int, error) {
-	es := make([]Entry, len(all))
+	versions := make([]ClashVersion, len(all))
 	for i, s := range all {
-		es[i] = t.entry(f, s)
+		versions[i] = t.clashVersion(f, s)
 	}
-	i := mine(len(es), func(i int) *Entry { return &es[i] }, t.author.Device)
+	i := mine(versions, t.author.Device)
 	switch {
 	case keep == KeepMine:
 		return i, nil
@@ -125,18 +125,24 @@ func (t *tx) pick(op string, f folder, all []*merge.Shown, keep Keep) (int, erro
 	return 1 - i, nil
 }
 
-// mine finds the version that KeepMine means among n: the newest that dev has written, else the
-// first.
-func mine(n int, entry func(int) *Entry, dev ident.DeviceID) int {
-	best := -1
-	for i := range n {
-		e := entry(i)
-		here := slices.ContainsFunc(e.Versions, func(d Dot) bool { return d.Writer.Device == dev })
-		if here && (best < 0 || e.Stamp > entry(best).Stamp) {
-			best = i
+// mine finds the version that KeepMine means: the newest that is dev's, else the newest that dev once had a part in,
+// else the first.
+func mine(versions []ClashVersion, dev ident.DeviceID) int {
+	part := func(v ClashVersion) bool {
+		return slices.ContainsFunc(v.Versions, func(d Dot) bool { return d.Writer.Device == dev })
+	}
+	for _, whose := range []func(ClashVersion) bool{func(v ClashVersion) bool { return v.By == dev }, part} {
+		best := -1
+		for i, v := range versions {
+			if whose(v) && (best < 0 || v.When > versions[best].When) {
+				best = i
+			}
+		}
+		if best >= 0 {
+			return best
 		}
 	}
-	return max(best, 0)
+	return 0
 }
 
 // keepAll makes every version a file of its own, under the name it shows. As after a rename, its

@@ -43,7 +43,7 @@ func (a *action) settle() {
 	}
 	for _, d := range got.Dropped {
 		if h, err := a.names.Get(d.ID); err != nil || h.Content != d.Content || h.Target != d.Target { // no other name is left
-			a.w.oracle.removed(a.device, &d)
+			a.w.oracle.removed(a.device, &d.Entry)
 		}
 		if h, err := a.names.Lookup(dir.ID, d.Name); err == nil && h.Name != got.Kept[0].Name {
 			a.w.fail("read your writes", "dropped, and %+v is there", h)
