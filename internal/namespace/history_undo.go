@@ -158,11 +158,11 @@ func (u *undoer) plan(ended []Former) (todo []undone) {
 		}
 	}
 	for _, f := range ended {
-		if i := at[f.node]; todo[i].was.Key == f.Key {
+		if i := at[f.node]; todo[i].was.Key == f.Key && f.How != Returned {
 			first[f.at()] = f.node
 		}
 	}
-	todo = slices.DeleteFunc(todo, func(x undone) bool { return first[x.was.at()] != x.was.node })
+	todo = slices.DeleteFunc(todo, func(x undone) bool { return x.was.How != Returned && first[x.was.at()] != x.was.node })
 	for i := range todo {
 		x := &todo[i]
 		if o, ok := oldest[x.was.ID]; ok && x.was.How != Returned {

@@ -151,7 +151,7 @@ func randomDeed(r *Replica, rng *rand.Rand, dir func() NodeID, name func() strin
 	case k < 8:
 		d, as := dir(), name()
 		if x.Kind == Dir {
-			as = string(rune('p' + rng.Intn(3)))
+			as = string("pqyz"[rng.Intn(4)])
 		}
 		was := at(x.Parent, x.Name)
 		if _, _, err := r.Rename(x.Parent, x.Name, d, as, []RenameFlag{0, 0, RenameExchange}[rng.Intn(3)]); err != nil {
