@@ -73,7 +73,7 @@ func (r *Replica) Undo(ctx context.Context, ended []Former, dry bool, bring Brin
 		defer r.reverts.Add(-1)
 	}
 	u := undoer{r: r, ctx: ctx, bring: bring, dry: dry, all: map[NodeID]undone{}, freed: map[nameKey]bool{}, names: map[NodeID]int{}, gone: map[NodeID]bool{}, back: map[NodeID]bool{},
-		aside: map[NodeID]Entry{}, maker: r.making()}
+		aside: map[NodeID]nameKey{}, maker: r.making()}
 	part, err := r.Earlier(ended)
 	if err == nil {
 		err = u.run(u.plan(ended), each)
@@ -134,12 +134,12 @@ type undoer struct {
 	ctx   context.Context
 	bring Bring
 	dry   bool
-	all   map[NodeID]undone // by the node that has the name
-	freed map[nameKey]bool  // names that will be free again
-	names map[NodeID]int    // of files, how many come back
-	gone  map[NodeID]bool   // files of which a name was removed
-	back  map[NodeID]bool   // … and that are back, because this has placed them
-	aside map[NodeID]Entry  // where what had to be put out of the way was
+	all   map[NodeID]undone  // by the node that has the name
+	freed map[nameKey]bool   // names that will be free again
+	names map[NodeID]int     // of files, how many come back
+	gone  map[NodeID]bool    // files of which a name was removed
+	back  map[NodeID]bool    // … and that are back, because this has placed them
+	aside map[NodeID]nameKey // where what had to be put out of the way was
 	maker
 }
 
@@ -463,20 +463,28 @@ func (u *undoer) takeAway(x undone) error {
 	return err
 }
 
-// makeWay puts something that waits for its name out of the way of the others: of two directories that lie in each
-// other, neither could go first. It reports whether there was one.
+// makeWay puts something that waits for its name out of the way of the others, under another name where it is, if another
+// waits for that name, or where it goes: of two directories that lie in each other, or three names in a ring, none could go
+// first. It reports whether there was one.
 func (u *undoer) makeWay(todo []undone) bool {
+	wanted := map[nameKey]NodeID{}
+	for _, x := range todo {
+		wanted[x.was.at()] = x.was.node
+	}
 	for _, x := range todo {
 		here, named := u.r.nameOf(x.was.node)
-		if !named || u.dry || !u.freed[x.was.at()] || x.how != Moved && x.how != Overwritten || !u.mine(x) {
+		by, stands := wanted[here]
+		if _, done := u.aside[x.was.node]; done || !named || u.dry || x.how != Moved && x.how != Overwritten || !u.mine(x) {
 			continue
 		}
-		if _, done := u.aside[x.was.node]; done {
-			continue
+		to := here
+		if !stands || by == x.was.node {
+			if to = x.was.at(); !u.freed[to] {
+				continue
+			}
 		}
-		name := x.was.Name + " (undo)"
-		if _, _, err := u.r.Rename(here.parent, here.name, x.was.Parent, name, RenameNoReplace); err == nil {
-			u.aside[x.was.node] = Entry{Parent: here.parent, Name: here.name}
+		if _, _, err := u.r.Rename(here.parent, here.name, to.parent, to.name+" (undo)", RenameNoReplace); err == nil {
+			u.aside[x.was.node] = here
 			return true
 		}
 	}
@@ -487,7 +495,7 @@ func (u *undoer) makeWay(todo []undone) bool {
 func (u *undoer) settle() {
 	for node, at := range u.aside {
 		if here, ok := u.r.nameOf(node); ok && here != u.all[node].was.at() {
-			_, _, _ = u.r.Rename(here.parent, here.name, at.Parent, at.Name, RenameNoReplace)
+			_, _, _ = u.r.Rename(here.parent, here.name, at.parent, at.name, RenameNoReplace)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -111,6 +112,70 @@ func undoRandomBurst(t *testing.T, seed int64) {
 	}
 	if err := r.Check(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Where each of several waits for a name that another has, or lies in it, one is put out of the way.
+func TestKnotsAreUndone(t *testing.T) {
+	type moves [][2]string // from, to; nowhere: remove
+	for name, c := range map[string]struct {
+		dirs, files []string
+		moves       moves
+	}{
+		"two directories in each other":   {[]string{"p", "p/q"}, []string{"p/q/f"}, moves{{"p/q", "q"}, {"p", "q/p"}, {"q", "p"}}},
+		"three, and one of them removed":  {[]string{"p", "p/q", "p/q/r"}, []string{"p/q/r/f"}, moves{{"p/q/r", "r"}, {"p/q", "r/q"}, {"p", ""}, {"r", "p"}}},
+		"three names in a ring":           {nil, []string{"a", "b", "c"}, moves{{"a", "t"}, {"b", "a"}, {"c", "b"}, {"t", "c"}}},
+		"a backup of what is saved":       {nil, []string{"a"}, moves{{"a", "a~"}, {"+a", ""}}},
+		"a save that removes its backup":  {nil, []string{"a"}, moves{{"a", "a~"}, {"+a", ""}, {"a~", ""}}},
+		"a directory becomes a file":      {[]string{"d"}, []string{"d/f"}, moves{{"d/f", ""}, {"d", ""}, {"+d", ""}}},
+		"a directory over an empty one":   {[]string{"x", "y"}, []string{"x/f"}, moves{{"x", "y"}}},
+		"a new link in the place of what": {nil, []string{"a", "b"}, moves{{"a", ""}, {"=b", "a"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, 1, 1)
+			r := w.devices[0].Replica
+			at := func(path string) (NodeID, string) {
+				dir, base := "", path
+				if i := strings.LastIndexByte(path, '/'); i >= 0 {
+					dir, base = path[:i], path[i+1:]
+				}
+				return must(r.Resolve(dir)).ID, base
+			}
+			for _, p := range c.dirs {
+				dir, base := at(p)
+				mkdir(t, r, dir, base)
+			}
+			for n, p := range c.files {
+				dir, base := at(p)
+				mkfile(t, r, dir, base, n+1)
+			}
+			w.pass(time.Hour)
+			before := look(r)
+			for n, m := range c.moves {
+				from, name := at(strings.TrimLeft(m[0], "+="))
+				switch to := m[1]; {
+				case m[0][0] == '+':
+					mkfile(t, r, from, name, 10+n)
+				case to == "":
+					must(r.Remove(from, name, must(r.Lookup(from, name)).Kind == Dir))
+				case m[0][0] == '=':
+					dir, base := at(to)
+					must(r.Link(must(r.Lookup(from, name)).ID, dir, base))
+				default:
+					dir, base := at(to)
+					must(0, onlyErr(r.Rename(from, name, dir, base, 0)))
+				}
+				w.pass(time.Second)
+			}
+			after := look(r)
+			for n, then := range []sight{before, after, before} {
+				w.pass(time.Minute)
+				told := undo(t, r, n == 0, false)
+				if lacks := look(r).lacks(then); len(lacks) > 0 {
+					t.Fatalf("%d: %q, told %q; shown are %v", n, lacks, told, look(r).what)
+				}
+			}
+		})
 	}
 }
 
