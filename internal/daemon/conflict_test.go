@@ -66,7 +66,7 @@ func TestNoticesAreFolded(t *testing.T) {
 		for i := range folders {
 			for j := range each {
 				out = append(out, namespace.Clash{Path: fmt.Sprintf("photos/%d/%d", i, j), Versions: []namespace.ClashVersion{
-					{Entry: namespace.Entry{Name: "a", Writer: d.self()}}, {Entry: namespace.Entry{Name: "b", Writer: other}}}})
+					{Entry: namespace.Entry{Name: "a"}, By: d.self()}, {Entry: namespace.Entry{Name: "b"}, By: other}}})
 			}
 		}
 		return out

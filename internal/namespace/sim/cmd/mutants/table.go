@@ -161,7 +161,7 @@ var mutants = []mutant{
 	{"N14", "only the displaced of the same stored name are pinned", is("merge/layout.go", " || slices.Contains(s.tries, name)", "")},
 	{"N14", "a displaced file is not pinned before it changes", is("rules.go", "	t.pinDerived(&s.group, s.it)\n	if again", "	if again")},
 	{"N14", "displaced files that would fold are not pinned", is("rules.go", "d.Of == (NodeID{}) && d.Group.Bytes == b", "false")},
-	{"N14", "a new conflict copy takes the name of one that was there", is("op_content.go", "		if shown && base != nil {", "		if false {")},
+	{"N14", "a new conflict copy takes the name of one that was there", is("op_content.go", "	if shown && base != nil {", "	if false {")},
 	{"N15", "cycles are not cut", is("merge/cycle.go", "		seen[x] = true", "		if seen[x] = true; len(seen) > 1 {\n			return NodeID{}, false\n		}")},
 	{"N15", "a cut directory goes to the root", is("merge/cycle.go", "		if x == Root {\n			to[c] = prev", "		if false {\n			to[c] = prev")},
 	{"N15", "a cut goes back even if that closes the cycle again", is("merge/cycle.go", "		if x == Root {\n			to[c] = prev", "		if !prev.IsZero() {\n			to[c] = prev")},
