@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -126,7 +127,12 @@ Harmless when it is up already; after a crash it mends what was left.`,
 			if foreground {
 				return a.foreground(cmd.Context(), s)
 			}
-			set := cmd.Flags().Changed("cache-size") || cmd.Flags().Changed("name") || cmd.Flags().Changed("listen") || cmd.Flags().Changed("names")
+			var set []string
+			for _, name := range []string{"cache-size", "name", "names", "listen"} {
+				if cmd.Flags().Changed(name) {
+					set = append(set, "--"+name)
+				}
+			}
 			return a.up(cmd.Context(), s, asked, set)
 		},
 	}
@@ -167,15 +173,15 @@ func absMountpoint(arg string) (string, error) {
 // asked is what the person said of the mount: where, or how, it is to be; that others are let in.
 type asked struct{ place, others bool }
 
-// up brings the daemon and the mount up, whatever there is of them. set says that settings for
-// the start were given by the person.
-func (a *app) up(ctx context.Context, s config.Start, asked asked, set bool) error {
+// up brings the daemon and the mount up, whatever there is of them. set are the flags for a
+// start that the person gave.
+func (a *app) up(ctx context.Context, s config.Start, asked asked, set []string) error {
 	for attempt := 0; ; attempt++ {
 		c, st, err := a.connect(ctx)
 		if err == nil {
 			defer c.Close()
-			if set {
-				a.note("Shelf is running already: --cache-size, --name, --names and --listen are for a start and were not used.")
+			if len(set) > 0 {
+				a.note("Shelf is running already: " + strings.Join(set, ", ") + " is for a start, and was not used.")
 			}
 			return a.upRunning(ctx, c, st, s, asked)
 		}
