@@ -72,8 +72,10 @@ func (r *Replica) Undo(ctx context.Context, ended []Former, dry bool, bring Brin
 		r.reverts.Add(1)
 		defer r.reverts.Add(-1)
 	}
-	u := undoer{r: r, ctx: ctx, bring: bring, dry: dry, all: map[NodeID]undone{}, freed: map[nameKey]bool{}, names: map[NodeID]int{}, gone: map[NodeID]bool{}, back: map[NodeID]bool{},
-		aside: map[NodeID]nameKey{}, maker: r.making()}
+	u := undoer{
+		r: r, ctx: ctx, bring: bring, dry: dry, maker: r.making(),
+		all: map[NodeID]undone{}, freed: map[nameKey]bool{}, names: map[NodeID]int{}, gone: map[NodeID]bool{}, back: map[NodeID]bool{}, aside: map[NodeID]nameKey{},
+	}
 	part, err := r.Earlier(ended)
 	if err == nil {
 		err = u.run(u.plan(ended), each)
