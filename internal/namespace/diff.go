@@ -126,6 +126,9 @@ func (d *differ) plain(k nameKey, row *name) bool {
 	for _, list := range [][]NodeID{row.was, row.nodes} {
 		for _, id := range list {
 			n := d.now.node(id)
+			if d.old.state.links > 0 && len(d.old.file(d.old.node(id)).C) > 1 { // what was a link is none any more
+				return false
+			}
 			for _, x := range []*node{n, d.now.file(n)} { // copies of a nameless file are beside its link
 				if len(x.was.copies) > 0 || len(x.C) > 1 {
 					return false

@@ -66,6 +66,7 @@ var mutants = []mutant{
 	{"S5", "what comes with the log in doubt may be built on what is left out of it", is("fork.go", "	if s.skip != (ident.Writer{}) {\n		apart,", "	if s.skip != (ident.Writer{}) && false {\n		apart,")},
 	{"S5", "an unfinished session goes on after a side was dropped", is("restored.go", "		r.shortened++\n		clear(r.unfinished)\n", "		r.shortened++\n")},
 	{"S5", "records beside the end of a departed device's log are held against who sends them", is("fork.go", "r.cfg.Self || over || line", "r.cfg.Self || over && false || line")},
+	{"N18", "that a copy is gone with the last link is not told", is("diff.go", "len(d.old.file(d.old.node(id)).C) > 1", "false")},
 	{"N14", "that bytes are gone with a side which a name no longer showed is not told", is("diff.go", "(n.was.placed || d.now.drops && len(n.before.C) > 0)", "(n.was.placed || d.now.drops && false)")},
 	{"S6", "only the restored device audits", is("incarnation.go", "		r.oweAll(&line) // whoever hears", "		// whoever hears")},
 	{"S6", "the restored device does not audit", is("restored.go", "	r.oweAll(&line)", "	_ = line")},
