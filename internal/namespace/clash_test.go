@@ -305,7 +305,7 @@ func TestConflictWithARemovedDirectory(t *testing.T) {
 	w.heal()
 	for _, d := range w.devices {
 		c := clashes(t, d)
-		if len(c) != 1 || c[0].Versions[0].ID != dir.ID || c[0].Versions[0].Writer != a.id() || c[0].Versions[0].Stamp == 0 {
+		if len(c) != 1 || c[0].Versions[0].ID != dir.ID || c[0].Versions[0].By != a.id() || c[0].Versions[0].When == 0 {
 			t.Errorf("%s: %+v", d.name, c)
 		}
 	}
