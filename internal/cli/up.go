@@ -181,7 +181,7 @@ func (a *app) up(ctx context.Context, s config.Start, asked asked, set []string)
 		if err == nil {
 			defer c.Close()
 			if len(set) > 0 {
-				a.note("Shelf is running already: " + strings.Join(set, ", ") + " is for a start, and was not used.")
+				a.note("Shelf is running already. Not used, for a start only: " + strings.Join(set, ", ") + ".")
 			}
 			return a.upRunning(ctx, c, st, s, asked)
 		}

@@ -31,6 +31,7 @@ func (r *Replica) Commit(id NodeID, base []Dot, content blocks.Content, mtime in
 	})
 }
 
+// commitBytes is Commit within an operation.
 func (t *tx) commitBytes(op string, id NodeID, base []Dot, content blocks.Content, mtime int64) error {
 	bytes := merge.Bytes{Kind: File, Content: content}
 	if id.IsDir() {
