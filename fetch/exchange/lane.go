@@ -240,6 +240,7 @@ func (l *lane) discard(r io.Reader, n int) error {
 
 // fail ends the lane: every question unanswered gets err.
 func (l *lane) fail(err error) {
+	l.onDead() // first: who hears of it and asks again gets another lane
 	l.mu.Lock()
 	if l.err != nil {
 		l.mu.Unlock()
@@ -250,7 +251,6 @@ func (l *lane) fail(err error) {
 	l.calls, l.out = nil, nil
 	l.mu.Unlock()
 	close(l.dead)
-	l.onDead()
 	_ = l.s.Reset()
 	for _, c := range calls {
 		c.result <- result{err: err}
