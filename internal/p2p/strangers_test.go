@@ -79,7 +79,8 @@ func TestStrangerIsAskedOnTheConnectionThatHeKeeps(t *testing.T) {
 	kept.HandleStranger(whoProtocol, 0, nil, func(s wire.Stream) { _, _ = io.WriteString(s, password) })
 	first.HandleStranger(whoProtocol, 0, nil, func(s wire.Stream) {
 		kept.AddAddrs(h.me.Device, h.Addrs())
-		for until := time.Now().Add(3 * time.Second); len(h.Conns()) < 2 && time.Now().Before(until); {
+		ready := func() bool { return asked.Load() > 0 && len(h.Conns()) == 2 && len(kept.Conns()) == 1 } // at all ends
+		for until := time.Now().Add(3 * time.Second); !ready() && time.Now().Before(until); {
 			time.Sleep(time.Millisecond)
 		}
 		was <- kept.Conns()
