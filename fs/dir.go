@@ -1,7 +1,9 @@
 package fs
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -18,6 +20,7 @@ type Dir struct {
 	batch listing // read ahead, in order
 	after uint64  // namespace cookie after which batch begins
 	at    moment  // before batch was read
+	ahead int     // how many were asked for
 
 	foreign atomic.Uint64 // of fs, when the listing was begun
 }
@@ -59,7 +62,12 @@ type Dirent struct {
 // leave these to us.
 const firstEntry = 2
 
-const dirBatch = 256
+// How many entries are read at a time: more and more of a directory that is read on and on, as each costs the less
+// the more are read at once (namespace.List), which others wait for.
+const (
+	dirBatch = 256
+	maxBatch = 8 << 10
+)
 
 // Opendir opens the directory i.
 func (fs *FS) Opendir(_ context.Context, i Ino) (*Dir, error) {
@@ -128,6 +136,9 @@ func (d *Dir) Read(_ context.Context, offset uint64, fn func(Dirent) bool) error
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if offset == 0 && d.n.past.Load() == nil { // begun anew: what was made since shows
+		d.batch = listing{}
+	}
 	for cookie := offset; ; {
 		batch, err := d.from(cookie)
 		if err != nil {
@@ -153,15 +164,17 @@ func (d *Dir) Read(_ context.Context, offset uint64, fn func(Dirent) bool) error
 // from returns entries after cookie: what is left of the batch if nothing has changed
 // since, otherwise a new one. d.mu is held.
 func (d *Dir) from(cookie uint64) (listing, error) {
-	at := d.fs.moment()
+	at, n := d.fs.moment(), dirBatch
 	if len(d.batch.es) > 0 && d.n.past.Load() == nil && d.at.foreign == at.foreign {
 		if d.after == cookie {
 			return d.batch, nil
 		}
-		for i := range d.batch.es {
-			if d.batch.es[i].Cookie == cookie && i+1 < len(d.batch.es) {
-				return d.batch.from(i + 1), nil
-			}
+		i, found := slices.BinarySearchFunc(d.batch.es, cookie, func(e namespace.DirEntry, c uint64) int { return cmp.Compare(e.Cookie, c) })
+		switch {
+		case found && i+1 < len(d.batch.es):
+			return d.batch.from(i + 1), nil
+		case found:
+			n = min(4*d.ahead, maxBatch)
 		}
 	}
 	if p := d.n.past.Load(); p != nil {
@@ -175,7 +188,7 @@ func (d *Dir) from(cookie uint64) (listing, error) {
 	}
 	var batch listing
 	var err error
-	batch.es, err = d.fs.cfg.Names.List(d.n.id, cookie, dirBatch)
+	batch.es, err = d.fs.cfg.Names.List(d.n.id, cookie, n)
 	if err == nil && d.fs.spelled != nil {
 		batch.shown, err = d.fs.spelled.show(d.n.id, batch.es)
 	}
@@ -185,7 +198,7 @@ func (d *Dir) from(cookie uint64) (listing, error) {
 	if err != nil {
 		return listing{}, err
 	}
-	d.batch, d.after, d.at = batch, cookie, at
+	d.batch, d.after, d.at, d.ahead = batch, cookie, at, n
 	return batch, nil
 }
 

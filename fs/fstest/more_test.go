@@ -6,6 +6,7 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -354,6 +355,26 @@ func TestListingAcrossOwnChanges(t *testing.T) {
 		t.Error("told of a file that is gone")
 	}
 	d.fs.Forget(seen["a"].Ino, 1)
+}
+
+// A listing that is begun anew, as by rewinddir(3), shows what was made since.
+func TestListingBegunAnew(t *testing.T) {
+	tt, d := one(t, setup{})
+	tt.write("/a", "x")
+	dir, err := d.fs.Opendir(bg, fs.RootIno)
+	tt.ok(err)
+	defer dir.Close()
+	list := func(most int) (names []string) {
+		tt.ok(dir.Read(bg, 0, func(e fs.Dirent) bool { names = append(names, e.Name); return len(names) < most }))
+		slices.Sort(names)
+		return names
+	}
+	list(3) // not to the end: what was read ahead is still there
+	tt.write("/b", "x")
+	tt.ok(tt.Unlink("/a"))
+	if got := list(10); !slices.Equal(got, []string{".", "..", "b"}) {
+		t.Error(got)
+	}
 }
 
 // slowLookup does something between reading an entry and answering with it.

@@ -2,6 +2,7 @@ package fstest
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +33,27 @@ func overAMount(c *child) func(t *testing.T) Sys {
 			t.Fatal(err)
 		}
 		return OS(dir)
+	}
+}
+
+// As TestListingBegunAnew, with what the kernel keeps of listings.
+func TestMountListsAnew(t *testing.T) {
+	c := mounted(t)
+	tt := &T{T: t, Sys: OS(c.mnt)}
+	tt.ok(tt.Mkdir("/d", 0o755))
+	tt.write("/d/a", "x")
+	dir, err := os.Open(filepath.Join(c.mnt, "d"))
+	tt.ok(err)
+	defer dir.Close()
+	for i := range 10 {
+		names, err := dir.Readdirnames(-1)
+		tt.ok(err)
+		if len(names) != i+1 {
+			t.Fatal(names)
+		}
+		tt.write(fmt.Sprint("/d/", i), "x")
+		_, err = dir.Seek(0, io.SeekStart)
+		tt.ok(err)
 	}
 }
 

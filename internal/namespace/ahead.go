@@ -7,14 +7,14 @@ import (
 	"github.com/shelffs/shelf/internal/kv"
 )
 
-// Whoever merges many records knows beforehand which rows he will ask for, and reads them in one
+// Whoever merges many records, or lists a directory, knows beforehand which rows he will ask for, and reads them in one
 // walk over the store. Most lie side by side; and of those that are not there yet, which in a
 // first sync is nearly all, a single look at the gap tells.
 
 // aheadFrom is how many rows are worth a walk; fewer are read one by one.
 const aheadFrom = 8
 
-// nodesAhead loads the nodes that the records are about.
+// nodesAhead loads nodes.
 func (t *tx) nodesAhead(ids []NodeID) {
 	ids = slices.DeleteFunc(ids, func(id NodeID) bool { return t.nodes[id] != nil || t.caches != nil && t.caches.nodes.has(id) })
 	slices.SortFunc(ids, NodeID.Compare)
@@ -40,6 +40,9 @@ func (t *tx) nodesAhead(ids []NodeID) {
 		return
 	}
 	for _, n := range nodes {
+		if t.changes == nil && t.caches != nil {
+			t.caches.nodes.set(n.ID, n.Node)
+		}
 		t.loaded(n)
 	}
 }

@@ -42,35 +42,61 @@ func (r *Replica) List(dir NodeID, after uint64, n int) (out []DirEntry, err err
 	return out, err
 }
 
-// list reads rows in order, without more memory than the page.
+// list reads rows in order, without more memory than the page. Their nodes lie all over the store: the larger the
+// page, the more of them come with one look at it.
 func (t *tx) list(f folder, after uint64, n int) (out []DirEntry) {
-	prefix := t.keys.names(f.id)
+	for from, more := after&cookieOfName, true; more && len(out) == 0; {
+		var rows []placedName
+		rows, from, more = t.namesFrom(f.id, from, max(n, 1)+1) // of the first all may have been told
+		ids := make([]NodeID, 0, len(rows))
+		for _, r := range rows {
+			ids = append(ids, r.nodes...)
+		}
+		t.nodesAhead(ids)
+		var last, end uint64 // place of the row before, and the cookie after its entries
+		for _, r := range rows {
+			if r.at != last {
+				last, end = r.at, r.at
+			}
+			for _, e := range t.shownAs(f, r.nameRow) {
+				if end > after {
+					out = append(out, DirEntry{e, end})
+				}
+				end++
+			}
+		}
+	}
+	return out
+}
+
+// placedName is the row of a name, and its place in the order of the directory.
+type placedName struct {
+	nameRow
+	at uint64
+}
+
+// namesFrom reads n rows of names from a place on; those of one place stay together. If there are more, they
+// begin at next.
+func (t *tx) namesFrom(dir NodeID, from uint64, n int) (rows []placedName, next uint64, more bool) {
+	prefix := t.keys.names(dir)
 	rng := kv.Range{Prefix: prefix}
-	if from := after & cookieOfName; from > 1<<cookieShift {
+	if from > 1<<cookieShift {
 		rng.From = binary.BigEndian.AppendUint64(prefix.Clone(), from<<1)
 	}
-	var last, end uint64 // place of the row before, and the cookie after its entries
 	t.fail(t.src.ScanRange(rng, func(k kv.Key, value []byte) bool {
 		at := cookieOf(k[len(prefix):])
-		if len(out) >= max(n, 1) && at != last { // entries of one place stay together
+		if len(rows) >= n && at != rows[len(rows)-1].at {
+			next, more = at, true
 			return false
 		}
 		row, err := decodeName(value)
 		if t.fail(err); err != nil {
 			return false
 		}
-		if at != last {
-			last, end = at, at
-		}
-		for _, e := range t.shownAs(f, row) {
-			if end > after {
-				out = append(out, DirEntry{e, end})
-			}
-			end++
-		}
+		rows = append(rows, placedName{row, at})
 		return true
 	}))
-	return out
+	return rows, next, more
 }
 
 // shownAs lists what f shows for one stored name.
