@@ -85,7 +85,7 @@ func (fs *FS) Opendir(_ context.Context, i Ino) (*Dir, error) {
 		return nil, errs.E("fs.Opendir", errs.NotDir, "", nil)
 	}
 	if n.past.Load() == nil {
-		n.listings, n.listed = n.listings+1, e
+		n.listings, n.listed = n.listings+1, &e
 	}
 	d := &Dir{fs: fs, n: n}
 	d.foreign.Store(fs.foreign.Load())
@@ -112,6 +112,7 @@ func (d *Dir) Close() {
 	defer n.mu.Unlock()
 	if n.listings > 0 {
 		if n.listings--; n.listings == 0 {
+			n.listed = nil
 			d.fs.unlose(n)
 		}
 	}

@@ -92,7 +92,7 @@ func (fs *FS) entry(n *inode) (namespace.Entry, error) {
 		return fs.regain(n, e), nil
 	case err == nil:
 		if n.listings > 0 {
-			n.listed = e
+			*n.listed = e
 		}
 		return e, nil
 	case !errs.Is(err, errs.Stale):

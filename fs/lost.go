@@ -54,7 +54,7 @@ func (n *inode) last() (namespace.Entry, bool) {
 	case n.file != nil:
 		return n.file.entry, true
 	case n.listings > 0:
-		return n.listed, true
+		return *n.listed, true
 	}
 	return namespace.Entry{}, false
 }

@@ -35,7 +35,7 @@ type inode struct {
 	since  unseen
 	// An open directory is counted, and remembered as the namespace showed it last.
 	listings int
-	listed   namespace.Entry
+	listed   *namespace.Entry
 	// nameless says that it was made without a name and has got none yet: the namespace knows nothing of it.
 	nameless bool
 	fewer    int64 // when a name was removed while others were left, ns since 1970
