@@ -29,7 +29,9 @@ func TestImage(t *testing.T) {
 	disk := p.disk("disk0")
 	var writers []*writer
 	for i := range 4 {
-		writers = append(writers, newWriter(fmt.Sprint("writer", i), rand.New(rand.NewPCG(*imageSeed, uint64(i))), 1<<20))
+		w := newWriter(fmt.Sprint("writer", i), rand.New(rand.NewPCG(*imageSeed, uint64(i))), 1<<20)
+		w.pieces = true
+		writers = append(writers, w)
 	}
 	dice := rand.New(rand.NewPCG(*imageSeed, 1000))
 	for round := range *imageRounds {

@@ -23,7 +23,9 @@ func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	var writers []*writer
 	for i := range 4 {
-		writers = append(writers, newWriter(fmt.Sprint("writer", i), rand.New(rand.NewPCG(*killSeed, uint64(i))), 1<<20))
+		w := newWriter(fmt.Sprint("writer", i), rand.New(rand.NewPCG(*killSeed, uint64(i))), 1<<20)
+		w.pieces = true
+		writers = append(writers, w)
 	}
 	dice := rand.New(rand.NewPCG(*killSeed, 1000))
 	acts := 0

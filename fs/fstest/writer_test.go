@@ -21,6 +21,9 @@ type writer struct {
 	rnd  *rand.Rand
 	most int // bytes written at once
 
+	// The kernel copies by itself what Shelf leaves to it: a range comes piece by piece.
+	pieces bool
+
 	mu    sync.Mutex // guards the states of all that follows
 	place *written   // the name of its folder
 	mark  *written   // an attribute of that
@@ -34,7 +37,7 @@ func newWriter(name string, rnd *rand.Rand, most int) *writer {
 
 // clone is the writer as it is now, with other dice. w.mu is held.
 func (w *writer) clone(rnd *rand.Rand) *writer {
-	c := &writer{root: w.root, rnd: rnd, most: w.most, acts: w.acts,
+	c := &writer{root: w.root, rnd: rnd, most: w.most, pieces: w.pieces, acts: w.acts,
 		place: w.place.clone(), mark: w.mark.clone(), files: map[string]*written{}}
 	for name, f := range w.files {
 		c.files[name] = f.clone()
@@ -240,7 +243,13 @@ func (w *writer) copy(name string, how how) error {
 		return err
 	}
 	defer src.Close()
-	return w.change(p, f, 0, after, how, func(file File) error { return copyAll(file, int64(off), src, int64(from), int64(n)) })
+	return w.changeBy(p, f, 0, how, func(file File) error { return copyAll(file, int64(off), src, int64(from), int64(n)) }, func() {
+		if w.pieces {
+			f.lays(after, off, n)
+		} else {
+			f.does(after)
+		}
+	})
 }
 
 func writeAll(file File, b []byte, off int64) error {
@@ -256,6 +265,11 @@ func writeAll(file File, b []byte, off int64) error {
 
 // change opens f, makes it if need be, and lets write do what leads to after.
 func (w *writer) change(p string, f *written, flag int, after []byte, how how, write func(File) error) error {
+	return w.changeBy(p, f, flag, how, write, func() { f.does(after) })
+}
+
+// changeBy is change for what does says.
+func (w *writer) changeBy(p string, f *written, flag int, how how, write func(File) error, does func()) error {
 	if how == through {
 		flag |= os.O_SYNC
 	}
@@ -270,7 +284,7 @@ func (w *writer) change(p string, f *written, flag int, after []byte, how how, w
 	if err != nil {
 		return err
 	}
-	w.note(func() { f.does(after) })
+	w.note(does)
 	err = write(file)
 	if err == nil && how == syncing {
 		err = file.Sync()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 )
 
@@ -12,7 +13,26 @@ import (
 type written struct {
 	states   [][]byte
 	promised int
-	named    int // the newest state that a change of names led to
+	named    int          // the newest state that a change of names led to
+	pieces   map[int]laid // the states that a copy led to, piece by piece
+}
+
+// laid is a range of a file that came piece by piece.
+type laid struct{ off, n int }
+
+// part reports whether got is what before is with the beginning of the range as after has it.
+func (l laid) part(before, after, got []byte) bool {
+	k := max(0, len(got)-l.off)
+	if len(got) == len(before) {
+		for k = 0; k < l.n && l.off+k < len(got) && got[l.off+k] == after[l.off+k]; k++ {
+		}
+	}
+	if k > l.n {
+		return false
+	}
+	want := append(bytes.Clone(before), make([]byte, max(0, l.off+k-len(before)))...)
+	copy(want[l.off:], after[l.off:l.off+k])
+	return bytes.Equal(want, got)
 }
 
 // untouched is what is not there.
@@ -22,6 +42,15 @@ func (f *written) now() []byte { return f.states[len(f.states)-1] }
 
 // does adds a state that a change of the bytes leads to, if it happens.
 func (f *written) does(state []byte) { f.states = append(f.states, state) }
+
+// lays adds one that a change leads to which lays a range over the file, piece by piece.
+func (f *written) lays(state []byte, off, n int) {
+	f.does(state)
+	if f.pieces == nil {
+		f.pieces = map[int]laid{}
+	}
+	f.pieces[len(f.states)-1] = laid{off, n}
+}
 
 // names adds one that a change of names, or of attributes, leads to.
 func (f *written) names(state []byte) {
@@ -49,9 +78,13 @@ func (f *written) promiseNames() { f.promised = max(f.promised, f.named) }
 func (f *written) check(got []byte) error {
 	at := len(f.states) - 1
 	for ; at >= 0 && ((f.states[at] == nil) != (got == nil) || !bytes.Equal(f.states[at], got)); at-- {
+		if l, ok := f.pieces[at]; ok && got != nil && l.part(f.states[at-1], f.states[at], got) { // behind the one before
+			at--
+			break
+		}
 	}
 	was := *f
-	f.states, f.promised, f.named = [][]byte{got}, 0, 0
+	f.states, f.promised, f.named, f.pieces = [][]byte{got}, 0, 0, nil
 	if at < was.promised {
 		return fmt.Errorf("it is %s, which it was in state %d of %d; state %d was promised: %s",
 			show(got), at, len(was.states)-1, was.promised, show(was.states[was.promised]))
@@ -61,7 +94,7 @@ func (f *written) check(got []byte) error {
 
 func (f *written) clone() *written {
 	c := *f
-	c.states = slices.Clone(f.states)
+	c.states, c.pieces = slices.Clone(f.states), maps.Clone(f.pieces)
 	return &c
 }
 
