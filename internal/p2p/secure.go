@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -85,12 +86,13 @@ func (t *secure) SecureOutbound(ctx context.Context, raw net.Conn, p peer.ID) (s
 func (t *secure) shake(ctx context.Context, raw net.Conn, p peer.ID, side func(net.Conn, *tls.Config) *tls.Conn) (sec.SecureConn, error) {
 	config, proven := t.identity.ConfigForPeer(p)
 	config.NextProtos = append(t.protos[:len(t.protos):len(t.protos)], config.NextProtos...)
-	c := side(raw, config)
+	below := newRecords(raw)
+	c := side(below, config)
 	if err := c.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
 		return nil, err
 	}
-	s := &secured{Conn: c, self: t.self}
+	s := &secured{Conn: c, below: below, self: t.self}
 	select {
 	case s.key = <-proven: // there since before the handshake ended
 	default:
@@ -114,9 +116,29 @@ func (t *secure) shake(ctx context.Context, raw net.Conn, p peer.ID, side func(n
 // secured is a connection whose other end has proven its key.
 type secured struct {
 	*tls.Conn
+	below        *records
+	writing      sync.Mutex
 	self, remote peer.ID
 	key          crypto.PubKey
 	state        network.ConnectionState
+}
+
+// Write implements net.Conn: all records of b go at once.
+func (s *secured) Write(b []byte) (n int, err error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if sent := s.below.together(func() { n, err = s.Conn.Write(b) }); sent != nil {
+		return 0, sent
+	}
+	return n, err
+}
+
+// Close implements net.Conn. A farewell cannot be said while the other side takes nothing.
+func (s *secured) Close() error {
+	if s.below.flushing.Load() {
+		return s.below.Close()
+	}
+	return s.Conn.Close()
 }
 
 func (s *secured) LocalPeer() peer.ID                 { return s.self }
