@@ -7,8 +7,9 @@ import (
 	"sync/atomic"
 )
 
-// TLS reads and writes its connection record by record, of 16 KiB at most. A call of the system and a waking of the
-// other side for each is a third of what a connection on a fast network costs, so records are moved many at a time.
+// TLS reads and writes its connection record by record, of 16 KiB at most, with a call of the system and perhaps a waking of
+// the other side for each. Moved many at a time, a block alone comes in 334 µs for 360 (BenchmarkFirstBlock), with a third
+// of the calls.
 const (
 	recordsIn  = 128 << 10 // read ahead
 	recordsOut = 96 << 10  // gathered: a message of the multiplexer as records
