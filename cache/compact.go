@@ -22,7 +22,7 @@ type found struct {
 }
 
 // walk visits the headers in a segment file, in order, without reading the blocks. What is no
-// header (a hole, a torn write) is passed over in steps of 4096. A header alone proves nothing:
+// header (a torn write) is passed over in steps of 4096, holes at once. A header alone proves nothing:
 // a block's content can imitate one, and a record torn by a crash has one too, while the next
 // record begins inside what it claims. So fn says whether it counts (a row names it, or its digest
 // holds), and only then is its length believed.
@@ -34,7 +34,9 @@ func walk(f segFile, size int64, fn func(found) (counts bool, err error)) error 
 		}
 		d, n, ok := parseHeader(head[:])
 		if !ok || off+recordHeader+int64(n) > size {
-			off += recordAlign
+			if off += recordAlign; head == [recordHeader]byte{} {
+				off = max(off, f.NextData(off)&^(recordAlign-1))
+			}
 			continue
 		}
 		counts, err := fn(found{d, off, n})

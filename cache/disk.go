@@ -26,6 +26,9 @@ type segFile interface {
 	io.Closer
 	Datasync() error
 	Punch(off, n int64) error // gives a range back to the disk; errPunch: can't here
+	// NextData is where what is no hole begins at or after off, as far as the system knows: off where it
+	// does not, beyond the end where only holes follow.
+	NextData(off int64) int64
 }
 
 type segInfo struct {
@@ -111,3 +114,4 @@ type osFile struct{ *os.File }
 
 func (f osFile) Datasync() error          { return datasync(f.File) }
 func (f osFile) Punch(off, n int64) error { return punch(f.File, off, n) }
+func (f osFile) NextData(off int64) int64 { return nextData(f.File, off) }

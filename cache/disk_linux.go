@@ -3,6 +3,7 @@ package cache
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"syscall"
 
@@ -28,6 +29,16 @@ func punch(f *os.File, off, n int64) error {
 			return err
 		}
 	}
+}
+
+func nextData(f *os.File, off int64) int64 {
+	switch at, err := unix.Seek(int(f.Fd()), off, unix.SEEK_DATA); {
+	case err == nil:
+		return at
+	case errors.Is(err, unix.ENXIO):
+		return math.MaxInt64
+	}
+	return off
 }
 
 func allocated(st fs.FileInfo) int64 {

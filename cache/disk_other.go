@@ -12,4 +12,6 @@ func datasync(f *os.File) error { return f.Sync() }
 // punch is left out: sparse segments are copied together instead.
 func punch(*os.File, int64, int64) error { return errPunch{} }
 
+func nextData(_ *os.File, off int64) int64 { return off }
+
 func allocated(st fs.FileInfo) int64 { return st.Size() }

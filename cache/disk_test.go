@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -157,6 +159,19 @@ func (f *memFile) Punch(off, n int64) error {
 		}
 	}
 	return nil
+}
+
+// NextData takes every page of zeros for a hole, as a disk may that was told so.
+func (f *memFile) NextData(off int64) int64 {
+	f.d.mu.Lock()
+	defer f.d.mu.Unlock()
+	for end := off; off < int64(len(f.data)); off = end {
+		end = min(off+4096, int64(len(f.data)))
+		if slices.ContainsFunc(f.data[off:end], func(b byte) bool { return b != 0 }) {
+			return off
+		}
+	}
+	return math.MaxInt64
 }
 
 func (f *memFile) Close() error { return nil }

@@ -75,3 +75,4 @@ type vfsFile interface {
 
 func (f fsFile) Datasync() error          { return f.SyncData() }
 func (f fsFile) Punch(off, n int64) error { return errPunch{} }
+func (f fsFile) NextData(off int64) int64 { return off }

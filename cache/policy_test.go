@@ -2,6 +2,7 @@ package cache
 
 import (
 	"container/list"
+	"math"
 	"testing"
 
 	"github.com/shelffs/shelf/blocks"
@@ -76,6 +77,16 @@ func (f *headFile) Punch(off, n int64) error {
 		delete(f.heads, off)
 	}
 	return nil
+}
+
+func (f *headFile) NextData(off int64) int64 {
+	next := int64(math.MaxInt64)
+	for at := range f.heads {
+		if at >= off {
+			next = min(next, at)
+		}
+	}
+	return next
 }
 
 // lru is the policy that everybody knows.
