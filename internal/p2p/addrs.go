@@ -30,15 +30,18 @@ func (h *Host) Addrs() []string {
 }
 
 // Listening are the addresses it listens on, wildcards and real ports, to be kept for the next Config.Listen.
-func (h *Host) Listening() []string { return toStrings(h.host.Network().ListenAddresses()) }
+func (h *Host) Listening() []string {
+	return toStrings(ma.FilterAddrs(h.host.Network().ListenAddresses(), isPlain))
+}
 
-// AddAddrs tells where a device may be found, and dials it at once. What is not an address is ignored.
+// AddAddrs tells where a device may be found, also at which relays, and dials it at once. What is not an address
+// is ignored.
 func (h *Host) AddAddrs(dev ident.DeviceID, addrs []string) {
 	h.mu.Lock()
 	l := h.links[dev]
 	h.mu.Unlock()
 	if l != nil {
-		l.learn(toStrings(toMultiaddrs(addrs)))
+		l.learn(clean(addrs))
 		l.now()
 	}
 }
@@ -95,11 +98,26 @@ func toStrings(in []ma.Multiaddr) []string {
 	return out
 }
 
-// mergeAddrs puts the first list before the second, without repeats, and bounds the whole.
+// clean leaves of addresses what can be used, each in its one spelling: relays first.
+func clean(in []string) (out []string) {
+	for _, r := range relaysOf(in) {
+		out = append(out, r.String())
+	}
+	return append(out, toStrings(toMultiaddrs(in))...)
+}
+
+// mergeAddrs puts the first list before the second, without repeats, and bounds the whole. Relays go before
+// all, so that they stay in it; no more than maxRelays.
 func mergeAddrs(first, second []string) []string {
+	both := slices.Concat(first, second)
 	var out []string
-	for _, a := range slices.Concat(first, second) {
-		if !slices.Contains(out, a) && len(out) < maxAddrs {
+	for _, r := range relaysOf(both) {
+		if s := r.String(); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	for _, a := range both {
+		if !strings.HasPrefix(a, relayScheme+":") && !slices.Contains(out, a) && len(out) < maxAddrs {
 			out = append(out, a)
 		}
 	}

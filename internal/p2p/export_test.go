@@ -1,5 +1,7 @@
 package p2p
 
+import "slices"
+
 // Awake is what a host does that has slept.
 func (h *Host) Awake() { h.awake() }
 
@@ -10,3 +12,6 @@ func (h *Host) Conns() (ids []string) {
 	}
 	return ids
 }
+
+// Relayed reports whether a connection to another device goes through a relay.
+func (h *Host) Relayed() bool { return slices.ContainsFunc(h.host.Network().Conns(), isRelayed) }

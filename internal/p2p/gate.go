@@ -17,7 +17,7 @@ const (
 )
 
 // gate decides who gets a connection: devices that the Directory allows, those that we dial in order to
-// join them, and strangers at a limited rate: to be asked who they are, unless that was in vain lately, and
+// join them, relays, and strangers at a limited rate: to be asked who they are, unless that was in vain lately, and
 // whoever it is while an invitation is open. It is a connmgr.ConnectionGater.
 type gate struct {
 	dir    Directory
@@ -26,13 +26,13 @@ type gate struct {
 	mu        sync.Mutex
 	guests    bool
 	strangers bool            // somebody is there to ask them
-	hosts     map[peer.ID]int // whom we are joining
+	called    map[peer.ID]int // whom we call: the device that we join, relays
 	tokens    float64         // strangers that may still connect
 	filled    time.Time
 }
 
 func newGate(dir Directory) *gate {
-	return &gate{dir: dir, turned: turned{by: map[peer.ID]turn{}}, hosts: map[peer.ID]int{}, tokens: guestBurst, filled: time.Now()}
+	return &gate{dir: dir, turned: turned{by: map[peer.ID]turn{}}, called: map[peer.ID]int{}, tokens: guestBurst, filled: time.Now()}
 }
 
 // allowed reports whether the Directory knows and allows the peer.
@@ -51,21 +51,21 @@ func (g *gate) mayAsk(p peer.ID) bool { return !g.turned.has(p) }
 func (g *gate) turnAway(p peer.ID)    { g.turned.add(p) }
 func (g *gate) welcome(p peer.ID)     { g.turned.remove(p) }
 
-// joining lets us dial p until done is called.
-func (g *gate) joining(p peer.ID) (done func()) {
+// calling lets us dial p until done is called.
+func (g *gate) calling(p peer.ID) (done func()) {
 	g.mu.Lock()
-	g.hosts[p]++
+	g.called[p]++
 	g.mu.Unlock()
 	return sync.OnceFunc(func() {
 		g.mu.Lock()
-		if g.hosts[p]--; g.hosts[p] <= 0 {
-			delete(g.hosts, p)
+		if g.called[p]--; g.called[p] <= 0 {
+			delete(g.called, p)
 		}
 		g.mu.Unlock()
 	})
 }
 
-func (g *gate) isHost(p peer.ID) bool { g.mu.Lock(); defer g.mu.Unlock(); return g.hosts[p] > 0 }
+func (g *gate) isCalled(p peer.ID) bool { g.mu.Lock(); defer g.mu.Unlock(); return g.called[p] > 0 }
 
 // admitStranger takes one token of the strangers' rate.
 func (g *gate) admitStranger(p peer.ID) bool {
@@ -86,13 +86,16 @@ func (g *gate) admitStranger(p peer.ID) bool {
 }
 
 // InterceptPeerDial: whom we may call.
-func (g *gate) InterceptPeerDial(p peer.ID) bool { return g.allowed(p) || g.isHost(p) }
+func (g *gate) InterceptPeerDial(p peer.ID) bool { return g.allowed(p) || g.isCalled(p) }
 
 // InterceptAddrDial: at any address.
 func (g *gate) InterceptAddrDial(peer.ID, ma.Multiaddr) bool { return true }
 
-// InterceptAccept: who calls is known only after the handshake.
-func (g *gate) InterceptAccept(network.ConnMultiaddrs) bool { return true }
+// InterceptAccept: who calls is known only after the handshake, but through whom: a relay of ours.
+func (g *gate) InterceptAccept(c network.ConnMultiaddrs) bool {
+	relay := relayOf(c.RemoteMultiaddr())
+	return relay == "" || g.isCalled(relay)
+}
 
 // InterceptSecured: here the other side has proven its key.
 func (g *gate) InterceptSecured(dir network.Direction, p peer.ID, _ network.ConnMultiaddrs) bool {
@@ -100,7 +103,7 @@ func (g *gate) InterceptSecured(dir network.Direction, p peer.ID, _ network.Conn
 		return true
 	}
 	if dir == network.DirOutbound {
-		return g.isHost(p)
+		return g.isCalled(p)
 	}
 	return g.admitStranger(p)
 }

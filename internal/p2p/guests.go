@@ -32,7 +32,7 @@ func (h *Host) GuestsOpen(open bool) {
 	h.gate.setGuests(open)
 	if !open {
 		for _, id := range h.host.Network().Peers() {
-			if !h.gate.allowed(id) && !h.gate.isHost(id) && !h.isGuest(id) && !h.isAsked(id) {
+			if !h.gate.allowed(id) && !h.gate.isCalled(id) && !h.isGuest(id) && !h.isAsked(id) && !h.passes(id) {
 				_ = h.host.Network().ClosePeer(id)
 			}
 		}
@@ -86,7 +86,7 @@ func (h *Host) farewell(c network.Conn) {
 
 // watchGuest ends a stranger's connection that comes to nothing or lasts too long.
 func (h *Host) watchGuest(c network.Conn) {
-	if h.gate.isHost(c.RemotePeer()) {
+	if h.gate.isCalled(c.RemotePeer()) {
 		return // we are the guest
 	}
 	h.later(guestMute, func() {
@@ -133,7 +133,7 @@ func (h *Host) OpenGuest(ctx context.Context, transport ident.TransportKey, addr
 	if err != nil {
 		return nil, err
 	}
-	done := h.gate.joining(id)
+	done := h.gate.calling(id)
 	s, err := h.openGuest(ctx, id, addrs, protocolID)
 	if err != nil {
 		done()
@@ -156,12 +156,9 @@ func (h *Host) openGuest(ctx context.Context, id peer.ID, addrs []string, protoc
 	h.mu.Lock()
 	addrs = mergeAddrs(addrs, h.found[id])
 	h.mu.Unlock()
-	if sw, ok := h.host.Network().(*swarm.Swarm); ok {
-		sw.Backoff().Clear(id)
-	}
 	ctx, cancel := context.WithTimeout(ctx, 2*dialTimeout)
 	defer cancel()
-	if err := h.host.Connect(ctx, peer.AddrInfo{ID: id, Addrs: toMultiaddrs(addrs)}); err != nil {
+	if err := h.reach(ctx, id, addrs); err != nil {
 		return nil, err
 	}
 	s, err := h.host.NewStream(network.WithNoDial(ctx, "connected"), id, protocol.ID(protocolID))

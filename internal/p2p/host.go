@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -34,6 +35,7 @@ type Host struct {
 	guests map[peer.ID]bool     // strangers whose guest stream is being served
 	asks   question             // for strangers
 	asking map[peer.ID]*asked   // those who are being asked
+	places map[peer.ID]*place   // at relays
 	closed bool
 }
 
@@ -49,18 +51,22 @@ func New(ctx context.Context, cfg Config) (*Host, error) {
 	h := &Host{
 		cfg: cfg, log: cfg.Log, gate: newGate(cfg.Directory), hub: newHub(),
 		links: map[ident.DeviceID]*link{}, ids: map[peer.ID]*link{}, found: map[peer.ID][]string{}, guests: map[peer.ID]bool{}, asking: map[peer.ID]*asked{},
+		places: map[peer.ID]*place{},
 	}
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)
 	}
 	h.ctx, h.stop = context.WithCancel(context.Background())
-	if h.host, err = newStack(key, h.gate); err != nil {
+	if h.host, err = newStack(key, libp2p.ConnectionGater(h.gate), libp2p.EnableRelay()); err != nil {
 		return nil, errs.E("p2p.New", errs.Other, "", err)
 	}
 	h.host.SetStreamHandler(pingProtocol, h.answerPing)
 	h.host.Network().Notify(&network.NotifyBundle{
-		ConnectedF:    func(_ network.Network, c network.Conn) { h.connected(c) },
-		DisconnectedF: func(_ network.Network, c network.Conn) { h.changed(c.RemotePeer(), true) },
+		ConnectedF: func(_ network.Network, c network.Conn) { h.connected(c) },
+		DisconnectedF: func(_ network.Network, c network.Conn) {
+			h.changed(c.RemotePeer(), true)
+			h.relayLost(c)
+		},
 	})
 	sub, err := h.host.EventBus().Subscribe([]any{new(event.EvtPeerIdentificationCompleted), new(event.EvtLocalAddressesUpdated)})
 	if err == nil {
@@ -133,7 +139,7 @@ func (h *Host) sweep() {
 		switch {
 		case h.gate.allowed(id):
 			h.changed(id, false)
-		case !h.gate.isHost(id) && !h.gate.guestsOpen() && !h.isGuest(id) && !h.isAsked(id):
+		case !h.gate.isCalled(id) && !h.gate.guestsOpen() && !h.isGuest(id) && !h.isAsked(id) && !h.passes(id):
 			_ = h.host.Network().ClosePeer(id)
 		}
 	}
@@ -195,6 +201,7 @@ func (h *Host) events(sub event.Subscription) {
 			case event.EvtLocalAddressesUpdated:
 				local.restart()
 				h.checkAll() // this device moved to another network, perhaps
+				h.checkRelays()
 			}
 		}
 	}

@@ -2,15 +2,15 @@ package p2p
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/peerstore"
-	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/shelffs/shelf/internal/ident"
@@ -69,6 +69,12 @@ func (l *link) now() <-chan struct{} {
 	return tried
 }
 
+// isRelayed reports whether the device is reached through a relay only.
+func (l *link) isRelayed() bool {
+	c := l.best()
+	return c != nil && isRelayed(c)
+}
+
 func (l *link) connected() bool { return l.h.host.Network().Connectedness(l.id) == network.Connected }
 
 // keep dials whenever the device is not connected, until it is forgotten.
@@ -79,7 +85,7 @@ func (l *link) keep() {
 		}
 	}()
 	if l.h.cfg.AddrBook != nil {
-		stored := toStrings(toMultiaddrs(l.h.cfg.AddrBook.Load(l.dev)))
+		stored := clean(l.h.cfg.AddrBook.Load(l.dev))
 		l.mu.Lock()
 		l.addrs = mergeAddrs(l.addrs, stored)
 		l.mu.Unlock()
@@ -87,16 +93,23 @@ func (l *link) keep() {
 	pause, lost := firstPause, time.Now()
 	for l.ctx.Err() == nil {
 		wait := time.Duration(-1)
-		if l.connected() {
+		switch {
+		case l.connected() && !l.isShunned() && l.isRelayed():
+			lost = time.Now()
+			if !l.dial(false) { // a direct way
+				wait = pause + rand.N(pause/2)
+				pause = min(2*pause, farPause)
+			}
+		case l.connected():
 			if !l.isShunned() {
 				pause, lost = firstPause, time.Now()
 			}
-		} else {
+		default:
 			if l.isShunned() { // it is there and will not have us: no hurry
 				l.rest(pause)
 				pause = min(2*pause, farPause)
 			}
-			if !l.dial() {
+			if !l.dial(true) {
 				wait = pause + rand.N(pause/2)
 				pause = min(2*pause, nearPause)
 				if time.Since(lost) > eager {
@@ -136,9 +149,8 @@ func (l *link) idle(wait time.Duration) bool {
 	return false
 }
 
-// dial makes one attempt at all known addresses. libp2p's own memory of failures is set aside: it
-// would keep us from a peer that is just back.
-func (l *link) dial() bool {
+// dial makes one attempt at all known addresses, relays only if they may be.
+func (l *link) dial(relays bool) bool {
 	defer func() {
 		l.mu.Lock()
 		close(l.tried)
@@ -146,21 +158,13 @@ func (l *link) dial() bool {
 		l.mu.Unlock()
 	}()
 	l.mu.Lock()
-	addrs := toMultiaddrs(l.addrs)
+	addrs := slices.Clone(l.addrs)
 	l.mu.Unlock()
-	if len(addrs) == 0 {
-		return false
+	if !relays {
+		addrs = toStrings(toMultiaddrs(addrs))
 	}
-	net, book := l.h.host.Network(), l.h.host.Peerstore()
-	book.ClearAddrs(l.id)
-	book.AddAddrs(l.id, addrs, peerstore.TempAddrTTL)
-	if sw, ok := net.(*swarm.Swarm); ok {
-		sw.Backoff().Clear(l.id)
-	}
-	ctx, cancel := context.WithTimeout(l.ctx, dialTimeout)
-	defer cancel()
-	_, err := net.DialPeer(ctx, l.id)
-	if err != nil {
+	err := l.h.reach(l.ctx, l.id, addrs)
+	if err != nil && !errors.Is(err, errNoWay) {
 		l.h.log.Debug("p2p: dial", "device", l.dev.Short(), "err", err)
 	}
 	return err == nil
@@ -194,8 +198,23 @@ func (h *Host) connected(c network.Conn) {
 		h.watchGuest(c)
 		return
 	}
-	if l != nil {
-		l.check() // older connections may be dead without knowing: a device that moved dials anew
+	if l == nil {
+		return
+	}
+	l.check() // older connections may be dead without knowing: a device that moved dials anew
+	if isRelayed(c) {
+		l.now() // to look for a better way
+	} else {
+		h.later(0, l.leaveRelays)
+	}
+}
+
+// leaveRelays closes the device's connections through relays: there is a direct one.
+func (l *link) leaveRelays() {
+	for _, c := range l.h.host.Network().ConnsToPeer(l.id) {
+		if isRelayed(c) {
+			_ = c.Close()
+		}
 	}
 }
 
@@ -264,10 +283,13 @@ func (l *link) doubt() {
 	l.h.changed(l.id, true)
 }
 
-// best is the connection that libp2p opens streams on: the one with most of them.
+// best is the connection that libp2p opens streams on: a direct one, and of these that with most of them.
 func (l *link) best() (best network.Conn) {
 	for _, c := range l.h.host.Network().ConnsToPeer(l.id) {
-		if best == nil || len(c.GetStreams()) > len(best.GetStreams()) {
+		switch {
+		case best == nil, isRelayed(best) && !isRelayed(c):
+			best = c
+		case isRelayed(best) == isRelayed(c) && len(c.GetStreams()) > len(best.GetStreams()):
 			best = c
 		}
 	}
@@ -284,11 +306,11 @@ func (h *Host) identified(e event.EvtPeerIdentificationCompleted) {
 	}
 	remote := e.Conn.RemoteMultiaddr()
 	var addrs []ma.Multiaddr
-	if e.Conn.Stat().Direction == network.DirOutbound {
+	if e.Conn.Stat().Direction == network.DirOutbound && usable(remote) {
 		addrs = append(addrs, remote)
 	}
 	for _, a := range e.ListenAddrs {
-		if usable(a) && (!isLoopback(a) || isLoopback(remote)) {
+		if usable(a) && (!isLoopback(a) || isLoopback(remote) && isPlain(remote)) {
 			addrs = append(addrs, a)
 		}
 	}

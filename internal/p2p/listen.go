@@ -41,7 +41,7 @@ func (h *Host) listen(addrs []string) error {
 			}
 		}
 	}
-	if len(h.host.Network().ListenAddresses()) == 0 && len(addrs) > 0 {
+	if len(h.Listening()) == 0 && len(addrs) > 0 {
 		return errs.E(op, errs.Busy, "no address to listen on", nil)
 	}
 	return nil

@@ -31,9 +31,9 @@ const (
 	localTimeout = 3 * time.Second
 )
 
-// newStack builds the libp2p host, not listening yet. No relay, no Noise, no metrics, no address
-// services: connections to own devices, by known addresses, and nothing else.
-func newStack(key crypto.PrivKey, g *gate) (host.Host, error) {
+// newStack builds the libp2p host, not listening yet. No Noise, no metrics, no address services: connections
+// to own devices, by known addresses and relays, and nothing else. The options come last.
+func newStack(key crypto.PrivKey, more ...libp2p.Option) (host.Host, error) {
 	// libp2p logs to stderr by itself, ordinary events as errors among it. Whatever matters reaches us as
 	// an error value.
 	gologshim.SetDefaultHandler(slog.DiscardHandler)
@@ -48,14 +48,13 @@ func newStack(key crypto.PrivKey, g *gate) (host.Host, error) {
 	mux := *yamux.DefaultTransport
 	mux.InitialStreamWindowSize = firstWindow
 	mux.MaxStreamWindowSize = maxWindow
-	return libp2p.New(
+	return libp2p.New(append([]libp2p.Option{
 		libp2p.Identity(key),
 		libp2p.NoListenAddrs,
 		libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport(), tcp.WithConnectionTimeout(localTimeout)),
 		libp2p.Transport(quic.NewTransport, quic.WithTLSIdentityOption(cert)),
 		libp2p.Security(tls.ID, newSecure),
 		libp2p.Muxer(yamux.ID, &mux),
-		libp2p.ConnectionGater(g),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}),
 		libp2p.ResourceManager(limits),
 		libp2p.WithDialTimeout(dialTimeout),
@@ -65,12 +64,11 @@ func newStack(key crypto.PrivKey, g *gate) (host.Host, error) {
 			swarm.WithUDPBlackHoleSuccessCounter(nil), // a few fixed peers: nothing to learn from statistics
 			swarm.WithIPv6BlackHoleSuccessCounter(nil),
 		),
-		libp2p.DisableRelay(),
 		libp2p.DisableMetrics(),
 		libp2p.DisableIdentifyAddressDiscovery(),
 		libp2p.Ping(false),
 		libp2p.UserAgent("shelf"),
-	)
+	}, more...)...)
 }
 
 // resources are fixed limits that a few devices with a few streams of large windows fit into.
@@ -119,8 +117,9 @@ const (
 )
 
 // rank orders a dial: on this machine and network TCP first, which costs half the CPU of QUIC;
-// beyond it QUIC first, as libp2p does.
-func rank(addrs []ma.Multiaddr) []network.AddrDelay {
+// beyond it QUIC first, as libp2p does; relays, which reach tries later, at once.
+func rank(all []ma.Multiaddr) []network.AddrDelay {
+	addrs, circuits := ma.FilterAddrs(all, isPlain), ma.FilterAddrs(all, isCircuit)
 	near := slices.DeleteFunc(slices.Clone(addrs), func(a ma.Multiaddr) bool { return !isNear(a) })
 	far := slices.DeleteFunc(slices.Clone(addrs), isNear)
 	slices.SortStableFunc(near, func(a, b ma.Multiaddr) int { return nearness(a) - nearness(b) })
@@ -139,8 +138,14 @@ func rank(addrs []ma.Multiaddr) []network.AddrDelay {
 		}
 		out = append(out, d)
 	}
+	for _, a := range circuits {
+		out = append(out, network.AddrDelay{Addr: a})
+	}
 	return out
 }
+
+func isCircuit(a ma.Multiaddr) bool { _, err := a.ValueForProtocol(ma.P_CIRCUIT); return err == nil }
+func isPlain(a ma.Multiaddr) bool   { return !isCircuit(a) }
 
 // nearness sorts TCP before QUIC, then this machine before the network, then IPv4 before IPv6.
 func nearness(a ma.Multiaddr) int {
@@ -173,7 +178,7 @@ func isLinkLocal(a ma.Multiaddr) bool {
 
 // pathOf classes the remote end of a connection.
 func pathOf(a ma.Multiaddr) string {
-	if _, err := a.ValueForProtocol(ma.P_CIRCUIT); err == nil {
+	if isCircuit(a) {
 		return "relay"
 	}
 	ip, err := manet.ToIP(a)

@@ -51,4 +51,5 @@ func (h *Host) awake() {
 		l.now()
 		h.Check(l.dev)
 	}
+	h.checkRelays()
 }

@@ -1,0 +1,213 @@
+package p2p
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
+
+	"github.com/shelffs/shelf/internal/errs"
+)
+
+const maxRelays = 4 // of one device
+
+// RelayState is one relay of SetRelays now.
+type RelayState struct {
+	Addr    RelayAddr
+	Waiting bool  // this device can be reached through it
+	Err     error // why not, as of the last attempt; nil before the first
+}
+
+// place is this device's at a relay.
+type place struct {
+	addr RelayAddr
+	stop context.CancelFunc
+	lost chan struct{} // capacity 1: the connection may be gone
+
+	// Guarded by Host.mu.
+	waiting bool
+	err     error
+}
+
+// SetRelays replaces the relays at which this device waits for those that cannot reach it directly: at most four.
+func (h *Host) SetRelays(addrs []RelayAddr) error {
+	if len(addrs) > maxRelays {
+		return errs.E("p2p.SetRelays", errs.Exhausted, "a device waits at no more than four relays", nil)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return errs.E("p2p.SetRelays", errs.Closed, "", nil)
+	}
+	for id, p := range h.places {
+		if !slices.Contains(addrs, p.addr) {
+			p.stop()
+			delete(h.places, id)
+		}
+	}
+	for _, a := range addrs {
+		if h.places[a.id] != nil {
+			continue
+		}
+		ctx, stop := context.WithCancel(h.ctx)
+		p := &place{addr: a, stop: stop, lost: make(chan struct{}, 1)}
+		h.places[a.id] = p
+		h.wg.Go(func() { h.hold(ctx, p) })
+	}
+	return nil
+}
+
+// Relays are those of SetRelays, by their place.
+func (h *Host) Relays() []RelayState {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := make([]RelayState, 0, len(h.places))
+	for _, p := range h.places {
+		out = append(out, RelayState{p.addr, p.waiting, p.err})
+	}
+	slices.SortFunc(out, func(a, b RelayState) int { return cmp.Compare(a.Addr.String(), b.Addr.String()) })
+	return out
+}
+
+// hold keeps this device's place at a relay until ctx ends.
+func (h *Host) hold(ctx context.Context, p *place) {
+	done := h.gate.calling(p.addr.id)
+	defer func() {
+		done()
+		h.leaveRelay(p.addr.id)
+	}()
+	for pause := firstPause; ctx.Err() == nil; {
+		held, err := h.wait(ctx, p)
+		h.mu.Lock()
+		p.waiting, p.err = false, err
+		h.mu.Unlock()
+		if ctx.Err() != nil {
+			return
+		}
+		h.log.Debug("p2p: no place at a relay", "relay", p.addr.Place(), "err", err)
+		if held {
+			pause = firstPause
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, farPause)
+	}
+}
+
+// wait takes the place and returns when it is lost; held tells that it was taken.
+func (h *Host) wait(ctx context.Context, p *place) (held bool, err error) {
+	select {
+	case <-p.lost: // what was lost before
+	default:
+	}
+	if err := h.greet(ctx, p.addr, dialTimeout); err != nil {
+		return false, err
+	}
+	within, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	if _, err := client.Reserve(within, h.host, peer.AddrInfo{ID: p.addr.id}); err != nil {
+		return false, errs.E("p2p.Relay", errs.Refused, "the relay has no place", err)
+	}
+	h.mu.Lock()
+	p.waiting, p.err = true, nil
+	h.mu.Unlock()
+	h.log.Info("p2p: waiting at a relay", "relay", p.addr.Place())
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return true, ctx.Err()
+		case <-p.lost:
+		case <-tick.C:
+		}
+		if h.host.Network().Connectedness(p.addr.id) != network.Connected {
+			return true, errs.E("p2p.Relay", errs.Offline, "the connection was lost", nil)
+		}
+		if err := h.greet(ctx, p.addr, pingTimeout); err != nil {
+			_ = h.host.Network().ClosePeer(p.addr.id)
+			return true, err
+		}
+	}
+}
+
+// greet calls a relay, if need be, and says its secret. Offline: it does not answer. Refused: it has another.
+func (h *Host) greet(ctx context.Context, a RelayAddr, limit time.Duration) error {
+	const op = "p2p.Relay"
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	h.host.Peerstore().AddAddrs(a.id, a.multiaddrs(), peerstore.TempAddrTTL)
+	if sw, ok := h.host.Network().(*swarm.Swarm); ok {
+		sw.Backoff().Clear(a.id)
+	}
+	s, err := h.host.NewStream(ctx, a.id, relayProtocol)
+	if err != nil {
+		return openError(ctx, op, "the relay", err)
+	}
+	defer func() { _ = s.Reset() }()
+	defer context.AfterFunc(ctx, func() { _ = s.Reset() })()
+	if _, err := s.Write(a.secret[:]); err != nil {
+		return openError(ctx, op, "the relay", err)
+	}
+	var answer [1]byte
+	if _, err := io.ReadFull(s, answer[:]); err != nil {
+		return openError(ctx, op, "the relay", err)
+	}
+	if answer[0] != relayWelcome {
+		return errs.E(op, errs.Refused, "the relay", errors.New("the secret in its address is not the relay's any more"))
+	}
+	return nil
+}
+
+// checkRelays looks at all places now.
+func (h *Host) checkRelays() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.places {
+		p.look()
+	}
+}
+
+func (p *place) look() {
+	select {
+	case p.lost <- struct{}{}:
+	default:
+	}
+}
+
+// relayLost notes that a connection has ended: to a relay, or through one.
+func (h *Host) relayLost(c network.Conn) {
+	h.mu.Lock()
+	if p := h.places[c.RemotePeer()]; p != nil {
+		p.look()
+	}
+	h.mu.Unlock()
+	if id := relayOf(c.RemoteMultiaddr()); id != "" {
+		h.leaveRelay(id)
+	}
+}
+
+// leaveRelay hangs up on a relay at which we do not wait and that nothing goes through.
+func (h *Host) leaveRelay(id peer.ID) {
+	if h.gate.isCalled(id) || h.gate.allowed(id) || h.passes(id) {
+		return
+	}
+	_ = h.host.Network().ClosePeer(id)
+}
+
+// passes reports whether a connection goes through the relay.
+func (h *Host) passes(id peer.ID) bool {
+	return slices.ContainsFunc(h.host.Network().Conns(), func(c network.Conn) bool {
+		return !c.IsClosed() && relayOf(c.RemoteMultiaddr()) == id
+	})
+}
