@@ -13,5 +13,5 @@ import (
 var version = "0.1.0-dev"
 
 func main() {
-	os.Exit(cli.Main(cli.Deps{Version: version, RunDaemon: daemon.Run, Examine: daemon.Examine}, os.Args[1:]))
+	os.Exit(cli.Main(cli.Deps{Version: version, RunDaemon: daemon.Run, ServeRelay: daemon.ServeRelay, Examine: daemon.Examine}, os.Args[1:]))
 }

@@ -23,10 +23,15 @@ import (
 // (it need not emit that one). emit may be called from any goroutine and never blocks long.
 type RunDaemon func(ctx context.Context, s config.Start, log *slog.Logger, emit func(controlapi.StartEvent)) error
 
+// ServeRelay runs a relay until ctx ends, and calls ready once with the addresses that devices use it by.
+type ServeRelay func(ctx context.Context, c config.Relay, log *slog.Logger, ready func(addrs []string)) error
+
 // Deps is what main passes in. Version and RunDaemon are needed; tests replace the others.
 type Deps struct {
 	Version   string
 	RunDaemon RunDaemon
+	// ServeRelay is the relay (daemon.ServeRelay).
+	ServeRelay ServeRelay
 	// Probe looks for what mounting needs on this machine (probe.Run).
 	Probe func() probe.Report
 	// Unmount removes a mount that a crashed daemon has left behind, and does nothing when

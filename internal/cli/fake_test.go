@@ -31,6 +31,7 @@ type fakeState struct {
 	Files     int64
 	Confirmed bool
 	Limits    controlapi.Limits
+	Relays    []controlapi.Relay
 }
 
 // fakeDaemon is a daemon without a network and a filesystem, behind the real control server.
@@ -281,6 +282,32 @@ func (d *fakeDaemon) Limits(context.Context) (controlapi.Limits, error) { return
 func (d *fakeDaemon) SetLimits(_ context.Context, l controlapi.Limits) (controlapi.Limits, error) {
 	d.state.Limits = l
 	return l, d.save()
+}
+
+func (d *fakeDaemon) Relays(context.Context) ([]controlapi.Relay, error) { return d.state.Relays, nil }
+
+func (d *fakeDaemon) UseRelay(_ context.Context, q controlapi.UseRelayRequest) (controlapi.Relay, error) {
+	if q.Address != "shelf-relay://secret@relay.example.org:4001/ID" {
+		return controlapi.Relay{}, controlapi.E("invalid", "", "this is none")
+	}
+	r := controlapi.Relay{Place: "relay.example.org:4001", ID: "ID", Waiting: !fakeWants("offline")}
+	if !r.Waiting {
+		r.Reason = "the relay is not reachable"
+	}
+	d.state.Relays = append(d.state.Relays, r)
+	if err := d.save(); err != nil || r.Waiting {
+		return r, err
+	}
+	return r, controlapi.E("offline", "it is kept", "%s", r.Reason)
+}
+
+func (d *fakeDaemon) LeaveRelay(_ context.Context, q controlapi.LeaveRelayRequest) error {
+	n := len(d.state.Relays)
+	d.state.Relays = slices.DeleteFunc(d.state.Relays, func(r controlapi.Relay) bool { return r.Place == q.Relay })
+	if len(d.state.Relays) == n {
+		return controlapi.E("not_exist", "see: shelf relay", "this device uses no relay %q", q.Relay)
+	}
+	return d.save()
 }
 
 func (d *fakeDaemon) Why(_ context.Context, p string) (controlapi.Why, error) {

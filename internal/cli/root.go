@@ -62,7 +62,7 @@ shelf join  on the next. To see it work on this machine alone:  shelf demo`,
 	add(groupPlace, a.pinCmd(), a.unpinCmd(), a.freeCmd(), a.offlineCmd(), a.syncCmd(), a.limitsCmd(), a.brakeCmd())
 	add(groupLook, a.statusCmd(), a.lsCmd(), a.devicesCmd(), a.peersCmd(), a.whyCmd(), a.duCmd(), a.heatCmd(), a.ledgerCmd(), a.conflictsCmd(), a.resolveCmd(), a.quarantineCmd())
 	add(groupBack, a.versionsCmd(), a.restoreCmd(), a.undoCmd())
-	add(groupAround, a.demoCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd())
+	add(groupAround, a.relayCmd(), a.demoCmd(), a.doctorCmd(), a.versionCmd(), a.completionCmd())
 	root.AddCommand(a.daemonCmd(), a.heraldCmd())
 	return root
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/shelffs/shelf/internal/config"
+	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/mounthelper/probe"
 )
 
@@ -30,6 +32,13 @@ func fakeDeps() Deps {
 	return Deps{
 		Version:   "1.2.3",
 		RunDaemon: runFake,
+		ServeRelay: func(_ context.Context, c config.Relay, _ *slog.Logger, ready func([]string)) error {
+			if c.Listen == ":1" {
+				return errs.E("fake", errs.Busy, "port 1", nil)
+			}
+			ready([]string{"shelf-relay://secret@" + append(c.Hosts, "this.machine")[0] + c.Listen + "/ID"})
+			return nil
+		},
 		// A fake is quick; on a machine with much else to do still not at once.
 		AnswerWait: 3 * time.Second,
 		Probe: func() probe.Report {

@@ -24,6 +24,7 @@ type Daemon interface {
 	Readier
 	Accountant
 	Limiter
+	Relayer
 	Stopper
 }
 
@@ -139,6 +140,15 @@ type Limiter interface {
 	Limits(ctx context.Context) (controlapi.Limits, error)
 	// SetLimits replaces all of them, and returns those in force. Invalid: one is too low to work with.
 	SetLimits(ctx context.Context, l controlapi.Limits) (controlapi.Limits, error)
+}
+
+// Relayer knows the relays of this device.
+type Relayer interface {
+	Relays(ctx context.Context) ([]controlapi.Relay, error)
+	// UseRelay returns when the relay has a place for this device, or the first attempt failed: it is kept all
+	// the same, and tried again.
+	UseRelay(ctx context.Context, req controlapi.UseRelayRequest) (controlapi.Relay, error)
+	LeaveRelay(ctx context.Context, req controlapi.LeaveRelayRequest) error
 }
 
 // Stopper flushes, unmounts and lets the daemon end. It returns when the mount is gone (or

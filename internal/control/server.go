@@ -110,6 +110,13 @@ func Handler(d Daemon, log *slog.Logger) http.Handler {
 	}))
 	mux.HandleFunc("GET /v1/limits", get(h, func(r *http.Request) (any, error) { return d.Limits(r.Context()) }))
 	mux.HandleFunc("POST /v1/limits", post(h, func(ctx context.Context, l controlapi.Limits) (any, error) { return d.SetLimits(ctx, l) }))
+	mux.HandleFunc("GET /v1/relays", get(h, func(r *http.Request) (any, error) { return d.Relays(r.Context()) }))
+	mux.HandleFunc("POST /v1/relays/use", post(h, func(ctx context.Context, q controlapi.UseRelayRequest) (any, error) {
+		return d.UseRelay(ctx, q)
+	}))
+	mux.HandleFunc("POST /v1/relays/leave", post(h, func(ctx context.Context, q controlapi.LeaveRelayRequest) (any, error) {
+		return empty{}, d.LeaveRelay(ctx, q)
+	}))
 	mux.HandleFunc("POST /v1/restore", h.restore)
 	mux.HandleFunc("POST /v1/undo", h.undo)
 	mux.HandleFunc("POST /v1/pin", h.place(d.Pin))

@@ -33,7 +33,7 @@ type invitation struct {
 // Invite implements control.Inviter.
 func (d *daemon) Invite(ctx context.Context, req controlapi.InviteRequest, host control.InviteHost) (controlapi.Joined, error) {
 	v := &d.invites
-	token, err := d.account.NewInvite(req.TTL, inToken(d.host.Addrs()))
+	token, err := d.account.NewInvite(req.TTL, inToken(d.ways()))
 	if err != nil {
 		return controlapi.Joined{}, err
 	}

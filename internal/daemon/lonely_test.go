@@ -54,11 +54,13 @@ func (lonelyHost) HandleGuest(string, func(ident.TransportKey, wire.Stream)) {}
 func (lonelyHost) GuestsOpen(bool)                                           {}
 func (lonelyHost) HandleStranger(string, int, func(ident.TransportKey, wire.Stream), func(wire.Stream)) {
 }
-func (h lonelyHost) Peers() []p2p.PeerState          { return h.peers }
-func (lonelyHost) Refresh()                          {}
-func (lonelyHost) Addrs() []string                   { return nil }
-func (lonelyHost) AddAddrs(ident.DeviceID, []string) {}
-func (lonelyHost) Check(ident.DeviceID)              {}
+func (h lonelyHost) Peers() []p2p.PeerState                { return h.peers }
+func (lonelyHost) Refresh()                                {}
+func (lonelyHost) Addrs() []string                         { return nil }
+func (lonelyHost) AddAddrs(ident.DeviceID, []string, bool) {}
+func (lonelyHost) Relays() []p2p.RelayState                { return nil }
+func (lonelyHost) SetRelays([]p2p.RelayAddr) error         { return nil }
+func (lonelyHost) Check(ident.DeviceID)                    {}
 
 // home is the start of a device that has nothing yet.
 func home(t *testing.T) config.Start {

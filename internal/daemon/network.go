@@ -26,7 +26,9 @@ type Network interface {
 	Peers() []p2p.PeerState
 	Refresh()
 	Addrs() []string
-	AddAddrs(dev ident.DeviceID, addrs []string)
+	AddAddrs(dev ident.DeviceID, addrs []string, itself bool)
+	Relays() []p2p.RelayState
+	SetRelays([]p2p.RelayAddr) error
 	Check(dev ident.DeviceID)
 	Close() error
 }
@@ -47,6 +49,7 @@ const (
 	tableAddrs  = '4' // device → CBOR array of multiaddrs, best first
 	tableListen = '5' // → CBOR array of multiaddrs we listened on last: others look for us there
 	tableSeen   = '6' // device → unix milliseconds of the last contact
+	tableRelays = 'R' // → CBOR array of the addresses of the relays that this device uses
 )
 
 // directory is the account as the gate sees it.
@@ -218,16 +221,17 @@ func (p *parts) tellAddresses(ctx context.Context) {
 			}
 			for _, peer := range p.host.Peers() {
 				if peer.Connected {
-					p.sendAddresses(ctx, peer.Device)
+					p.sendAddresses(ctx, peer.Device, p.ways())
 				}
 			}
 		}
 	}
 }
 
-func (p *parts) sendAddresses(ctx context.Context, to ident.DeviceID) {
+// sendAddresses tells a device how this one is reached, and what is known of the others.
+func (p *parts) sendAddresses(ctx context.Context, to ident.DeviceID, ways []string) {
 	self := p.self()
-	list := []deviceAddrs{{Device: self[:], Addrs: first(p.host.Addrs(), maxAddrs)}}
+	list := []deviceAddrs{{Device: self[:], Addrs: first(ways, maxAddrs)}}
 	for _, dev := range p.account.Devices() {
 		if a := (addrBook{p.meta}).Load(dev.ID); len(a) > 0 && dev.ID != to && !dev.Revoked {
 			list = append(list, deviceAddrs{Device: dev.ID[:], Addrs: first(a, maxAddrs)})
@@ -258,7 +262,7 @@ func (p *parts) hearAddresses(from ident.DeviceID, s wire.Stream) {
 			return
 		}
 		if dev := ident.DeviceID(l.Device); dev != p.self() && p.account.Member(dev) {
-			p.host.AddAddrs(dev, l.Addrs)
+			p.host.AddAddrs(dev, l.Addrs, dev == from)
 		}
 	}
 }

@@ -60,6 +60,8 @@ type parts struct {
 	restored   restored
 	cacheLost  bool // it began empty in this start
 
+	relaying sync.Mutex // held while the relays are changed
+
 	closers []func(context.Context) error
 	failed  chan error // the first part that cannot go on
 
@@ -263,7 +265,7 @@ func (p *parts) openNetwork(ctx context.Context, s config.Start, via Via) (err e
 	p.background(p.tellAddresses)
 	p.background(p.scrub)
 	p.meetStrangers()
-	return nil
+	return p.openRelays()
 }
 
 // openFS opens the filesystem over all of it.

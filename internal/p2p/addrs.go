@@ -35,13 +35,16 @@ func (h *Host) Listening() []string {
 }
 
 // AddAddrs tells where a device may be found, also at which relays, and dials it at once. What is not an address
-// is ignored.
-func (h *Host) AddAddrs(dev ident.DeviceID, addrs []string) {
+// is ignored. If the device itself says so, it has left the relays that it does not name.
+func (h *Host) AddAddrs(dev ident.DeviceID, addrs []string, itself bool) {
 	h.mu.Lock()
 	l := h.links[dev]
 	h.mu.Unlock()
 	if l != nil {
-		l.learn(clean(addrs))
+		if addrs = clean(addrs); itself {
+			l.forgetRelays(addrs)
+		}
+		l.learn(addrs)
 		l.now()
 	}
 }
@@ -107,7 +110,7 @@ func clean(in []string) (out []string) {
 }
 
 // mergeAddrs puts the first list before the second, without repeats, and bounds the whole. Relays go before
-// all, so that they stay in it; no more than maxRelays.
+// all, so that they stay in it; no more than MaxRelays.
 func mergeAddrs(first, second []string) []string {
 	both := slices.Concat(first, second)
 	var out []string
@@ -117,7 +120,7 @@ func mergeAddrs(first, second []string) []string {
 		}
 	}
 	for _, a := range both {
-		if !strings.HasPrefix(a, relayScheme+":") && !slices.Contains(out, a) && len(out) < maxAddrs {
+		if !isRelayText(a) && !slices.Contains(out, a) && len(out) < maxAddrs {
 			out = append(out, a)
 		}
 	}

@@ -51,7 +51,7 @@ func withChild(t *testing.T) (n, child *node, stop func()) {
 	n.dir.add(peerOf(2, "child"))
 	n.start()
 	child = &node{me: peerOf(2, "child")}
-	n.AddAddrs(child.me.Device, strings.Split(listening, " "))
+	n.AddAddrs(child.me.Device, strings.Split(listening, " "), false)
 	n.await(child, true, 5*time.Second)
 	return n, child, func() {
 		t.Helper()

@@ -27,7 +27,7 @@ func otherEnd(t *testing.T, args string) {
 		n.listen = []string{where}
 		n.start()
 		if whom != "" {
-			n.AddAddrs(ident.DeviceID{2}, []string{whom})
+			n.AddAddrs(ident.DeviceID{2}, []string{whom}, false)
 		}
 		_, _ = os.Stdout.WriteString(time.Now().Format("2006") + " " + n.Addrs()[0] + "\n")
 		_, _ = os.Stdin.Read(make([]byte, 1))
@@ -64,7 +64,7 @@ func TestClocksApart(t *testing.T) {
 					t.Fatal("it is", year, "there, too")
 				}
 				if !behind {
-					n.AddAddrs(ident.DeviceID{1}, []string{addr})
+					n.AddAddrs(ident.DeviceID{1}, []string{addr}, false)
 				}
 				child := &node{me: peerOf(1, "child")}
 				n.await(child, true, 5*time.Second)

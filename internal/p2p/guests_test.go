@@ -51,7 +51,7 @@ func TestStrangersAreRefused(t *testing.T) {
 	stranger := newNode(t, 2, tcpOnly)
 	stranger.dir.add(h.me) // for its own gate
 	stranger.start()
-	stranger.AddAddrs(h.me.Device, h.Addrs())
+	stranger.AddAddrs(h.me.Device, h.Addrs(), false)
 	if err := stranger.echo(h); err == nil {
 		t.Error("a stranger was let in")
 	}
@@ -115,7 +115,7 @@ func TestAGuestBecomesAMember(t *testing.T) {
 	}
 	guest.dir.add(h.me)
 	guest.Refresh()
-	guest.AddAddrs(h.me.Device, h.Addrs())
+	guest.AddAddrs(h.me.Device, h.Addrs(), false)
 	h.GuestsOpen(false)
 	guest.await(h, true, 2*time.Second)
 	h.await(guest, true, 2*time.Second)

@@ -100,7 +100,7 @@ func TestKilledInTheMiddleOfATransfer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = h.Close() }()
-	h.AddAddrs(ident.DeviceID{2}, strings.Split(listening, " "))
+	h.AddAddrs(ident.DeviceID{2}, strings.Split(listening, " "), false)
 	x := exchange.New(exchange.Config{Network: h, Store: newShelfOf(0, 0)})
 	defer func() { _ = x.Close() }()
 	roster := fetch.NewRoster(x.Source)

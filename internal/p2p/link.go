@@ -170,6 +170,13 @@ func (l *link) dial(relays bool) bool {
 	return err == nil
 }
 
+// forgetRelays drops the relays that are not among addrs.
+func (l *link) forgetRelays(addrs []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.addrs = slices.DeleteFunc(l.addrs, func(a string) bool { return isRelayText(a) && !slices.Contains(addrs, a) })
+}
+
 // learn adds addresses, the new ones first. It reports whether there was a new one.
 func (l *link) learn(addrs []string) bool {
 	l.mu.Lock()

@@ -101,7 +101,7 @@ func pair(t testing.TB, listen []string) (a, b *node) {
 // meet tells a where b is, and waits until both are connected.
 func meet(t testing.TB, a, b *node) {
 	t.Helper()
-	a.AddAddrs(b.me.Device, b.Addrs())
+	a.AddAddrs(b.me.Device, b.Addrs(), false)
 	a.await(b, true, 5*time.Second)
 	b.await(a, true, 5*time.Second)
 }

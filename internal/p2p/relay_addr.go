@@ -121,10 +121,12 @@ func (a RelayAddr) circuit() (ma.Multiaddr, error) {
 	return ma.NewMultiaddr(at[0].String() + "/p2p/" + a.id.String() + "/p2p-circuit")
 }
 
-// relaysOf picks the relays out of a device's addresses, no more than maxRelays.
+func isRelayText(s string) bool { return strings.HasPrefix(s, relayScheme+":") }
+
+// relaysOf picks the relays out of a device's addresses, no more than MaxRelays.
 func relaysOf(addrs []string) (out []RelayAddr) {
 	for _, s := range addrs {
-		if a, err := ParseRelayAddr(s); err == nil && len(out) < maxRelays {
+		if a, err := ParseRelayAddr(s); err == nil && len(out) < MaxRelays {
 			out = append(out, a)
 		}
 	}

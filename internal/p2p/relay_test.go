@@ -68,14 +68,14 @@ func TestRelayUntilThereIsADirectWay(t *testing.T) {
 	_, at := newRelay(t)
 	a, b := pair(t, tcpOnly)
 	a.wait(at)
-	b.AddAddrs(a.me.Device, []string{at.String()})
+	b.AddAddrs(a.me.Device, []string{at.String()}, false)
 	for _, n := range []*node{a, b} {
 		other := map[*node]*node{a: b, b: a}[n]
 		eventually(t, "a way through the relay", func() bool { return n.path(other) == "relay" })
 	}
 	data := bytes.Repeat([]byte("shelf"), 1<<18)
 	echo(t, b, a, data)
-	b.AddAddrs(a.me.Device, a.Addrs())
+	b.AddAddrs(a.me.Device, a.Addrs(), false)
 	for _, n := range []*node{a, b} {
 		other := map[*node]*node{a: b, b: a}[n]
 		eventually(t, "the direct way", func() bool { return n.path(other) == "loopback" })
@@ -109,7 +109,7 @@ func TestRelayComesBack(t *testing.T) {
 	r, at := relayOn(t, key, secret, tcpOnly)
 	a, b := pair(t, nil) // nothing to call them at
 	a.wait(at)
-	b.AddAddrs(a.me.Device, []string{at.String()})
+	b.AddAddrs(a.me.Device, []string{at.String()}, false)
 	eventually(t, "a way", func() bool { return b.path(a) == "relay" })
 	_ = r.Close()
 	eventually(t, "no way", func() bool { return b.path(a) == "" && !a.Relays()[0].Waiting })
@@ -139,7 +139,7 @@ func TestRelayServesWhoKnowsItsSecret(t *testing.T) {
 	}
 	eventually(t, "the refusal", func() bool { return errs.Is(a.Relays()[0].Err, errs.Refused) })
 	a.wait(at)
-	b.AddAddrs(a.me.Device, []string{wrong.String()})
+	b.AddAddrs(a.me.Device, []string{wrong.String()}, false)
 	time.Sleep(time.Second)
 	if p := b.path(a); p != "" {
 		t.Errorf("a way without the secret: %s", p)
@@ -179,6 +179,20 @@ func TestRelayOpensNoGate(t *testing.T) {
 	if s, err := stranger.OpenGuest(ctx, h.me.Transport, []string{at.String()}, "/shelf/test-join/1"); !errs.Is(err, errs.Refused) {
 		t.Errorf("%v, %v", s, err)
 	}
+}
+
+func FuzzParseRelayAddr(f *testing.F) {
+	f.Add("shelf-relay://aaaaaaaaaaaaaaaaaaaaaaaaaa@[2001:db8::1]:4001/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA")
+	f.Add("shelf-relay://aaaaaaaaaaaaaaaaaaaaaaaaaa:x@h%41:4001/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA")
+	f.Fuzz(func(t *testing.T, text string) {
+		a, err := p2p.ParseRelayAddr(text)
+		if err != nil {
+			return
+		}
+		if again, err := p2p.ParseRelayAddr(a.String()); err != nil || again != a {
+			t.Errorf("%q is read as %v, and that as %v, %v", text, a, again, err)
+		}
+	})
 }
 
 func TestParseRelayAddr(t *testing.T) {

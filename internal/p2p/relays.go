@@ -17,7 +17,8 @@ import (
 	"github.com/shelffs/shelf/internal/errs"
 )
 
-const maxRelays = 4 // of one device
+// MaxRelays is at how many a device waits.
+const MaxRelays = 4
 
 // RelayState is one relay of SetRelays now.
 type RelayState struct {
@@ -37,10 +38,11 @@ type place struct {
 	err     error
 }
 
-// SetRelays replaces the relays at which this device waits for those that cannot reach it directly: at most four.
+// SetRelays replaces the relays at which this device waits for those that cannot reach it directly. What goes
+// through one that is left is cut.
 func (h *Host) SetRelays(addrs []RelayAddr) error {
-	if len(addrs) > maxRelays {
-		return errs.E("p2p.SetRelays", errs.Exhausted, "a device waits at no more than four relays", nil)
+	if len(addrs) > MaxRelays {
+		return errs.E("p2p.SetRelays", errs.Exhausted, "relays", nil)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -82,7 +84,7 @@ func (h *Host) hold(ctx context.Context, p *place) {
 	done := h.gate.calling(p.addr.id)
 	defer func() {
 		done()
-		h.leaveRelay(p.addr.id)
+		_ = h.host.Network().ClosePeer(p.addr.id)
 	}()
 	for pause := firstPause; ctx.Err() == nil; {
 		held, err := h.wait(ctx, p)

@@ -48,7 +48,7 @@ func TestStrangerBecomesAMember(t *testing.T) {
 			var asked atomic.Int32
 			h := asker(t, 1, listen, &asked)
 			c := stranger(t, h, listen, func(s wire.Stream) { _, _ = io.WriteString(s, password) })
-			c.AddAddrs(h.me.Device, h.Addrs())
+			c.AddAddrs(h.me.Device, h.Addrs(), false)
 			h.await(c, true, 3*time.Second)
 			c.await(h, true, 3*time.Second)
 			if err := c.echo(h); err != nil {
@@ -78,7 +78,7 @@ func TestStrangerIsAskedOnTheConnectionThatHeKeeps(t *testing.T) {
 	was := make(chan []string, 1)
 	kept.HandleStranger(whoProtocol, 0, nil, func(s wire.Stream) { _, _ = io.WriteString(s, password) })
 	first.HandleStranger(whoProtocol, 0, nil, func(s wire.Stream) {
-		kept.AddAddrs(h.me.Device, h.Addrs())
+		kept.AddAddrs(h.me.Device, h.Addrs(), false)
 		ready := func() bool { return asked.Load() > 0 && len(h.Conns()) == 2 && len(kept.Conns()) == 1 } // at all ends
 		for until := time.Now().Add(3 * time.Second); !ready() && time.Now().Before(until); {
 			time.Sleep(time.Millisecond)
@@ -87,7 +87,7 @@ func TestStrangerIsAskedOnTheConnectionThatHeKeeps(t *testing.T) {
 		go func() { _ = first.Close() }() // which waits for this
 		_, _ = s.Read(make([]byte, 1))
 	})
-	first.AddAddrs(h.me.Device, h.Addrs())
+	first.AddAddrs(h.me.Device, h.Addrs(), false)
 	h.await(kept, true, 4*time.Second)
 	if err := h.echo(kept); err != nil {
 		t.Error(err)
@@ -118,7 +118,7 @@ func TestStrangersAreTurnedAway(t *testing.T) {
 			c := stranger(t, h, tcpOnly, answer)
 			events, stop := c.Subscribe()
 			defer stop()
-			c.AddAddrs(h.me.Device, h.Addrs())
+			c.AddAddrs(h.me.Device, h.Addrs(), false)
 			ups, end := 0, time.After(3*time.Second)
 			for over := false; !over; {
 				select {
@@ -151,7 +151,7 @@ func TestStrangersComeAtALimitedRate(t *testing.T) {
 	began := time.Now()
 	for range 30 {
 		c := stranger(t, h, tcpOnly, func(wire.Stream) {})
-		c.AddAddrs(h.me.Device, h.Addrs())
+		c.AddAddrs(h.me.Device, h.Addrs(), false)
 		time.Sleep(20 * time.Millisecond)
 		_ = c.Close()
 	}

@@ -110,11 +110,13 @@ func (h *memoryHost) Peers() (out []p2p.PeerState) {
 	return out
 }
 
-func (h *memoryHost) GuestsOpen(bool)                   {}
-func (h *memoryHost) Refresh()                          {}
-func (h *memoryHost) Addrs() []string                   { return nil }
-func (h *memoryHost) AddAddrs(ident.DeviceID, []string) {}
-func (h *memoryHost) Check(ident.DeviceID)              {}
+func (h *memoryHost) GuestsOpen(bool)                         {}
+func (h *memoryHost) Refresh()                                {}
+func (h *memoryHost) Addrs() []string                         { return nil }
+func (h *memoryHost) AddAddrs(ident.DeviceID, []string, bool) {}
+func (h *memoryHost) Relays() []p2p.RelayState                { return nil }
+func (h *memoryHost) SetRelays([]p2p.RelayAddr) error         { return nil }
+func (h *memoryHost) Check(ident.DeviceID)                    {}
 func (h *memoryHost) Close() error {
 	for _, end := range h.ends {
 		end()

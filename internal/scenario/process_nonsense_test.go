@@ -76,7 +76,7 @@ func misspell(t *testing.T, d *device, peer ident.DeviceID, addr string, do func
 	host, err := p2p.New(ctx, p2p.Config{TransportKey: account.TransportKey(), Listen: p2p.Listen(0), Directory: present{account}})
 	check(err)
 	defer host.Close()
-	host.AddAddrs(peer, []string{addr})
+	host.AddAddrs(peer, []string{addr}, false)
 	events, stop := host.Subscribe()
 	defer stop()
 	r := replicate.New(replicate.Config{Network: host, Records: names, Members: account, Self: self, Blind: blind})

@@ -53,6 +53,22 @@ func (c *Client) SetLimits(ctx context.Context, l controlapi.Limits) (controlapi
 	return call[controlapi.Limits](ctx, c, post, "/limits", nil, l)
 }
 
+// Relays asks at which relays this device waits.
+func (c *Client) Relays(ctx context.Context) ([]controlapi.Relay, error) {
+	return call[[]controlapi.Relay](ctx, c, get, "/relays", nil, nil)
+}
+
+// UseRelay has this device wait at another one.
+func (c *Client) UseRelay(ctx context.Context, q controlapi.UseRelayRequest) (controlapi.Relay, error) {
+	return call[controlapi.Relay](ctx, c, post, "/relays/use", nil, q)
+}
+
+// LeaveRelay ends that.
+func (c *Client) LeaveRelay(ctx context.Context, q controlapi.LeaveRelayRequest) error {
+	_, err := call[none](ctx, c, post, "/relays/leave", nil, q)
+	return err
+}
+
 // Brake asks what is held back because a device changed so much at once.
 func (c *Client) Brake(ctx context.Context) (controlapi.Brake, error) {
 	return call[controlapi.Brake](ctx, c, get, "/brake", nil, nil)
