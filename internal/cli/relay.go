@@ -112,7 +112,7 @@ send. It serves who knows its secret, which is part of the address; to change it
 			return a.serveRelay(cmd.Context(), c)
 		},
 	}
-	cmd.Flags().StringVar(&c.Listen, "listen", ":4001", "`address` to listen on, TCP and UDP, as :443 or 203.0.113.7:443")
+	cmd.Flags().StringVar(&c.Listen, "listen", ":4001", "`address` to listen on (TCP), as :443 or 203.0.113.7:443")
 	cmd.Flags().StringArrayVar(&c.Hosts, "host", nil, "`name` or address by which devices find this machine (repeatable)")
 	cmd.Flags().StringVar(&c.Dir, "dir", "", "`folder` for its key (default ~/.local/share/shelf-relay)")
 	_ = cmd.MarkFlagDirname("dir")

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/shelffs/shelf/internal/config"
+	"github.com/shelffs/shelf/internal/control/controlapi"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/ident"
 	"github.com/shelffs/shelf/internal/p2p"
@@ -29,6 +30,9 @@ func ServeRelay(ctx context.Context, c config.Relay, log *slog.Logger, ready fun
 		return err
 	}
 	r, err := p2p.NewRelay(ctx, p2p.RelayConfig{Key: key, Secret: secret, Listen: listen, Log: log})
+	if errs.Is(err, errs.Busy) {
+		return controlapi.WithHint(err, "another program has this port, or the address is none of this machine's; choose with --listen")
+	}
 	if err != nil {
 		return err
 	}
@@ -39,8 +43,8 @@ func ServeRelay(ctx context.Context, c config.Relay, log *slog.Logger, ready fun
 	}
 	var texts []string
 	for _, a := range at {
-		if _, err := p2p.ParseRelayAddr(a.String()); err != nil { // of a name that nobody can have
-			return err
+		if _, err := p2p.ParseRelayAddr(a.String()); err != nil {
+			return errs.E("daemon.ServeRelay", errs.Invalid, "host of "+a.Place(), errors.New("say a name or an address, without a port"))
 		}
 		texts = append(texts, a.String())
 	}

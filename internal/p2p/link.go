@@ -48,6 +48,8 @@ type link struct {
 	shunned  bool   // it hung up on us without having answered; connected is told only when it has
 	addr     string // the remote end of the connection in use; "" when there is none
 	path     string
+
+	relayLost func() // of whileRelayed
 }
 
 func newLink(h *Host, dev ident.DeviceID, id peer.ID) *link {
@@ -160,14 +162,28 @@ func (l *link) dial(relays bool) bool {
 	l.mu.Lock()
 	addrs := slices.Clone(l.addrs)
 	l.mu.Unlock()
+	ctx, cancel := context.WithCancel(l.ctx)
+	defer cancel()
 	if !relays {
 		addrs = toStrings(toMultiaddrs(addrs))
+		l.whileRelayed(cancel)
+		defer l.whileRelayed(nil)
 	}
-	err := l.h.reach(l.ctx, l.id, addrs)
+	err := l.h.reach(ctx, l.id, addrs)
 	if err != nil && !errors.Is(err, errNoWay) {
 		l.h.log.Debug("p2p: dial", "device", l.dev.Short(), "err", err)
 	}
 	return err == nil
+}
+
+// whileRelayed has stop called when the device is lost that is reached through a relay: then that is tried first.
+func (l *link) whileRelayed(stop func()) {
+	l.mu.Lock()
+	l.relayLost = stop
+	l.mu.Unlock()
+	if stop != nil && !l.connected() {
+		stop()
+	}
 }
 
 // forgetRelays drops the relays that are not among addrs.
@@ -235,6 +251,11 @@ func (h *Host) changed(id peer.ID, lost bool) {
 	}
 	switch up := l.tell(lost); {
 	case !up && !l.connected():
+		l.mu.Lock()
+		if l.relayLost != nil {
+			l.relayLost()
+		}
+		l.mu.Unlock()
 		l.now()
 	case !up:
 	case lost: // another connection is left: does it answer, or did the device go?

@@ -33,27 +33,32 @@ func (h *Host) reach(ctx context.Context, id peer.ID, addrs []string) error {
 	if len(relays) == 0 {
 		return <-direct
 	}
-	select {
-	case err := <-direct:
-		if err == nil {
-			return nil
+	var failed error // of the direct ways
+	pause := relayLater
+	for {
+		select {
+		case err := <-direct:
+			if err == nil {
+				return nil
+			}
+			failed = err
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		direct <- err
-	case <-time.After(relayLater):
-	case <-ctx.Done():
-	}
-	wg.Go(func() { through <- h.dialThrough(ctx, id, relays) })
-	select {
-	case err := <-through:
-		if err == nil {
-			return nil
+		wg.Go(func() { through <- h.dialThrough(ctx, id, relays) })
+		select {
+		case err := <-through:
+			if err == nil || failed != nil {
+				return err
+			}
+		case failed = <-direct:
+			if failed == nil {
+				return nil
+			}
+			return <-through
 		}
-		return <-direct
-	case err := <-direct:
-		if err == nil || <-through == nil {
-			return nil
-		}
-		return err
+		pause = nearPause // addresses that lead nowhere take long to fail: the relay may be back before
 	}
 }
 

@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -185,7 +186,10 @@ func (r *Relay) Addrs(hosts ...string) (out []RelayAddr, err error) {
 	if err != nil {
 		return nil, errs.E("p2p.Relay.Addrs", errs.Other, "", err)
 	}
-	all = slices.DeleteFunc(all, func(a ma.Multiaddr) bool { return !usable(a) || isQUIC(a) })
+	all = slices.DeleteFunc(all, func(a ma.Multiaddr) bool { return !usable(a) })
+	if plain := slices.DeleteFunc(slices.Clone(all), isLoopback); len(plain) > 0 {
+		all = plain
+	}
 	slices.SortStableFunc(all, func(a, b ma.Multiaddr) int { return relayWorth(a) - relayWorth(b) })
 	for _, a := range all {
 		ip, err := manet.ToIP(a)
@@ -230,21 +234,20 @@ func RelayListen(at string) ([]string, error) {
 	invalid := func(err error) ([]string, error) { return nil, errs.E("p2p.RelayListen", errs.Invalid, at, err) }
 	h, port, err := net.SplitHostPort(at)
 	if err != nil {
-		return invalid(err)
+		return invalid(errors.New("say it as :PORT or ADDRESS:PORT"))
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return invalid(err)
-	}
-	if h == "" {
-		return Listen(int(n)), nil
+	if err != nil || n == 0 {
+		return invalid(errors.New("say it as :PORT or ADDRESS:PORT"))
 	}
 	ip := net.ParseIP(h)
 	switch {
+	case h == "":
+		return []string{"/ip4/0.0.0.0/tcp/" + port, "/ip6/::/tcp/" + port}, nil
 	case ip == nil:
-		return invalid(errs.E("", errs.Invalid, "no address of this machine", nil))
+		return invalid(errors.New("say an address of this machine, not a name"))
 	case ip.To4() != nil:
-		return []string{"/ip4/" + h + "/tcp/" + port, "/ip4/" + h + "/udp/" + port + "/quic-v1"}, nil
+		return []string{"/ip4/" + h + "/tcp/" + port}, nil
 	}
-	return []string{"/ip6/" + h + "/tcp/" + port, "/ip6/" + h + "/udp/" + port + "/quic-v1"}, nil
+	return []string{"/ip6/" + h + "/tcp/" + port}, nil
 }

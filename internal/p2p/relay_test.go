@@ -207,7 +207,7 @@ func TestParseRelayAddr(t *testing.T) {
 	}
 	for _, bad := range []string{
 		"", "http://" + secret + "@h:1/" + id, "shelf-relay://h:1/" + id, "shelf-relay://" + secret + "@h/" + id, "shelf-relay://" + secret + "@h:0/" + id,
-		"shelf-relay://" + secret[1:] + "@h:1/" + id, "shelf-relay://" + secret + "@h:1/" + id[1:], "shelf-relay://" + secret + "@h:1/" + id + "?x=1",
+		"shelf-relay://" + secret[1:] + "@h:1/" + id, "shelf-relay://" + secret[:25] + "b@h:1/" + id, "shelf-relay://" + secret + "@h:1/" + id[1:], "shelf-relay://" + secret + "@h:1/" + id + "?x=1",
 		"shelf-relay://" + secret + "@0.0.0.0:1/" + id, "shelf-relay://" + secret + "@a/b:1/" + id, "shelf-relay://" + secret + "@h h:1/" + id,
 		"shelf-relay://" + secret + "@" + strings.Repeat("h", 250) + ":1/" + id,
 		"shelf-relay://" + secret + "@h:1/QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N",

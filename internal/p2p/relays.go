@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/shelffs/shelf/internal/errs"
 )
@@ -32,6 +33,7 @@ type place struct {
 	addr RelayAddr
 	stop context.CancelFunc
 	lost chan struct{} // capacity 1: the connection may be gone
+	left chan struct{} // closed when it was left, with the connection
 
 	// Guarded by Host.mu.
 	waiting bool
@@ -44,27 +46,38 @@ func (h *Host) SetRelays(addrs []RelayAddr) error {
 	if len(addrs) > MaxRelays {
 		return errs.E("p2p.SetRelays", errs.Exhausted, "relays", nil)
 	}
+	for _, p := range h.leavePlaces(addrs) {
+		<-p.left // it may be the same relay at another address
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return errs.E("p2p.SetRelays", errs.Closed, "", nil)
-	}
-	for id, p := range h.places {
-		if !slices.Contains(addrs, p.addr) {
-			p.stop()
-			delete(h.places, id)
-		}
 	}
 	for _, a := range addrs {
 		if h.places[a.id] != nil {
 			continue
 		}
 		ctx, stop := context.WithCancel(h.ctx)
-		p := &place{addr: a, stop: stop, lost: make(chan struct{}, 1)}
+		p := &place{addr: a, stop: stop, lost: make(chan struct{}, 1), left: make(chan struct{})}
 		h.places[a.id] = p
 		h.wg.Go(func() { h.hold(ctx, p) })
 	}
 	return nil
+}
+
+// leavePlaces gives up the places that are at none of the addresses, and returns them.
+func (h *Host) leavePlaces(addrs []RelayAddr) (gone []*place) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, p := range h.places {
+		if !slices.Contains(addrs, p.addr) {
+			p.stop()
+			delete(h.places, id)
+			gone = append(gone, p)
+		}
+	}
+	return gone
 }
 
 // Relays are those of SetRelays, by their place.
@@ -85,8 +98,9 @@ func (h *Host) hold(ctx context.Context, p *place) {
 	defer func() {
 		done()
 		_ = h.host.Network().ClosePeer(p.addr.id)
+		close(p.left)
 	}()
-	for pause := firstPause; ctx.Err() == nil; {
+	for pause, lost := firstPause, time.Now(); ctx.Err() == nil; {
 		held, err := h.wait(ctx, p)
 		h.mu.Lock()
 		p.waiting, p.err = false, err
@@ -96,13 +110,15 @@ func (h *Host) hold(ctx context.Context, p *place) {
 		}
 		h.log.Debug("p2p: no place at a relay", "relay", p.addr.Place(), "err", err)
 		if held {
-			pause = firstPause
+			pause, lost = firstPause, time.Now()
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
 		}
-		pause = min(2*pause, farPause)
+		if pause = min(2*pause, farPause); time.Since(lost) < eager {
+			pause = min(pause, nearPause)
+		}
 	}
 }
 
@@ -115,10 +131,8 @@ func (h *Host) wait(ctx context.Context, p *place) (held bool, err error) {
 	if err := h.greet(ctx, p.addr, dialTimeout); err != nil {
 		return false, err
 	}
-	within, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	if _, err := client.Reserve(within, h.host, peer.AddrInfo{ID: p.addr.id}); err != nil {
-		return false, errs.E("p2p.Relay", errs.Refused, "the relay has no place", err)
+	if err := h.reserve(ctx, p.addr.id); err != nil {
+		return false, err
 	}
 	h.mu.Lock()
 	p.waiting, p.err = true, nil
@@ -143,12 +157,28 @@ func (h *Host) wait(ctx context.Context, p *place) (held bool, err error) {
 	}
 }
 
+// reserve takes a place at a relay that knows us. libp2p waits a minute for the answer, whatever ctx says.
+func (h *Host) reserve(ctx context.Context, id peer.ID) error {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { _ = h.host.Network().ClosePeer(id) })()
+	if _, err := client.Reserve(ctx, h.host, peer.AddrInfo{ID: id}); err != nil {
+		return errs.E("p2p.Relay", errs.Refused, "the relay has no place", err)
+	}
+	return nil
+}
+
 // greet calls a relay, if need be, and says its secret. Offline: it does not answer. Refused: it has another.
 func (h *Host) greet(ctx context.Context, a RelayAddr, limit time.Duration) error {
 	const op = "p2p.Relay"
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	h.host.Peerstore().AddAddrs(a.id, a.multiaddrs(), peerstore.TempAddrTTL)
+	at, err := a.multiaddr()
+	if err != nil {
+		return errs.E(op, errs.Invalid, "the relay", err)
+	}
+	h.host.Peerstore().ClearAddrs(a.id) // it may have had another
+	h.host.Peerstore().AddAddrs(a.id, []ma.Multiaddr{at}, peerstore.TempAddrTTL)
 	if sw, ok := h.host.Network().(*swarm.Swarm); ok {
 		sw.Backoff().Clear(a.id)
 	}

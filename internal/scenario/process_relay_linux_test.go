@@ -2,11 +2,11 @@ package scenario
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,7 +19,9 @@ import (
 type street struct {
 	t    *testing.T
 	net  string
-	addr string // of the relay
+	dir  string // of the relay
+	addr string
+	kill func()
 }
 
 const streetName = "shelf2"
@@ -32,7 +34,8 @@ func newStreet(t *testing.T, c *cable) (*street, error) {
 	}
 	t.Cleanup(func() { _ = holder.Process.Kill(); _ = holder.Wait() })
 	pid := fmt.Sprint(holder.Process.Pid)
-	s := &street{t: t, net: "/proc/" + pid + "/ns/net"}
+	s := &street{t: t, net: "/proc/" + pid + "/ns/net", dir: t.TempDir(), kill: func() {}}
+	t.Cleanup(func() { s.kill() })
 	for i, end := range c.ends {
 		mine, theirs := fmt.Sprint("home", i), strings.Split(end, "/")[2]
 		for _, words := range []string{
@@ -54,8 +57,7 @@ func newStreet(t *testing.T, c *cable) (*street, error) {
 // serve starts the relay.
 func (s *street) serve() {
 	s.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "nsenter", "--net="+s.net, "--", shelfBin, "relay", "serve", "--json", "--host", "198.18.1.1", "--dir", s.t.TempDir())
+	cmd := exec.Command("nsenter", "--net="+s.net, "--", shelfBin, "relay", "serve", "--json", "--host", "198.18.1.1", "--dir", s.dir)
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -63,7 +65,7 @@ func (s *street) serve() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() { cancel(); _ = cmd.Wait() })
+	s.kill = sync.OnceFunc(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }) // it has become the relay
 	var says struct{ Addresses []string }
 	if err := json.NewDecoder(out).Decode(&says); err != nil || len(says.Addresses) != 1 {
 		s.t.Fatal(says, err)
@@ -97,7 +99,8 @@ func homes(t *testing.T, c *cable) (a, b *device) {
 	return a, b
 }
 
-// Two devices that cannot reach one another and have never met: one joins the other through a relay, and reads.
+// Two devices that cannot reach one another and have never met: one joins the other through a relay, and reads, while
+// the relay is killed and comes back.
 func TestTheyMeetThroughARelay(t *testing.T) {
 	t.Parallel()
 	c, err := newCable(t)
@@ -113,13 +116,20 @@ func TestTheyMeetThroughARelay(t *testing.T) {
 	}
 	s.serve()
 	a, b := homes(t, c)
-	data := random(8, 8<<20)
+	data := random(8, 48<<20)
 	a.up().write("file", data)
 	a.must("relay", "use", s.addr)
 	a.admit(b)
 	b.up()
 	b.hasSize("file", int64(len(data)))
-	if got := b.read("file"); !bytes.Equal(got, data) {
+	got := b.readThrough("file", func() {
+		was := s.addr
+		s.kill()
+		if s.serve(); s.addr != was {
+			t.Errorf("the relay came back at %s and was at %s", s.addr, was)
+		}
+	})
+	if !bytes.Equal(got, data) {
 		t.Errorf("%d bytes read, others than were written", len(got))
 	}
 	if ab, ba := a.way(b), b.way(a); ab != "relay" || ba != "relay" {
