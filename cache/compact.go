@@ -121,7 +121,7 @@ func (s *Store) empty(ctx context.Context, no uint32) error {
 			s.damaged(f.d, r, err)
 			return false, nil
 		}
-		rec, err := s.writeRecord(op, b)
+		rec, err := s.writeRecord(op, b, segFile.WriteOnce)
 		if rec.sg != nil {
 			rec.Bytes = nil
 			batch = append(batch, move{rec, r})

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 )
 
 // disk is where segments live; tests give one that fills up or loses what was not synced.
@@ -25,6 +26,9 @@ type segFile interface {
 	io.WriterAt
 	io.Closer
 	Datasync() error
+	// WriteOnce is WriteAt for bytes that are hardly read again soon: the system need not keep them in memory
+	// once they are on the disk.
+	WriteOnce(p []byte, off int64) (int, error)
 	Punch(off, n int64) error // gives a range back to the disk; errPunch: can't here
 	// NextData is where what is no hole begins at or after off, as far as the system knows: off where it
 	// does not, beyond the end where only holes follow.
@@ -50,7 +54,12 @@ func segNo(name string) (no uint32, ok bool) {
 	return no, n == 1 && err == nil && name == segName(no)
 }
 
-type osDisk struct{ dir string }
+type osDisk struct {
+	dir  string
+	keep *atomic.Bool // the system cannot write without keeping
+}
+
+func newOSDisk(dir string) osDisk { return osDisk{dir, new(atomic.Bool)} }
 
 func (d osDisk) name(no uint32) string { return filepath.Join(d.dir, segName(no)) }
 
@@ -70,7 +79,7 @@ func (d osDisk) Create(no uint32) (segFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f}, nil
+	return osFile{f, d.keep}, nil
 }
 
 func (d osDisk) Open(no uint32) (segFile, error) {
@@ -78,7 +87,7 @@ func (d osDisk) Open(no uint32) (segFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f}, nil
+	return osFile{f, d.keep}, nil
 }
 
 func (d osDisk) Remove(no uint32) error {
@@ -110,7 +119,22 @@ func (d osDisk) List() ([]segInfo, error) {
 
 func (d osDisk) SyncDir() error { return syncDir(d.dir) }
 
-type osFile struct{ *os.File }
+type osFile struct {
+	*os.File
+	keep *atomic.Bool
+}
+
+// WriteOnce implements segFile. What the system has no way for is written as ever, then and from then on.
+func (f osFile) WriteOnce(p []byte, off int64) (n int, err error) {
+	if !f.keep.Load() {
+		if n, err = writeOnce(f.File, p, off); !errors.Is(err, errors.ErrUnsupported) {
+			return n, err
+		}
+		f.keep.Store(true)
+	}
+	m, err := f.WriteAt(p[n:], off+int64(n))
+	return n + m, err
+}
 
 func (f osFile) Datasync() error          { return datasync(f.File) }
 func (f osFile) Punch(off, n int64) error { return punch(f.File, off, n) }

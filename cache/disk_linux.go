@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -29,6 +30,27 @@ func punch(f *os.File, off, n int64) error {
 			return err
 		}
 	}
+}
+
+// dontCache is RWF_DONTCACHE of linux/fs.h, since Linux 6.14, which the package unix does not have yet.
+const dontCache = 0x80
+
+func writeOnce(f *os.File, p []byte, off int64) (n int, err error) {
+	for n < len(p) {
+		m, err := unix.Pwritev2(int(f.Fd()), [][]byte{p[n:]}, off+int64(n), dontCache)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL): // the last before 4.13
+			return n, errors.ErrUnsupported
+		case err != nil:
+			return n, &fs.PathError{Op: "write", Path: f.Name(), Err: err}
+		case m == 0:
+			return n, io.ErrShortWrite
+		}
+		n += m
+	}
+	return n, nil
 }
 
 func nextData(f *os.File, off int64) int64 {

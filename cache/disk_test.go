@@ -139,6 +139,8 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	return copy(f.data[off:], p), nil
 }
 
+func (f *memFile) WriteOnce(p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
+
 func (f *memFile) Datasync() error {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()

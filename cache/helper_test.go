@@ -154,7 +154,7 @@ func audit(t testing.TB, s *Store) {
 // diskUsage is what the segments really take, in bytes.
 func diskUsage(t testing.TB, dir string) (n int64) {
 	t.Helper()
-	infos, err := osDisk{filepath.Join(dir, "segments")}.List()
+	infos, err := newOSDisk(filepath.Join(dir, "segments")).List()
 	must(t, err)
 	for _, i := range infos {
 		n += i.allocated

@@ -66,6 +66,8 @@ func (f *headFile) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
+func (f *headFile) WriteOnce(p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
+
 func (f *headFile) ReadAt(p []byte, off int64) (int, error) {
 	h := f.heads[off]
 	copy(p, h[:])

@@ -19,7 +19,7 @@ func (s *Store) PutBlock(ctx context.Context, b blocks.Sealed) error {
 	if err := s.check(ctx, op); err != nil {
 		return err
 	}
-	err := s.store(ctx, op, []blocks.Sealed{b}, s.admit, func(*txn, blocks.Digest, *row) error { return nil })
+	err := s.store(ctx, op, []blocks.Sealed{b}, segFile.WriteOnce, s.admit, func(*txn, blocks.Digest, *row) error { return nil })
 	s.wake()
 	return err
 }
@@ -32,7 +32,7 @@ func (s *Store) Stage(ctx context.Context, node [16]byte, bs ...blocks.Sealed) e
 		return err
 	}
 	o := Owner{Writing, node}
-	err := s.store(ctx, op, bs, s.admitStaged, func(tx *txn, d blocks.Digest, r *row) error { return tx.own(o, d, r) })
+	err := s.store(ctx, op, bs, segFile.WriteAt, s.admitStaged, func(tx *txn, d blocks.Digest, r *row) error { return tx.own(o, d, r) })
 	s.wake()
 	return err
 }
@@ -88,9 +88,17 @@ type record struct {
 	off int64
 }
 
+// writing is how a block's bytes get into its segment. Blocks that came from elsewhere are written once: the bytes in them
+// are in the kernel's cache of the mount as soon as somebody reads them. Those that were written here others
+// fetch before long.
+type writing func(f segFile, p []byte, off int64) (int, error)
+
+// onceMin is the length in bytes from which on that pays: the disk is set to work with each such write.
+const onceMin = 128 << 10
+
 // store writes the blocks that are not here and commits their rows, changed by own. room
 // reserves space.
-func (s *Store) store(ctx context.Context, op string, bs []blocks.Sealed, room func(context.Context, string, int64) error,
+func (s *Store) store(ctx context.Context, op string, bs []blocks.Sealed, write writing, room func(context.Context, string, int64) error,
 	own func(*txn, blocks.Digest, *row) error) error {
 	for _, b := range bs {
 		if len(b.Bytes) > blocks.MaxSealed || b.Digest.IsZero() {
@@ -111,7 +119,7 @@ func (s *Store) store(ctx context.Context, op string, bs []blocks.Sealed, room f
 				return err
 			}
 		}
-		again, err := s.storeMissing(op, bs, missing, own)
+		again, err := s.storeMissing(op, bs, missing, write, own)
 		if need > 0 {
 			s.mu.Lock()
 			s.reserved -= need
@@ -147,8 +155,8 @@ func rowFor(b blocks.Sealed) row {
 	return row{form: formSegment, size: uint32(len(b.Bytes))}
 }
 
-func (s *Store) storeMissing(op string, bs, missing []blocks.Sealed, own func(*txn, blocks.Digest, *row) error) (again bool, err error) {
-	recs, err := s.write(op, missing)
+func (s *Store) storeMissing(op string, bs, missing []blocks.Sealed, write writing, own func(*txn, blocks.Digest, *row) error) (again bool, err error) {
+	recs, err := s.write(op, missing, write)
 	defer func() {
 		for _, r := range recs {
 			s.segs.done(r.sg)
@@ -171,12 +179,12 @@ func (s *Store) storeMissing(op string, bs, missing []blocks.Sealed, own func(*t
 
 // write puts the large blocks into segments. The records returned have to be done, also after
 // an error.
-func (s *Store) write(op string, bs []blocks.Sealed) (recs []record, err error) {
+func (s *Store) write(op string, bs []blocks.Sealed, write writing) (recs []record, err error) {
 	for _, b := range bs {
 		if rowFor(b).form != formSegment {
 			continue
 		}
-		r, err := s.writeRecord(op, b)
+		r, err := s.writeRecord(op, b, write)
 		if r.sg != nil {
 			recs = append(recs, r)
 		}
@@ -187,7 +195,7 @@ func (s *Store) write(op string, bs []blocks.Sealed) (recs []record, err error) 
 	return recs, nil
 }
 
-func (s *Store) writeRecord(op string, b blocks.Sealed) (record, error) {
+func (s *Store) writeRecord(op string, b blocks.Sealed, write writing) (record, error) {
 	sg, off, err := s.segs.alloc(recordLen(len(b.Bytes)))
 	if err != nil {
 		return record{}, errs.E(op, errs.Other, b.Digest.Short(), err)
@@ -195,7 +203,10 @@ func (s *Store) writeRecord(op string, b blocks.Sealed) (record, error) {
 	r := record{b, sg, off}
 	var head [recordHeader]byte
 	if _, err = sg.f.WriteAt(appendHeader(head[:0], b.Digest, len(b.Bytes)), off); err == nil {
-		_, err = sg.f.WriteAt(b.Bytes, off+recordHeader)
+		if len(b.Bytes) < onceMin {
+			write = segFile.WriteAt
+		}
+		_, err = write(sg.f, b.Bytes, off+recordHeader)
 	}
 	s.segs.wrote(sg)
 	if err != nil {

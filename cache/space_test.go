@@ -83,6 +83,11 @@ func (f countingFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.segFile.WriteAt(p, off)
 }
 
+func (f countingFile) WriteOnce(p []byte, off int64) (int, error) {
+	f.n.Add(int64(len(p)))
+	return f.segFile.WriteOnce(p, off)
+}
+
 type countingFS struct {
 	vfs.FS
 	n *written

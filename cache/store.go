@@ -118,7 +118,7 @@ func (o *Options) setDefaults(dir string) {
 		o.fault.disk, o.fault.db.FS = fsDisk{o.FS, o.FS.PathJoin(dir, "segments")}, o.FS
 	}
 	if o.fault.disk == nil {
-		o.fault.disk = osDisk{filepath.Join(dir, "segments")}
+		o.fault.disk = newOSDisk(filepath.Join(dir, "segments"))
 	}
 }
 

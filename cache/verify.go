@@ -17,7 +17,7 @@ func Verify(ctx context.Context, dir string, master [32]byte) error {
 	if err := kv.Verify(ctx, filepath.Join(dir, "index"), kdf.Derive(master[:], kdf.CacheDB), kv.Options{}); err != nil {
 		return errs.E(op, errs.Other, "index", err)
 	}
-	if _, err := (osDisk{filepath.Join(dir, "segments")}).List(); err != nil {
+	if _, err := newOSDisk(filepath.Join(dir, "segments")).List(); err != nil {
 		return errs.FromOS(op, "segments", err)
 	}
 	return nil
