@@ -44,6 +44,7 @@ var peerWorks = []peerWork{
 		}},
 		{work: "  CPU of the reading end", unit: "s/GB"},
 		{work: "  CPU of the serving end", unit: "s/GB"},
+		{work: "  the limit that also verifies, opens, keeps and hands on", unit: "MB/s"},
 	}, nil, coldSequential},
 	{"first byte", []peerRow{
 		{"first byte at a random offset, cold, median", "ms", "sshfs's", func(m [][]float64) bool { return m[0][viaShelf] <= m[0][viaSSHFS] }},
@@ -69,7 +70,11 @@ func coldSequential(p *peering, column, _ int) ([]float64, error) {
 	mb := float64(len(p.data)) / 1e6
 	if column == bareTLS {
 		v, err := tlsStream(loopbackCarrier{}, len(p.data))
-		return []float64{v, math.NaN(), math.NaN()}, err
+		if err != nil {
+			return nil, err
+		}
+		all, err := sealedStream(loopbackCarrier{}, filepath.Dir(p.source), len(p.data))
+		return []float64{v, math.NaN(), math.NaN(), all}, err
 	}
 	peer := p.mounts[column]
 	if peer == nil {
@@ -84,7 +89,7 @@ func coldSequential(p *peering, column, _ int) ([]float64, error) {
 	reads, serves := peer.cpu()
 	v, err := rate(mb, func() error { return readAll(filepath.Join(peer.dir, bigName)) })
 	readsNow, servesNow := peer.cpu()
-	return []float64{v, (readsNow - reads) / mb * 1000, (servesNow - serves) / mb * 1000}, err
+	return []float64{v, (readsNow - reads) / mb * 1000, (servesNow - serves) / mb * 1000, math.NaN()}, err
 }
 
 func coldFirstByte(p *peering, column, round int) ([]float64, error) {
