@@ -45,6 +45,7 @@ func (h *Host) AddAddrs(dev ident.DeviceID, addrs []string, itself bool) {
 			l.forgetRelays(addrs)
 		}
 		l.learn(addrs)
+		l.store()
 		l.now()
 	}
 }

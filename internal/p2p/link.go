@@ -343,10 +343,16 @@ func (h *Host) identified(e event.EvtPeerIdentificationCompleted) {
 		}
 	}
 	l.learn(toStrings(addrs))
-	if h.cfg.AddrBook != nil {
-		l.mu.Lock()
-		known := append([]string(nil), l.addrs...)
-		l.mu.Unlock()
-		h.cfg.AddrBook.Store(l.dev, known)
+	l.store()
+}
+
+// store keeps for the next start where the device may be found.
+func (l *link) store() {
+	if l.h.cfg.AddrBook == nil {
+		return
 	}
+	l.mu.Lock()
+	known := slices.Clone(l.addrs)
+	l.mu.Unlock()
+	l.h.cfg.AddrBook.Store(l.dev, known)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,13 @@ func TestRelayUntilThereIsADirectWay(t *testing.T) {
 	for _, n := range []*node{a, b} {
 		other := map[*node]*node{a: b, b: a}[n]
 		eventually(t, "the direct way", func() bool { return n.path(other) == "loopback" })
+	}
+	if kept := b.book.Load(a.me.Device); !slices.Contains(kept, at.String()) {
+		t.Errorf("the relay is not kept for the next start: %q", kept)
+	}
+	b.AddAddrs(a.me.Device, nil, true)
+	if kept := b.book.Load(a.me.Device); slices.Contains(kept, at.String()) {
+		t.Errorf("the relay that the device has left is kept: %q", kept)
 	}
 	eventually(t, "nothing goes through the relay", func() bool { return !a.Relayed() && !b.Relayed() })
 	echo(t, b, a, data)

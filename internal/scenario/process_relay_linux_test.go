@@ -91,6 +91,20 @@ func (s *street) passed(c *cable, end int) (n int64) {
 	return links[0].Stats64.RX.Bytes
 }
 
+// town is a street between two homes, which also have a cable of their own.
+func town(t *testing.T) (*cable, *street) {
+	t.Helper()
+	c, err := newCable(t)
+	var s *street
+	if err == nil {
+		s, err = newStreet(t, c)
+	}
+	if err != nil {
+		cannot(t, "no street can be made here", err)
+	}
+	return c, s
+}
+
 func homes(t *testing.T, c *cable) (a, b *device) {
 	a, b = newDevice(t, "a"), newDevice(t, "b")
 	for i, d := range []*device{a, b} {
@@ -103,14 +117,7 @@ func homes(t *testing.T, c *cable) (a, b *device) {
 // the relay is killed and comes back.
 func TestTheyMeetThroughARelay(t *testing.T) {
 	t.Parallel()
-	c, err := newCable(t)
-	var s *street
-	if err == nil {
-		s, err = newStreet(t, c)
-	}
-	if err != nil {
-		cannot(t, "no street can be made here", err)
-	}
+	c, s := town(t)
 	if err := c.set("down"); err != nil {
 		t.Fatal(err)
 	}
@@ -161,14 +168,7 @@ func (d *device) relays() []controlapi.Relay {
 // and only then.
 func TestTheWayChangesToARelayAndBack(t *testing.T) {
 	t.Parallel()
-	c, err := newCable(t)
-	var s *street
-	if err == nil {
-		s, err = newStreet(t, c)
-	}
-	if err != nil {
-		cannot(t, "no street can be made here", err)
-	}
+	c, s := town(t)
 	s.serve()
 	a, b := homes(t, c)
 	for i := range c.ends { // so that the read is not over before the cut
