@@ -53,10 +53,11 @@ func (d Digest) String() string { return d.CID().String() }
 func (d Digest) Short() string { return hex.EncodeToString(d[:6]) }
 
 // Sealed is a block as it travels and rests. Bytes must not be changed by anybody who
-// holds it. A Sealed from a peer or a disk is only a claim until Verify returns nil.
+// holds it; see Lend. A Sealed from a peer or a disk is only a claim until Verify returns nil.
 type Sealed struct {
 	Digest Digest
 	Bytes  []byte
+	lent   *lent
 }
 
 // New names sealed bytes.
@@ -90,7 +91,7 @@ type Walker interface {
 	GetManifest(ctx context.Context, d Digest, next Stretch) (Sealed, error)
 }
 
-// Putter takes a block. It verifies nothing: the caller has.
+// Putter takes a block. It verifies nothing: the caller has, whose memory the bytes are again when it returns.
 type Putter interface {
 	PutBlock(ctx context.Context, b Sealed) error
 }

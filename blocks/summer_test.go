@@ -25,13 +25,13 @@ func TestSummerChecksWhatItTookIn(t *testing.T) {
 		for _, x := range []byte(c.fed) {
 			_, _ = s.Write([]byte{x})
 		}
-		err := s.Verify(Sealed{b.Digest, []byte(c.bytes)})
+		err := s.Verify(Sealed{Digest: b.Digest, Bytes: []byte(c.bytes)})
 		if (err == nil) != c.good || err != nil && !errs.Is(err, errs.Corrupt) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 	var none *Summer
-	if none.Verify(b) != nil || none.Verify(Sealed{b.Digest, []byte("x")}) == nil {
+	if none.Verify(b) != nil || none.Verify(Sealed{Digest: b.Digest, Bytes: []byte("x")}) == nil {
 		t.Error("without one the bytes are not checked")
 	}
 }

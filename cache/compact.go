@@ -116,7 +116,7 @@ func (s *Store) empty(ctx context.Context, no uint32) error {
 		if err != nil || r.form != formSegment || r.seg != no || int64(r.off) != f.off {
 			return false, nil // dead, or damaged: the next reader says so
 		}
-		b, err := s.read(f.d, r, nil, true)
+		b, err := s.read(f.d, r, fresh, true)
 		if err != nil {
 			s.damaged(f.d, r, err)
 			return false, nil

@@ -13,17 +13,38 @@ import (
 // GetBlock implements blocks.Getter. NotExist: not here, or here but damaged; damage is
 // counted, reported through Options.OnCorrupt, and the copy dropped.
 func (s *Store) GetBlock(ctx context.Context, d blocks.Digest) (blocks.Sealed, error) {
-	return s.GetBlockInto(ctx, d, nil)
+	return s.GetBlockIn(ctx, d, fresh)
 }
 
 // GetBlockInto is GetBlock into a buffer of the caller's, which is used where it is large
 // enough: the sealed size and 40 bytes.
 func (s *Store) GetBlockInto(ctx context.Context, d blocks.Digest, buf []byte) (blocks.Sealed, error) {
+	return s.GetBlockIn(ctx, d, within(buf))
+}
+
+// room gives memory for n bytes, of length 0.
+type room = func(n int) []byte
+
+func fresh(n int) []byte { return make([]byte, 0, n) }
+
+// within is the room that a buffer has; more than that is fresh.
+func within(buf []byte) room {
+	return func(n int) []byte {
+		if cap(buf) < n {
+			return fresh(n)
+		}
+		return buf[:0]
+	}
+}
+
+// GetBlockIn is GetBlock into memory of the caller's choice: the block ends where that ends. It may be asked for twice;
+// what was given last is used.
+func (s *Store) GetBlockIn(ctx context.Context, d blocks.Digest, into room) (blocks.Sealed, error) {
 	const op = "cache.GetBlock"
 	if err := s.check(ctx, op); err != nil {
 		return blocks.Sealed{}, err
 	}
-	b, err := s.get(d, buf, !s.o.TrustDisk)
+	b, err := s.get(d, into, !s.o.TrustDisk)
 	if err != nil {
 		return blocks.Sealed{}, errs.E(op, errs.Other, d.Short(), err)
 	}
@@ -44,13 +65,13 @@ func (s *Store) Expect(d blocks.Digest) bool {
 
 // get reads a block. A row can change while its block is read (evicted, moved): then what was
 // read is judged by the new row.
-func (s *Store) get(d blocks.Digest, buf []byte, verify bool) (blocks.Sealed, error) {
+func (s *Store) get(d blocks.Digest, into room, verify bool) (blocks.Sealed, error) {
 	r, err := s.readRow(s.db, d)
 	for err == nil {
 		if r.form == formAbsent {
 			return blocks.Sealed{}, errs.E("cache", errs.NotExist, "", nil)
 		}
-		b, bad := s.read(d, r, buf, verify)
+		b, bad := s.read(d, r, into, verify)
 		if bad == nil {
 			return b, nil
 		}
@@ -76,17 +97,17 @@ func (s *Store) get(d blocks.Digest, buf []byte, verify bool) (blocks.Sealed, er
 }
 
 // read fetches the bytes that r names. Corrupt: they are not the block, or not there.
-func (s *Store) read(d blocks.Digest, r row, buf []byte, verify bool) (blocks.Sealed, error) {
+func (s *Store) read(d blocks.Digest, r row, into room, verify bool) (blocks.Sealed, error) {
 	b := blocks.Sealed{Digest: d}
 	var err error
 	if r.form == formSmall {
 		var key [33]byte
-		b.Bytes, err = s.db.GetAppend(buf[:0], s.db.AppendKey(key[:0], tabSmall, kv.Plain(d[:])))
+		b.Bytes, err = s.db.GetAppend(into(int(r.size)), s.db.AppendKey(key[:0], tabSmall, kv.Plain(d[:])))
 		if errs.Is(err, errs.NotExist) {
 			err = errs.E("cache", errs.Corrupt, "small block is missing", nil)
 		}
 	} else {
-		b.Bytes, err = s.readRecord(d, r, buf)
+		b.Bytes, err = s.readRecord(d, r, into)
 	}
 	if err != nil {
 		return b, err
@@ -100,7 +121,7 @@ func (s *Store) read(d blocks.Digest, r row, buf []byte, verify bool) (blocks.Se
 	return b, err
 }
 
-func (s *Store) readRecord(d blocks.Digest, r row, buf []byte) ([]byte, error) {
+func (s *Store) readRecord(d blocks.Digest, r row, into room) ([]byte, error) {
 	sg, err := s.segs.acquire(r.seg)
 	if errs.Is(err, errs.NotExist) {
 		return nil, errs.E("cache", errs.Corrupt, "segment is missing", err)
@@ -108,10 +129,7 @@ func (s *Store) readRecord(d blocks.Digest, r row, buf []byte) ([]byte, error) {
 		return nil, err
 	}
 	n := recordHeader + int(r.size)
-	if cap(buf) < n {
-		buf = make([]byte, n)
-	}
-	buf = buf[:n]
+	buf := into(n)[:n]
 	_, err = sg.f.ReadAt(buf, int64(r.off))
 	s.segs.release(sg)
 	if errors.Is(err, io.EOF) {
@@ -131,7 +149,7 @@ func (s *Store) Damaged(ctx context.Context, d blocks.Digest) error {
 	if err := s.check(ctx, "cache.Damaged"); err != nil {
 		return err
 	}
-	if _, err := s.get(d, nil, true); err != nil && !errs.Is(err, errs.NotExist) {
+	if _, err := s.get(d, fresh, true); err != nil && !errs.Is(err, errs.NotExist) {
 		return err
 	}
 	return nil

@@ -24,7 +24,7 @@ func (s *Store) adopt(files []segInfo) error {
 		}
 		err = walk(sg.f, f.size, func(x found) (bool, error) {
 			r := row{form: formSegment, size: uint32(x.n), seg: f.no, off: uint32(x.off)}
-			if _, err := s.read(x.d, r, nil, true); err != nil {
+			if _, err := s.read(x.d, r, fresh, true); err != nil {
 				return false, nil
 			}
 			n++

@@ -128,7 +128,7 @@ func (s *Store) checkUnsynced() error {
 			uint64(r.seg)<<32|uint64(r.off) != binary.BigEndian.Uint64(e.key[len(prefix):]) {
 			continue
 		}
-		if _, err := s.read(e.d, r, nil, true); err == nil {
+		if _, err := s.read(e.d, r, fresh, true); err == nil {
 			continue
 		} else if !errs.Is(err, errs.Corrupt) {
 			return err

@@ -160,7 +160,7 @@ func (s *Store) scrubOne(d blocks.Digest, row row, buf []byte, r *Round) error {
 	if row.form == formAbsent {
 		return nil
 	}
-	_, err := s.get(d, buf, true)
+	_, err := s.get(d, within(buf), true)
 	switch {
 	case err == nil:
 		r.Blocks++

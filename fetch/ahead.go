@@ -26,18 +26,20 @@ func newAhead(limit int64) ahead {
 	return ahead{limit: limit, order: list.New(), by: map[blocks.Digest]*list.Element{}}
 }
 
+// put holds a block.
 func (a *ahead) put(b held) {
 	if _, ok := a.by[b.Digest]; ok || int64(len(b.Bytes)) > a.limit {
 		return
 	}
+	b.Hold()
 	a.by[b.Digest] = a.order.PushBack(b)
 	a.size += int64(len(b.Bytes))
 	for a.size > a.limit {
-		a.remove(a.order.Front())
+		a.remove(a.order.Front()).Done()
 	}
 }
 
-// take returns a block and lets go of it.
+// take returns a block, which the caller holds in its place.
 func (a *ahead) take(d blocks.Digest) (h held, ok bool) {
 	e := a.by[d]
 	if e == nil {

@@ -64,7 +64,11 @@ func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 	} else if a.urgent { // others are checked beside each other, which is quicker for many
 		r.Sum = blocks.NewSummer()
 	}
-	f.wg.Go(func() { f.run(ctx, fl, a, c.Source, r, &along) })
+	into := borrowed{m: &f.memory}
+	if r.Along == nil { // what comes along shares the memory with it
+		r.Room = into.room
+	}
+	f.wg.Go(func() { f.run(ctx, fl, a, c.Source, r, &into, &along) })
 }
 
 // settleLocked gives back what an attempt was counted as.
@@ -86,12 +90,14 @@ func (f *Fetcher) leftLocked(a *attempt) {
 }
 
 // run makes the request, verifies what comes, hands it on and keeps it.
-func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r Request, along *[]blocks.Sealed) {
+func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r Request, into *borrowed, along *[]blocks.Sealed) {
 	defer a.cancel()
 	body, err := src.Fetch(ctx, r)
 	defer f.work(ctx, fl, r.Priority)()
-	b := blocks.Sealed{Digest: fl.digest, Bytes: body}
+	b := blocks.Sealed{Digest: fl.digest}
 	if err == nil {
+		b = into.lend(fl.digest, body)
+		defer b.Done() // when nobody can join the flight any more
 		err = r.Sum.Verify(b)
 	}
 	if err == nil {
@@ -187,6 +193,9 @@ func (f *Fetcher) landed(fl *flight, a *attempt, b blocks.Sealed, err error) (fi
 		f.broughtLocked(fl, a, len(b.Bytes), now)
 		if !over {
 			fl.block, first = b, true
+			for range fl.holders {
+				b.Hold()
+			}
 			close(fl.done)
 			f.hedges.earn(len(b.Bytes))
 			f.overtookLocked(fl, now)

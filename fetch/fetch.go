@@ -88,6 +88,7 @@ type Fetcher struct {
 	start time.Time
 
 	workers chan struct{} // filled by those who check and keep what nobody waits for
+	memory  memory
 
 	// mu guards everything below and all flights. It is never held across a wait or a call
 	// of anything foreign but Locator.Devices and Source.Device, which answer from memory.
@@ -157,6 +158,7 @@ func (f *Fetcher) get(ctx context.Context, g *Group, d blocks.Digest, p Priority
 	case <-ctx.Done():
 		f.mu.Lock()
 		f.leaveLocked(fl, p)
+		fl.unholdLocked()
 		f.mu.Unlock()
 		return blocks.Sealed{}, errs.E("fetch.Get", errs.Other, d.Short(), ctx.Err())
 	}
@@ -169,7 +171,11 @@ func (f *Fetcher) join(d blocks.Digest, w waiter) (*flight, error) {
 	if err := f.lapsedLocked(d); err != nil && w.prio.Urgent() {
 		return nil, err
 	}
-	return f.joinLocked(d, w)
+	fl, err := f.joinLocked(d, w)
+	if err == nil {
+		fl.holdLocked()
+	}
+	return fl, err
 }
 
 // local looks at what was read ahead, and in the cache. A flight that has its block already is
@@ -185,7 +191,7 @@ func (f *Fetcher) local(ctx context.Context, d blocks.Digest) (blocks.Sealed, bo
 	if ok || flying {
 		return h.Sealed, ok
 	}
-	b, err := f.cfg.Cache.GetBlock(ctx, d)
+	b, err := f.read(ctx, d)
 	if err != nil && !errs.Is(err, errs.NotExist) {
 		f.log.Debug("fetch: the cache did not give a block", "block", d.Short(), "err", err)
 	}

@@ -42,7 +42,7 @@ func (c *memory) PutBlock(_ context.Context, b blocks.Sealed) error {
 	if c.noSpace {
 		return errs.E("memory", errs.NoSpace, "", nil)
 	}
-	c.m[b.Digest] = b
+	c.m[b.Digest] = blocks.Sealed{Digest: b.Digest, Bytes: slices.Clone(b.Bytes)} // the memory is the fetcher's
 	return nil
 }
 

@@ -25,6 +25,7 @@ type flight struct {
 	hurry   chan struct{}   // closed once it is, or was, more urgent than Pin
 	hurried bool
 	asked   bool            // a Get waited for it: not to be held as read ahead
+	holders int             // Gets that wait for it
 	next    blocks.Stretch  // it is a manifest, and this is needed of it
 	notify  []chan<- stored // told once, when the block is in the cache or never will be
 	wanted  []*Wanted       // to be told to forget it
@@ -127,6 +128,17 @@ func (f *Fetcher) joinLocked(d blocks.Digest, w waiter) (*flight, error) {
 		f.armLocked(fl)
 	}
 	return fl, nil
+}
+
+// holdLocked is for a Get that has joined: it is to hold the block, and unholdLocked for one that gives up.
+func (fl *flight) holdLocked() {
+	fl.holders++
+	fl.block.Hold()
+}
+
+func (fl *flight) unholdLocked() {
+	fl.holders--
+	fl.block.Done()
 }
 
 // regroupLocked is for a flight of which it shows later what it belongs to.

@@ -302,6 +302,9 @@ func (p *peer) answer(ctx context.Context, w way, r fetch.Request, rnd *rand.Ran
 	p.mu.Lock()
 	p.sent += int64(len(body))
 	p.mu.Unlock()
+	if r.Room != nil {
+		return append(r.Room(len(body)), body...), nil
+	}
 	return body, nil
 }
 

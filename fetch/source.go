@@ -16,6 +16,9 @@ type Request struct {
 	Progress *atomic.Uint64  // may be nil; grows by the bytes that arrive
 	Sum      *blocks.Summer  // may be nil; the source may let it take in the bytes as they arrive
 	Raise    <-chan Priority // may be nil; tells that the request has become more urgent
+	// Room may be nil; gives memory for so many bytes, of length 0: the answer may be put there. To be called once at most. Where Fetch fails it
+	// may be written to later on.
+	Room func(n int) []byte
 
 	// Along, if it is not nil, says that the block is a manifest of whose blocks Next is needed soon: those that the device
 	// sends along are handed to it before Fetch returns. They are claims as well.

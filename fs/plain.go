@@ -87,6 +87,7 @@ func (c *plainCache) open(p *plain, length uint64, from blocks.Getter) error {
 	sealed, err := from.GetBlock(c.ctx, p.key)
 	if err == nil {
 		p.b, err = c.cfg.Sealer.Open(seal.Data, sealed, length, c.buffer(length))
+		sealed.Done()
 	}
 	return err
 }

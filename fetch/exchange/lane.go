@@ -48,6 +48,7 @@ type call struct {
 type arriving struct {
 	progress *atomic.Uint64
 	sum      *blocks.Summer
+	room     func(n int) []byte // where they go; nil: into memory of their own
 }
 
 func (a arriving) take(p []byte) {
@@ -212,16 +213,21 @@ func (l *lane) readAnswer(br *bufio.Reader) error {
 	return nil
 }
 
-// readBody reads n bytes into memory of their own, which grows with what really arrives.
+// readBody reads n bytes into memory that was given, or of their own, which grows with what really arrives.
 func (l *lane) readBody(r io.Reader, n int, a arriving) ([]byte, error) {
-	buf := make([]byte, 0, min(n, bodyStep))
+	var buf []byte
+	if a.room != nil && n <= bodyStep {
+		buf = a.room(n)
+	} else {
+		buf = make([]byte, 0, min(n, bodyStep))
+	}
 	for len(buf) < n {
 		if len(buf) == cap(buf) {
 			grown := make([]byte, len(buf), min(n, 2*cap(buf)))
 			copy(grown, buf)
 			buf = grown
 		}
-		got, err := r.Read(buf[len(buf):cap(buf)])
+		got, err := r.Read(buf[len(buf):min(n, cap(buf))])
 		buf = buf[:len(buf)+got]
 		l.r.received.Add(uint64(got))
 		a.take(buf[len(buf)-got:])
