@@ -1,6 +1,7 @@
 // Package p2p connects this device to the others of its account: one libp2p host with
 // TCP+TLS and QUIC, a gate that refuses strangers, discovery on the local network and
-// connections that are kept alive. It is the only importer of libp2p. No clock decides who connects (secure.go).
+// connections that are kept alive; and, on a machine of its own, the relay for those that no direct way leads to.
+// It is the only importer of libp2p. No clock decides who connects (secure.go).
 package p2p
 
 import (

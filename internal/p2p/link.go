@@ -49,7 +49,7 @@ type link struct {
 	addr     string // the remote end of the connection in use; "" when there is none
 	path     string
 
-	relayLost func() // of whileRelayed
+	giveUp func() // of whileRelayed
 }
 
 func newLink(h *Host, dev ident.DeviceID, id peer.ID) *link {
@@ -179,7 +179,7 @@ func (l *link) dial(relays bool) bool {
 // whileRelayed has stop called when the device is lost that is reached through a relay: then that is tried first.
 func (l *link) whileRelayed(stop func()) {
 	l.mu.Lock()
-	l.relayLost = stop
+	l.giveUp = stop
 	l.mu.Unlock()
 	if stop != nil && !l.connected() {
 		stop()
@@ -252,8 +252,8 @@ func (h *Host) changed(id peer.ID, lost bool) {
 	switch up := l.tell(lost); {
 	case !up && !l.connected():
 		l.mu.Lock()
-		if l.relayLost != nil {
-			l.relayLost()
+		if l.giveUp != nil {
+			l.giveUp()
 		}
 		l.mu.Unlock()
 		l.now()
