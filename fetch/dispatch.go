@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/shelffs/shelf/internal/errs"
+	"github.com/shelffs/shelf/internal/ident"
 )
 
 // maxLook is how many groups of a queue, and how many flights of a group, are looked at past those that
@@ -100,11 +101,20 @@ func (f *Fetcher) hopeLocked(fl *flight, now time.Time) bool {
 		if (t != nil && t.final) || f.book.isBanned(dev, fl.digest, now) || f.heldLocked(fl, c.Path) {
 			continue
 		}
-		if young || (c.Connected && (t == nil || t.tries < maxTries)) || (!c.Connected && now.Sub(c.LastSeen) < f.lim.Grace) {
+		if young || (c.Connected && (t == nil || t.tries < maxTries)) || (!c.Connected && now.Sub(c.LastSeen) < f.graceOf(dev)) {
 			return true
 		}
 	}
 	return young && len(f.devices) == 0
+}
+
+// graceOf is how long a device that was there a moment ago is waited for. When a relay starts anew, both its ends
+// are still there, and first have to find it again.
+func (f *Fetcher) graceOf(dev ident.DeviceID) time.Duration {
+	if f.book.page(dev).path == Relay {
+		return f.lim.RelayGrace
+	}
+	return f.lim.Grace
 }
 
 // verdictLocked is the error of a flight that nobody could serve.

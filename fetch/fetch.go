@@ -42,6 +42,7 @@ type Limits struct {
 	AheadBytes    int64         // blocks read ahead that are held in memory until they are taken; default 32 MiB
 	OnDemand      time.Duration // an urgent reader's wait without any progress; default 20 s
 	Grace         time.Duration // how long to wait for a device that was there a moment ago; default 2 s
+	RelayGrace    time.Duration // the same for one that was reached through a relay; default 10 s
 	Linger        time.Duration // how long a request under way outlives its last waiter; default 2 s
 }
 
@@ -52,6 +53,7 @@ func (l Limits) orDefault() Limits {
 	l.AheadBytes = cmp.Or(l.AheadBytes, 32<<20)
 	l.OnDemand = cmp.Or(l.OnDemand, 20*time.Second)
 	l.Grace = cmp.Or(l.Grace, 2*time.Second)
+	l.RelayGrace = cmp.Or(l.RelayGrace, 10*time.Second)
 	l.Linger = cmp.Or(l.Linger, 2*time.Second)
 	return l
 }

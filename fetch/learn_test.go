@@ -9,6 +9,7 @@ import (
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/fetch"
+	"github.com/shelffs/shelf/internal/errs"
 )
 
 // What the scheduler learns, and what it makes of it.
@@ -152,6 +153,29 @@ func TestARelayIsSpared(t *testing.T) {
 			t.Errorf("%d blocks over the relay", relayed)
 		}
 	})
+}
+
+// Who was reached through a relay is waited for longer than others: it may be the relay that is gone, not the device.
+func TestARelayMayStartAnew(t *testing.T) {
+	for path, waits := range map[fetch.Path]bool{fetch.Relay: true, fetch.Direct: false} {
+		simulate(t, 1, []way{{path: path, rtt: 20 * time.Millisecond, rate: mib}}, fetch.Limits{}, func(t *testing.T, n *network) {
+			ds := n.blocks(0, 3)
+			n.get(t, n.fetcher.Group(n.peers[0].id), ds[0])
+			n.connect(0, false)
+			back := time.AfterFunc(8*time.Second, func() { n.connect(0, true) })
+			if _, err := n.fetcher.GetBlock(t.Context(), ds[1]); waits != (err == nil) || err != nil && !errs.Is(err, errs.Offline) {
+				t.Errorf("%v: %v", path, err)
+			}
+			if back.Stop() == waits {
+				t.Errorf("%v: done after %v", path, n.now())
+			}
+			n.connect(0, false)
+			gone := n.now()
+			if _, err := n.fetcher.GetBlock(t.Context(), ds[2]); !errs.Is(err, errs.Offline) || n.now()-gone > 11*time.Second {
+				t.Errorf("%v after %v: %v", path, n.now()-gone, err)
+			}
+		})
+	}
 }
 
 // A neighbour is not given up for the internet before the internet could have brought the block.

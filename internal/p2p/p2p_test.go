@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"io"
+	"log/slog"
 	"runtime"
 	"slices"
 	"strings"
@@ -59,6 +60,7 @@ type node struct {
 	me     p2p.Peer
 	listen []string
 	mdns   bool
+	log    *slog.Logger // of the next start; may be nil
 }
 
 var tcpOnly = []string{"/ip4/127.0.0.1/tcp/0"}
@@ -75,7 +77,7 @@ func newNode(t testing.TB, n byte, listen []string) *node {
 func (n *node) start() *node {
 	n.t.Helper()
 	h, err := p2p.New(context.Background(), p2p.Config{
-		TransportKey: n.key, Listen: n.listen, MDNS: n.mdns, Directory: n.dir, AddrBook: n.book,
+		TransportKey: n.key, Listen: n.listen, MDNS: n.mdns, Directory: n.dir, AddrBook: n.book, Log: n.log,
 	})
 	if err != nil {
 		n.t.Fatal(err)

@@ -16,7 +16,14 @@ import (
 // relayLater is how long the direct ways to a device have before one through a relay is tried beside them.
 const relayLater = 500 * time.Millisecond
 
-var errNoWay = errors.New("no address is known")
+// directAfter is how long the direct ways have once a relay could not connect us: libp2p does not try an address
+// twice while it tries others of that device.
+const directAfter = 3 * time.Second
+
+var (
+	errNoWay     = errors.New("no address is known")
+	errNoCircuit = errors.New("the relay does not connect us")
+)
 
 // reach makes one attempt to connect to a peer: at its addresses, and if that takes longer or fails through the
 // relays among them.
@@ -52,6 +59,11 @@ func (h *Host) reach(ctx context.Context, id peer.ID, addrs []string) error {
 			if err == nil || failed != nil {
 				return err
 			}
+			if errors.Is(err, errNoCircuit) {
+				cutOff := time.AfterFunc(directAfter, cancel)
+				defer cutOff.Stop()
+				return <-direct
+			}
 		case failed = <-direct:
 			if failed == nil {
 				return nil
@@ -62,8 +74,14 @@ func (h *Host) reach(ctx context.Context, id peer.ID, addrs []string) error {
 	}
 }
 
-// dialDirect makes one attempt at all addresses. libp2p's own memory of failures is set aside: it would keep us
-// from a peer that is just back. A connection through a relay does not count.
+// forgive has libp2p forget that it could not reach a peer: that would keep us from one that is just back.
+func (h *Host) forgive(id peer.ID) {
+	if sw, ok := h.host.Network().(*swarm.Swarm); ok {
+		sw.Backoff().Clear(id)
+	}
+}
+
+// dialDirect makes one attempt at all addresses. A connection through a relay does not count.
 func (h *Host) dialDirect(ctx context.Context, id peer.ID, addrs []ma.Multiaddr) error {
 	if len(addrs) == 0 {
 		return errNoWay
@@ -71,21 +89,31 @@ func (h *Host) dialDirect(ctx context.Context, id peer.ID, addrs []ma.Multiaddr)
 	net, book := h.host.Network(), h.host.Peerstore()
 	book.ClearAddrs(id)
 	book.AddAddrs(id, addrs, peerstore.TempAddrTTL)
-	if sw, ok := net.(*swarm.Swarm); ok {
-		sw.Backoff().Clear(id)
-	}
+	h.forgive(id)
 	_, err := net.DialPeer(network.WithForceDirectDial(ctx, "a relay is no way to stay"), id)
 	return err
 }
 
-// dialThrough tries one relay after the other.
-func (h *Host) dialThrough(ctx context.Context, id peer.ID, relays []RelayAddr) (err error) {
+// dialThrough looks for the device at all relays at once.
+func (h *Host) dialThrough(ctx context.Context, id peer.ID, relays []RelayAddr) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tried := make(chan error, len(relays))
 	for _, a := range relays {
-		if err = h.dialVia(ctx, id, a); err == nil || ctx.Err() != nil {
-			break
-		}
+		wg.Go(func() { tried <- h.dialVia(ctx, id, a) })
 	}
-	return err
+	var failed error
+	for range relays {
+		err := <-tried
+		if err == nil {
+			return nil
+		}
+		h.log.Debug("p2p: no way through a relay", "to", id.ShortString(), "err", err)
+		failed = errors.Join(failed, err)
+	}
+	return failed
 }
 
 func (h *Host) dialVia(ctx context.Context, id peer.ID, a RelayAddr) error {
@@ -94,7 +122,7 @@ func (h *Host) dialVia(ctx context.Context, id peer.ID, a RelayAddr) error {
 		done()
 		h.leaveRelay(a.id)
 	}()
-	if err := h.greet(ctx, a, pingTimeout); err != nil {
+	if err := h.greet(ctx, a, relaySeeks, id, pingTimeout); err != nil {
 		return err
 	}
 	circuit, err := a.circuit()
@@ -102,8 +130,11 @@ func (h *Host) dialVia(ctx context.Context, id peer.ID, a RelayAddr) error {
 		return err
 	}
 	h.host.Peerstore().AddAddrs(id, []ma.Multiaddr{circuit}, peerstore.TempAddrTTL)
-	_, err = h.host.Network().DialPeer(ctx, id)
-	return err
+	h.forgive(id)
+	if _, err = h.host.Network().DialPeer(ctx, id); err != nil {
+		return errors.Join(errNoCircuit, err)
+	}
+	return nil
 }
 
 // isRelayed reports whether a connection goes through a relay.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"slices"
@@ -16,7 +15,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
@@ -24,15 +22,9 @@ import (
 	"github.com/shelffs/shelf/internal/errs"
 )
 
-// relayProtocol is 16 bytes one way, the relay's secret, and one byte the other: whether it is the right one.
-// It is said on each connection before anything else, and again to see whether the relay is there.
-const relayProtocol protocol.ID = "/shelf/relay/1"
-
 const (
-	relayWelcome = 1
-	relayUnknown = 0
-
 	relayMute     = 15 * time.Second // how long somebody may be connected who has not said the secret
+	relayPatience = 4 * time.Second  // how long somebody is waited for whom another one seeks
 	relayBuffer   = 64 << 10         // of a connection, each way
 	relayPlaces   = 512              // devices that wait
 	relayCircuits = 64               // connections of one device
@@ -62,7 +54,8 @@ type Relay struct {
 	log    *slog.Logger
 
 	mu      sync.Mutex
-	members map[peer.ID]bool // connected, and have said the secret
+	members map[peer.ID]bool // connected, and have said the secret: whether they have taken their place
+	taken   chan struct{}    // closed and replaced whenever one is
 }
 
 // NewRelay starts a relay; it serves until Close. ctx bounds the start only.
@@ -75,7 +68,7 @@ func NewRelay(ctx context.Context, cfg RelayConfig) (*Relay, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Relay{log: cfg.Log, members: map[peer.ID]bool{}}
+	r := &Relay{log: cfg.Log, members: map[peer.ID]bool{}, taken: make(chan struct{})}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
@@ -126,26 +119,59 @@ func (r *Relay) begin(listen []string) error {
 func (r *Relay) hear(s network.Stream) {
 	defer func() { _ = s.Close() }()
 	_ = s.SetDeadline(time.Now().Add(relayMute))
-	var said relaySecret
-	if _, err := io.ReadFull(s, said[:]); err != nil {
+	said, err := readRelayHello(s)
+	if err != nil {
 		_ = s.Reset()
 		return
 	}
-	id := s.Conn().RemotePeer()
-	if !said.is(r.secret) {
+	if !said.secret.is(r.secret) {
 		_, _ = s.Write([]byte{relayUnknown})
 		return
 	}
-	r.mu.Lock()
-	fresh := !r.members[id]
-	r.members[id] = true
-	r.mu.Unlock()
-	if fresh {
+	id := s.Conn().RemotePeer()
+	if r.enter(id, said.verb == relayWaits) {
 		r.log.Info("a device is here", "device", id.ShortString(), "from", s.Conn().RemoteMultiaddr())
 	}
-	_, _ = s.Write([]byte{relayWelcome})
+	answer := byte(relayWelcome)
+	if said.verb == relaySeeks && !r.awaits(said.sought) {
+		answer = relayAbsent
+	}
+	_, _ = s.Write([]byte{answer})
 	if r.host.Network().Connectedness(id) != network.Connected { // left meanwhile
 		r.left(r.host.Network(), id)
+	}
+}
+
+// enter notes that a device has said the secret, for the first time if fresh, and may have taken its place.
+func (r *Relay) enter(id peer.ID, waits bool) (fresh bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	waited, known := r.members[id]
+	r.members[id] = waited || waits
+	if waits && !waited {
+		close(r.taken)
+		r.taken = make(chan struct{})
+	}
+	return !known
+}
+
+// awaits waits for a device to take its place: after a start of the relay all look for each other at once, and
+// who is called too early is not called again soon.
+func (r *Relay) awaits(id peer.ID) bool {
+	late := time.NewTimer(relayPatience)
+	defer late.Stop()
+	for {
+		r.mu.Lock()
+		waits, taken := r.members[id], r.taken
+		r.mu.Unlock()
+		if waits {
+			return true
+		}
+		select {
+		case <-taken:
+		case <-late.C:
+			return false
+		}
 	}
 }
 
@@ -161,7 +187,7 @@ func (r *Relay) left(n network.Network, id peer.ID) {
 		return
 	}
 	r.mu.Lock()
-	was := r.members[id]
+	_, was := r.members[id]
 	delete(r.members, id)
 	r.mu.Unlock()
 	if was {
@@ -169,7 +195,12 @@ func (r *Relay) left(n network.Network, id peer.ID) {
 	}
 }
 
-func (r *Relay) member(id peer.ID) bool { r.mu.Lock(); defer r.mu.Unlock(); return r.members[id] }
+func (r *Relay) member(id peer.ID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, is := r.members[id]
+	return is
+}
 
 // AllowReserve implements relay.ACLFilter.
 func (r *Relay) AllowReserve(p peer.ID, _ ma.Multiaddr) bool { return r.member(p) }

@@ -5,8 +5,11 @@ import (
 	"context"
 	"crypto/ed25519"
 	"io"
+	"log/slog"
+	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -128,6 +131,41 @@ func TestRelayComesBack(t *testing.T) {
 	}
 	eventually(t, "a way again", func() bool { return b.path(a) == "relay" })
 }
+
+// Who is looked for at a relay before it has taken its place there is called when it has, and not in vain before. Its
+// other address leads to somebody who never says a word.
+func TestRelayTellsWhenADeviceIsThere(t *testing.T) {
+	_, at := newRelay(t)
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	_, port, _ := net.SplitHostPort(mute.Addr().String())
+	a, b := newNode(t, 1, nil), newNode(t, 2, nil)
+	a.dir.add(b.me)
+	b.dir.add(a.me)
+	said := &logged{}
+	b.log = slog.New(slog.NewTextHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	a.start()
+	b.start()
+	b.AddAddrs(a.me.Device, []string{"/ip4/127.0.0.1/tcp/" + port, at.String()}, false)
+	time.Sleep(5500 * time.Millisecond) // once it is told that nobody came
+	a.wait(at)
+	eventually(t, "a way", func() bool { return b.path(a) == "relay" })
+	if s := said.String(); strings.Contains(s, "does not connect us") || !strings.Contains(s, "not at the relay") {
+		t.Errorf("it was called too early, or never sought:\n%s", s)
+	}
+}
+
+// logged keeps what is written.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) { l.mu.Lock(); defer l.mu.Unlock(); return l.b.Write(p) }
+func (l *logged) String() string              { l.mu.Lock(); defer l.mu.Unlock(); return l.b.String() }
 
 // Who does not know the secret gets no place and no way.
 func TestRelayServesWhoKnowsItsSecret(t *testing.T) {

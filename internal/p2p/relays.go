@@ -11,7 +11,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
-	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -128,10 +127,13 @@ func (h *Host) wait(ctx context.Context, p *place) (held bool, err error) {
 	case <-p.lost: // what was lost before
 	default:
 	}
-	if err := h.greet(ctx, p.addr, dialTimeout); err != nil {
+	if err := h.greet(ctx, p.addr, relayEnters, "", dialTimeout); err != nil {
 		return false, err
 	}
 	if err := h.reserve(ctx, p.addr.id); err != nil {
+		return false, err
+	}
+	if err := h.greet(ctx, p.addr, relayWaits, "", pingTimeout); err != nil {
 		return false, err
 	}
 	h.mu.Lock()
@@ -150,7 +152,7 @@ func (h *Host) wait(ctx context.Context, p *place) (held bool, err error) {
 		if h.host.Network().Connectedness(p.addr.id) != network.Connected {
 			return true, errs.E("p2p.Relay", errs.Offline, "the connection was lost", nil)
 		}
-		if err := h.greet(ctx, p.addr, pingTimeout); err != nil {
+		if err := h.greet(ctx, p.addr, relayWaits, "", pingTimeout); err != nil {
 			_ = h.host.Network().ClosePeer(p.addr.id)
 			return true, err
 		}
@@ -168,8 +170,9 @@ func (h *Host) reserve(ctx context.Context, id peer.ID) error {
 	return nil
 }
 
-// greet calls a relay, if need be, and says its secret. Offline: it does not answer. Refused: it has another.
-func (h *Host) greet(ctx context.Context, a RelayAddr, limit time.Duration) error {
+// greet calls a relay, if need be, and says its secret, and what for. Offline: it does not answer. Refused: it has
+// another secret. NotExist: whoever is sought is not there.
+func (h *Host) greet(ctx context.Context, a RelayAddr, verb relayVerb, sought peer.ID, limit time.Duration) error {
 	const op = "p2p.Relay"
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -179,26 +182,27 @@ func (h *Host) greet(ctx context.Context, a RelayAddr, limit time.Duration) erro
 	}
 	h.host.Peerstore().ClearAddrs(a.id) // it may have had another
 	h.host.Peerstore().AddAddrs(a.id, []ma.Multiaddr{at}, peerstore.TempAddrTTL)
-	if sw, ok := h.host.Network().(*swarm.Swarm); ok {
-		sw.Backoff().Clear(a.id)
-	}
+	h.forgive(a.id)
 	s, err := h.host.NewStream(ctx, a.id, relayProtocol)
 	if err != nil {
 		return openError(ctx, op, "the relay", err)
 	}
 	defer func() { _ = s.Reset() }()
 	defer context.AfterFunc(ctx, func() { _ = s.Reset() })()
-	if _, err := s.Write(a.secret[:]); err != nil {
+	if _, err := s.Write(relayHello{a.secret, verb, sought}.encode()); err != nil {
 		return openError(ctx, op, "the relay", err)
 	}
 	var answer [1]byte
 	if _, err := io.ReadFull(s, answer[:]); err != nil {
 		return openError(ctx, op, "the relay", err)
 	}
-	if answer[0] != relayWelcome {
-		return errs.E(op, errs.Refused, "the relay", errors.New("the secret in its address is not the relay's any more"))
+	switch answer[0] {
+	case relayWelcome:
+		return nil
+	case relayAbsent:
+		return errs.E(op, errs.NotExist, "the device is not at the relay", nil)
 	}
-	return nil
+	return errs.E(op, errs.Refused, "the relay", errors.New("the secret in its address is not the relay's any more"))
 }
 
 // checkRelays looks at all places now.
