@@ -11,18 +11,23 @@ import (
 )
 
 // plainCache keeps a bounded amount of opened blocks, least recently used out first, and
-// brings each block once for all who want it at the same time.
+// brings each block once for all who want it at the same time. It is small as long as nobody comes back to what it
+// dropped: then the same memory is used again and again, which is quicker than memory that was not used before.
 type plainCache struct {
-	ctx   context.Context // outlives callers: who gives up must not spoil it for the next
-	cfg   *Config
-	limit int64
+	ctx context.Context // outlives callers: who gives up must not spoil it for the next
+	cfg *Config
 
 	mu    sync.Mutex
 	byKey map[blocks.Digest]*plain
 	order list.List // of *plain, most recently used first
-	size  int64
+	size  int64     // of those
+	limit int64     // of size, for now; Limits.Plain at most
+	past  dropped
 	spare [5]sync.Pool // *[]byte, by class
 }
+
+// leastPlain is the limit at first, in bytes.
+const leastPlain = 8 << 20
 
 // plain is one opened block, or one on its way. Its bytes stay while refs > 0.
 type plain struct {
@@ -36,7 +41,7 @@ type plain struct {
 }
 
 func newPlainCache(ctx context.Context, cfg *Config) *plainCache {
-	return &plainCache{ctx: ctx, cfg: cfg, limit: cfg.Limits.Plain, byKey: make(map[blocks.Digest]*plain)}
+	return &plainCache{ctx: ctx, cfg: cfg, limit: min(leastPlain, cfg.Limits.Plain), byKey: make(map[blocks.Digest]*plain), past: newDropped()}
 }
 
 // acquire returns the block of ref, perhaps still on its way: wait for ready. from brings it if nobody
@@ -51,6 +56,7 @@ func (c *plainCache) acquire(ref blocks.Ref, from blocks.Getter) *plain {
 		}
 		return p
 	}
+	c.limit = min(c.limit+c.past.take(ref.Digest), c.cfg.Limits.Plain)
 	p := &plain{key: ref.Digest, ready: make(chan struct{}), refs: 2}
 	c.byKey[ref.Digest] = p
 	go c.bring(p, ref.Length, from)
@@ -79,6 +85,7 @@ func (c *plainCache) bring(p *plain, length uint64, from blocks.Getter) {
 		last.elem = nil
 		delete(c.byKey, last.key)
 		c.size -= int64(cap(last.b))
+		c.past.add(last.key, int64(cap(last.b)), c.cfg.Limits.Plain-c.limit)
 		c.drop(last)
 	}
 }
