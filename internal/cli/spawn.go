@@ -94,7 +94,7 @@ func (a *app) startDaemon(s config.Start) (cmd *exec.Cmd, events *os.File, logAt
 	detach(cmd, w)
 	in, err := cmd.StdinPipe()
 	if err == nil {
-		err = cmd.Start()
+		err = startCalm(cmd)
 	}
 	if err != nil {
 		_ = r.Close()
