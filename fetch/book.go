@@ -12,8 +12,10 @@ import (
 // book is what the fetcher has learnt about devices and blocks. Guarded by Fetcher.mu.
 type book struct {
 	pages  map[ident.DeviceID]*page
-	size   float64 // smoothed size of a block, bytes
-	large  float64 // what hardly any block exceeds, bytes
+	read   time.Time // when somebody last waited for a block of any of them
+	breath time.Time // until when those near by are asked for nothing that nobody waits for
+	size   float64   // smoothed size of a block, bytes
+	large  float64   // what hardly any block exceeds, bytes
 	banned map[ban]time.Time
 }
 
@@ -31,6 +33,12 @@ const (
 	minWindow  = 2                      // blocks asked of one device that nobody waits for
 	queueing   = 100 * time.Millisecond // how long a device's answers may queue on the way here
 	readerRest = time.Second            // so long after a reader waited, nothing queues that nobody waits for: it would come before his next block
+
+	// While there are readers, a block from near by that nobody waits for is followed by a pause, so many times as long
+	// as it took: to bring it is work for the processors, which readers would wait for. Where it takes longer than that
+	// is not the processors' doing.
+	breather  = 2
+	maxBreath = 10 * time.Millisecond
 
 	urgentQueueing = time.Second
 )
@@ -80,7 +88,7 @@ func (b *book) window(c Candidate, p Priority, ceiling int64, now time.Time) int
 		if pg.rate.value() == 0 {
 			return 8 * least
 		}
-	case p > ReadAhead && now.Sub(pg.read) < readerRest:
+	case p > ReadAhead && now.Sub(pg.read) < readerRest, b.yields(c, p, now):
 		queue, least = 0, least/minWindow
 	}
 	w := max(int64(b.rate(c)*(rtt(c)+queue).Seconds()), least)
@@ -88,6 +96,12 @@ func (b *book) window(c Candidate, p Priority, ceiling int64, now time.Time) int
 		w *= 2
 	}
 	return min(w, ceiling)
+}
+
+// yields reports whether what comes from a device at a priority would take the processors from readers, wherever
+// those read from.
+func (b *book) yields(c Candidate, p Priority, now time.Time) bool {
+	return p > ReadAhead && c.Path <= LAN && now.Sub(b.read) < readerRest
 }
 
 // rate is what a device brings, in bytes/s, as measured or else as its path usually does.
@@ -138,7 +152,7 @@ func (b *book) began(a *attempt, g *Group, c Candidate, ceiling int64) {
 	a.est = int64(b.likely(g))
 	a.busy = 2*p.flying >= b.window(c, Pin, ceiling, a.begun)
 	if a.urgent {
-		p.read = a.begun
+		p.read, b.read = a.begun, a.begun
 	}
 	p.asked(a, +1)
 }
@@ -159,6 +173,9 @@ func (b *book) ended(a *attempt, n int, now time.Time) {
 	}
 	if a.urgent {
 		p.waits.add(took)
+	}
+	if a.prio > ReadAhead && a.path <= LAN {
+		b.breath = now.Add(min(breather*took, maxBreath))
 	}
 	// What the device delivered while this request was under way, over that time, is the rate of the path
 	// (as in BBR) if there was enough to do; else the path is at least that fast.

@@ -47,7 +47,7 @@ func (f *Fetcher) chooseLocked(fl *flight, now time.Time) (best Candidate, v ver
 			continue
 		}
 		t := f.tierLocked(fl, c, now)
-		if !f.hasRoomLocked(fl.prio, c, now) || f.restsLocked(fl, c.Path) {
+		if !f.hasRoomLocked(fl.prio, c, now) || f.restsLocked(fl, c, now) {
 			busyTier = min(busyTier, t)
 			continue
 		}

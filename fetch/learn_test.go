@@ -320,6 +320,35 @@ func TestAReadOvertakesPinsWithinARoundTrip(t *testing.T) {
 	})
 }
 
+// While somebody reads at random, what nobody waits for leaves most of the time to him, be it that it comes from another
+// device near by; and it goes on at full speed when he has ended.
+func TestReadersHaveMostOfTheTime(t *testing.T) {
+	simulate(t, 1, []way{lan(time.Millisecond, 20*mib), lan(time.Millisecond, 20*mib)}, fetch.Limits{}, func(t *testing.T, n *network) {
+		pins, reads := n.big(5000, 16*kib), n.blocks(0, 200)
+		n.fetcher.Want(fetch.Pin, pins...)
+		g := n.fetcher.Group(n.peers[0].id)
+		time.Sleep(100 * time.Millisecond)
+		delivered := func() int64 { return n.peers[0].sent + n.peers[1].sent }
+		var from int64
+		var begun time.Duration
+		for i, d := range reads {
+			if i == len(reads)/2 { // what had been asked for before is here
+				from, begun = delivered(), n.now()
+			}
+			n.get(t, g, d)
+			time.Sleep(time.Millisecond)
+		}
+		amid := float64(delivered()-from) / (n.now() - begun).Seconds()
+		time.Sleep(1100 * time.Millisecond)
+		from, begun = delivered(), n.now()
+		time.Sleep(200 * time.Millisecond)
+		after := float64(delivered()-from) / (n.now() - begun).Seconds()
+		if amid < mib || amid > after/3 || after < 30*mib {
+			t.Errorf("%.0f MiB/s while somebody reads, %.0f MiB/s when nobody does", amid/mib, after/mib)
+		}
+	})
+}
+
 // The ranking is the order in which devices are asked, and tells what was measured.
 func TestRanking(t *testing.T) {
 	ways := []way{direct(10*time.Millisecond, 0), lan(8*time.Millisecond, 8*mib), lan(4*time.Millisecond, 8*mib), lan(time.Millisecond, 0)}

@@ -43,12 +43,16 @@ func (f *Fetcher) heldLocked(fl *flight, p Path) bool {
 	return f.cfg.Pacer != nil && f.cfg.Pacer.Held(fl.group.need(fl.prio, p))
 }
 
-// restsLocked is the same for a while, at the end of which the queues are looked at.
-func (f *Fetcher) restsLocked(fl *flight, p Path) bool {
+// restsLocked reports whether a flight may not ask a device for a while, at the end of which the queues are looked at.
+func (f *Fetcher) restsLocked(fl *flight, c Candidate, now time.Time) bool {
+	if f.book.yields(c, fl.prio, now) && now.Before(f.book.breath) {
+		f.wakeLocked(f.book.breath)
+		return true
+	}
 	if f.cfg.Pacer == nil {
 		return false
 	}
-	rest := f.cfg.Pacer.Rest(fl.group.need(fl.prio, p))
+	rest := f.cfg.Pacer.Rest(fl.group.need(fl.prio, c.Path))
 	if rest > 0 {
 		f.wakeLocked(time.Now().Add(rest))
 	}
