@@ -375,3 +375,11 @@ func (s *talk) bring() {
 	must(s.dst.Complete(s.t.Context(), s.src.id(), d.End()))
 	s.theirs = Hello{Claims: s.theirs.Claims.Join(d.End().Claims)}
 }
+
+// seeds is n, less when tests are to be short.
+func seeds(n int64) int64 {
+	if testing.Short() {
+		return (n + 3) / 4
+	}
+	return n
+}

@@ -262,7 +262,7 @@ func snapshot(t *testing.T, r *Replica, dir NodeID, path string, out map[string]
 // At any time what At tells is what was shown then: random histories, with deletions, renames of
 // directories, replacements and restarts.
 func TestHistoryIsTrue(t *testing.T) {
-	for seed := range int64(12) {
+	for seed := range seeds(12) {
 		w := newWorld(t, seed, 1)
 		d := w.devices[0]
 		rng := rand.New(rand.NewSource(seed))

@@ -167,7 +167,7 @@ func TestTwinWithALink(t *testing.T) {
 // Whatever valid records say of links, also what no program of ours would write, as links to links
 // without names: what is shown is what the rules say, and every name can be removed.
 func TestAnyLinks(t *testing.T) {
-	for seed := range int64(60) {
+	for seed := range seeds(60) {
 		rng := rand.New(rand.NewSource(seed))
 		r := newMemWorld(t, seed, 1).devices[0].Replica
 		dirs := []NodeID{Root, mkdir(t, r, Root, "d").ID, mkdir(t, r, Root, "e").ID}
