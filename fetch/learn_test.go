@@ -328,7 +328,14 @@ func TestReadersHaveMostOfTheTime(t *testing.T) {
 		n.fetcher.Want(fetch.Pin, pins...)
 		g := n.fetcher.Group(n.peers[0].id)
 		time.Sleep(100 * time.Millisecond)
-		delivered := func() int64 { return n.peers[0].sent + n.peers[1].sent }
+		delivered := func() (sum int64) {
+			for _, p := range n.peers {
+				p.mu.Lock()
+				sum += p.sent
+				p.mu.Unlock()
+			}
+			return sum
+		}
 		var from int64
 		var begun time.Duration
 		for i, d := range reads {

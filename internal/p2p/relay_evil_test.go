@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"testing"
@@ -96,4 +97,27 @@ func TestRelayCannotPretend(t *testing.T) {
 	if p := h.Peers()[0]; p.Connected {
 		t.Errorf("taken for the device: %+v", p)
 	}
+}
+
+// What is read as a hello is written again as it was.
+func FuzzReadRelayHello(f *testing.F) {
+	id, err := peerID(TransportKeyOf(ident.NewKey()))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(relayHello{newSecret(), relaySeeks, id}.encode())
+	f.Add(relayHello{newSecret(), relayWaits, ""}.encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := readRelayHello(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		written := r.encode()
+		if r.verb != relaySeeks { // the rest means nothing then
+			b = append(b[:len(r.secret)+1:len(r.secret)+1], make([]byte, relayHelloSize-len(r.secret)-1)...)
+		}
+		if again, err := readRelayHello(bytes.NewReader(written)); err != nil || again != r || !bytes.Equal(written, b[:relayHelloSize]) {
+			t.Errorf("%x is read as %v, and written as %x (%v)", b, r, written, err)
+		}
+	})
 }
