@@ -66,6 +66,8 @@ func TestOpenedBlocksTakeWhatIsOfUse(t *testing.T) {
 	if n := c.held(); n > most {
 		t.Errorf("%d bytes are held", n)
 	}
+	c.mu.Lock() // the last block may only now be listed
+	defer c.mu.Unlock()
 	if n, all := c.past.size, len(c.past.by); n > most || all != c.past.order.Len() {
 		t.Errorf("%d bytes by %d names of %d are remembered", n, all, c.past.order.Len())
 	}
