@@ -55,7 +55,7 @@ type Config struct {
 // Limits bound memory and delays. A zero field takes its default.
 type Limits struct {
 	Unsaved   int64         // bytes of all files not yet sealed: writers wait above; 64 MiB
-	Plain     int64         // bytes of opened blocks kept for the next read; 64 MiB
+	Plain     int64         // bytes of opened blocks kept for the next read, at most; 64 MiB
 	ReadAhead int64         // bytes a sequential reader asks for in advance, at most; 32 MiB
 	Quiet     time.Duration // an open file is saved after this long without a write; 1 s
 	Grace     time.Duration // an interrupted caller still waits this long; 250 ms
