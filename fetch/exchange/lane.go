@@ -206,6 +206,10 @@ func (l *lane) readAnswer(br *bufio.Reader) error {
 		res = result{err: errs.E("exchange", status, l.r.dev.Short(), nil)}
 	}
 	l.mu.Lock()
+	if l.calls[id] != c { // the lane failed meanwhile, which was its answer
+		defer l.mu.Unlock()
+		return l.err
+	}
 	delete(l.calls, id)
 	l.mu.Unlock()
 	c.result <- res
