@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/hex"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/shelffs/shelf/internal/errs"
@@ -27,6 +29,46 @@ func TestManifestBytes(t *testing.T) {
 	}
 }
 
+// Sums stand behind all children, in their order.
+func TestManifestWithSums(t *testing.T) {
+	sums := func(n int, x byte) string { return strings.Repeat(string(x), n*SumLen) }
+	m := Manifest{Size: 4*PartLen + 17, Children: []Ref{
+		{Digest: Digest{1}, Length: 2*PartLen + 1, Sums: sums(3, 'a')}, {Length: 7},
+		{Digest: Digest{2}, Length: PartLen}, {Digest: Digest{3}, Length: PartLen + 9, Sums: sums(2, 'b')},
+	}}
+	b := m.Append([]byte("x"))[1:]
+	if b[0] != 2 || !bytes.HasSuffix(b, []byte(sums(3, 'a')+sums(2, 'b'))) || len(b) != m.EncodedLen() || b[manifestHead+32] != 0x80 || b[manifestHead+2*refBytes+32] != 0 {
+		t.Fatalf("%x", b)
+	}
+	got, err := ParseManifest(b)
+	if err != nil || !slices.Equal(got.Children, m.Children) {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if n, err := ManifestLen(append(bytes.Clone(b), 0, 0)); err != nil || n != len(b) {
+		t.Fatalf("%d of %d bytes, %v", n, len(b), err)
+	}
+	edit := func(at int, x byte) []byte { c := bytes.Clone(b); c[at] ^= x; return c }
+	at := func(child int) int { return manifestHead + refBytes*child + 32 }
+	without := Manifest{Size: 7, Children: m.Children[1:2]}.Append(nil)
+	without[0] = 2
+	for name, bad := range map[string][]byte{
+		"version 1 with a flag":    edit(0, 3),
+		"cut":                      b[:len(b)-1],
+		"longer":                   append(bytes.Clone(b), 0),
+		"one sum less":             b[:len(b)-SumLen],
+		"above level 0":            edit(1, 1),
+		"a flag less":              edit(at(0), 0x80),
+		"a flag on a hole":         edit(at(1), 0x80),
+		"a flag on a block of one": edit(at(2), 0x80),
+		"version 2 without sums":   without,
+		"sums of too long a block": Manifest{Size: MaxSealed + 1, Children: []Ref{{Digest: Digest{1}, Length: MaxSealed + 1, Sums: sums(65, 'c')}}}.Append(nil),
+	} {
+		if m, err := ParseManifest(bad); !errs.Is(err, errs.Corrupt) {
+			t.Errorf("%s: %+v, %v", name, m, err)
+		}
+	}
+}
+
 func TestManifestLargest(t *testing.T) {
 	m := Manifest{Level: MaxDepth - 1, Children: make([]Ref, MaxChildren)}
 	for i := range m.Children {
@@ -41,7 +83,7 @@ func TestManifestLargest(t *testing.T) {
 
 func TestParseManifestRefuses(t *testing.T) {
 	d := Digest{1}
-	ok := Manifest{Size: 30, Children: []Ref{{d, 10}, {Digest{}, 20}}}
+	ok := Manifest{Size: 30, Children: []Ref{{Digest: d, Length: 10}, {Length: 20}}}
 	edit := func(at int, x byte) []byte { b := ok.Append(nil); b[at] = x; return b }
 	of := func(level uint8, size uint64, cs ...Ref) []byte { return Manifest{level, size, cs}.Append(nil) }
 	for name, b := range map[string][]byte{
@@ -49,7 +91,7 @@ func TestParseManifestRefuses(t *testing.T) {
 		"half a head":            ok.Append(nil)[:15],
 		"version 0":              edit(0, 0),
 		"version 2":              edit(0, 2),
-		"too many levels":        of(MaxDepth, 10, Ref{d, 10}),
+		"too many levels":        of(MaxDepth, 10, Ref{Digest: d, Length: 10}),
 		"reserved bytes":         edit(3, 1),
 		"sum too small":          of(0, 29, ok.Children...),
 		"sum too large":          of(0, 31, ok.Children...),
@@ -59,13 +101,13 @@ func TestParseManifestRefuses(t *testing.T) {
 		"one child less":         edit(15, 1),
 		"cut":                    ok.Append(nil)[:95],
 		"longer":                 append(ok.Append(nil), 0),
-		"empty child":            of(0, 10, Ref{d, 10}, Ref{d, 0}),
-		"empty hole":             of(0, 10, Ref{d, 10}, Ref{Digest{}, 0}),
-		"hole above level 0":     of(1, 20, Ref{d, 10}, Ref{Digest{}, 10}),
-		"data block over a seal": of(0, MaxSealed+1, Ref{d, MaxSealed + 1}),
-		"sum wraps":              of(0, 4, Ref{Digest{}, math.MaxUint64}, Ref{d, 5}),
-		"over a file's limit":    of(0, MaxSize+1, Ref{Digest{}, MaxSize}, Ref{d, 1}),
-		"child over the limit":   of(1, math.MaxUint64, Ref{d, math.MaxUint64}),
+		"empty child":            of(0, 10, Ref{Digest: d, Length: 10}, Ref{Digest: d, Length: 0}),
+		"empty hole":             of(0, 10, Ref{Digest: d, Length: 10}, Ref{Length: 0}),
+		"hole above level 0":     of(1, 20, Ref{Digest: d, Length: 10}, Ref{Length: 10}),
+		"data block over a seal": of(0, MaxSealed+1, Ref{Digest: d, Length: MaxSealed + 1}),
+		"sum wraps":              of(0, 4, Ref{Length: math.MaxUint64}, Ref{Digest: d, Length: 5}),
+		"over a file's limit":    of(0, MaxSize+1, Ref{Length: MaxSize}, Ref{Digest: d, Length: 1}),
+		"child over the limit":   of(1, math.MaxUint64, Ref{Digest: d, Length: math.MaxUint64}),
 	} {
 		if m, err := ParseManifest(b); !errs.Is(err, errs.Corrupt) {
 			t.Errorf("%s: %+v, %v", name, m, err)
@@ -82,8 +124,9 @@ func TestParseManifestRefuses(t *testing.T) {
 }
 
 func FuzzParseManifest(f *testing.F) {
-	f.Add(Manifest{Size: 30, Children: []Ref{{Digest{1}, 10}, {Digest{}, 20}}}.Append(nil))
-	f.Add(Manifest{Level: 2, Size: 1 << 40, Children: []Ref{{Digest{1}, 1 << 40}}}.Append(nil))
+	f.Add(Manifest{Size: 30, Children: []Ref{{Digest: Digest{1}, Length: 10}, {Length: 20}}}.Append(nil))
+	f.Add(Manifest{Size: PartLen + 1, Children: []Ref{{Digest: Digest{1}, Length: PartLen + 1, Sums: strings.Repeat("s", 2*SumLen)}}}.Append(nil))
+	f.Add(Manifest{Level: 2, Size: 1 << 40, Children: []Ref{{Digest: Digest{1}, Length: 1 << 40}}}.Append(nil))
 	f.Add([]byte{1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0x20, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := ParseManifest(b)

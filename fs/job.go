@@ -130,8 +130,8 @@ func (s *saver) splice(ctx context.Context, j *job) (*content.Tree, error) {
 	for _, sp := range f.frozen.spans {
 		r := content.Range{Off: uint64(sp.off), Len: uint64(sp.n), Zero: sp.zero()}
 		if sp.takenOver() {
-			r.Block = sp.lent.Digest
-			j.made = append(j.made, r.Block)
+			r.Block = sp.lent.Ref
+			j.made = append(j.made, r.Block.Digest)
 		}
 		e.Changed = append(e.Changed, r)
 	}
@@ -209,7 +209,7 @@ var _ io.ReaderAt = (*editReader)(nil)
 func (fs *FS) readInto(ctx context.Context, t sourced, g gap, p []byte) error {
 	b := Bytes{cache: fs.plain}
 	defer b.Done()
-	if err := fs.fill(ctx, namespace.NodeID{}, t, g, &b); err != nil {
+	if err := fs.fill(ctx, namespace.NodeID{}, t, g, false, &b); err != nil {
 		return err
 	}
 	for _, s := range b.Slices {

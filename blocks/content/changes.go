@@ -16,7 +16,7 @@ import (
 type Range struct {
 	Off, Len uint64
 	Zero     bool
-	Block    blocks.Digest
+	Block    blocks.Ref
 }
 
 func (r Range) end() uint64 { return r.Off + min(r.Len, ^uint64(0)-r.Off) }
@@ -25,11 +25,11 @@ func (r Range) end() uint64 { return r.Off + min(r.Len, ^uint64(0)-r.Off) }
 type span struct {
 	off, end uint64
 	zero     bool
-	block    blocks.Digest
+	block    blocks.Ref
 }
 
 // read reports whether the bytes of s have to be read.
-func (s span) read() bool { return !s.zero && s.block.IsZero() }
+func (s span) read() bool { return !s.zero && s.block.IsHole() }
 
 // changes are spans in order. Between them the new file is the old one.
 type changes []span
@@ -45,7 +45,7 @@ func newChanges(ranges []Range, oldSize, size uint64) changes {
 		case s.off == s.end:
 		case r.Zero:
 			zero = append(zero, s)
-		case r.Block.IsZero():
+		case r.Block.IsHole():
 			data = append(data, s)
 		case r.end() > size:
 			data = append(data, span{off: s.off, end: s.end})
@@ -77,8 +77,8 @@ func join(spans []span) []span {
 		switch {
 		case n == 0 || s.off > out[n-1].end:
 			out = append(out, s)
-		case s.off < out[n-1].end, s.zero == out[n-1].zero && s.read() == out[n-1].read() && s.block.IsZero():
-			out[n-1].end, out[n-1].block = max(out[n-1].end, s.end), blocks.Digest{}
+		case s.off < out[n-1].end, s.zero == out[n-1].zero && s.read() == out[n-1].read() && s.block.IsHole():
+			out[n-1].end, out[n-1].block = max(out[n-1].end, s.end), blocks.Ref{}
 		default:
 			out = append(out, s)
 		}

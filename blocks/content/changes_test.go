@@ -23,7 +23,7 @@ func TestChangesAgainstBytes(t *testing.T) {
 				x.Len = ^uint64(0)
 			}
 			if !x.Zero && r.IntN(2) == 0 {
-				x.Block[0] = byte(1 + len(rs))
+				x.Block.Digest[0] = byte(1 + len(rs))
 			}
 			rs = append(rs, x)
 		}
@@ -36,7 +36,7 @@ func TestChangesAgainstBytes(t *testing.T) {
 			for _, x := range rs {
 				if x.Zero == (kind == zero) {
 					for i := x.Off; i < min(x.end(), size); i++ {
-						if want[i] = kind; !x.Block.IsZero() && alone(x) {
+						if want[i] = kind; !x.Block.IsHole() && alone(x) {
 							want[i] = known
 						}
 					}
@@ -46,7 +46,7 @@ func TestChangesAgainstBytes(t *testing.T) {
 		cs := newChanges(rs, old, size)
 		last := span{}
 		for i, c := range cs {
-			if c.off >= c.end || c.end > size || i > 0 && (c.off < last.end || c.off == last.end && c.zero == last.zero && c.read() == last.read() && c.block.IsZero()) || c.zero && c.end-c.off < unit {
+			if c.off >= c.end || c.end > size || i > 0 && (c.off < last.end || c.off == last.end && c.zero == last.zero && c.read() == last.read() && c.block.IsHole()) || c.zero && c.end-c.off < unit {
 				t.Fatalf("span %+v after %+v", c, last)
 			}
 			last = c
@@ -60,7 +60,7 @@ func TestChangesAgainstBytes(t *testing.T) {
 			switch {
 			case !inside && want[at] != same, inside && want[at] == same:
 				t.Fatalf("at %d: inside %v, want kind %d", at, inside, want[at])
-			case inside && s.block.IsZero() == (want[at] == known):
+			case inside && s.block.IsHole() == (want[at] == known):
 				t.Fatalf("at %d: block %v, want kind %d", at, s.block, want[at])
 			case inside && want[at] == known && !slices.Contains(rs, Range{Off: s.off, Len: s.end - s.off, Block: s.block}):
 				t.Fatalf("at %d: no block like %+v", at, s)

@@ -119,11 +119,32 @@ func readAll(t testing.TB, m *memory, tree *Tree) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
+		at := len(out)
 		if out, err = testSealer().OpenStrict(seal.Data, b, p.Length, out); err != nil {
 			t.Fatal(err)
 		}
+		if p.Sums != "" {
+			wantParts(t, p.Ref, b, out[at:])
+		}
 	}
 	return out
+}
+
+// wantParts checks that a block's parts are, together, what it holds.
+func wantParts(t testing.TB, r blocks.Ref, b blocks.Sealed, want []byte) {
+	t.Helper()
+	var got []byte
+	for i := range blocks.Parts(r.Length) {
+		span := seal.PartSpan(r, i)
+		sent := append(bytes.Clone(b.Bytes[:blocks.HeadLen]), b.Bytes[span.Off:span.Off+span.Len]...)
+		var err error
+		if got, err = testSealer().OpenPart(r, i, sent, got); err != nil {
+			t.Fatalf("part %d of %d bytes: %v", i, r.Length, err)
+		}
+	}
+	if !bytes.Equal(got, want) {
+		t.Fatalf("the parts of %d bytes are %d others", len(want), len(got))
+	}
 }
 
 // wantFile checks the bytes, and that the tree has the one shape that its pieces give.

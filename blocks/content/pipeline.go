@@ -26,6 +26,7 @@ type job struct {
 	off    uint64
 	plain  []byte
 	sealed blocks.Sealed
+	ref    blocks.Ref
 	buf    *[]byte // where sealed lies; nil: in memory of its own
 	err    error
 	ready  chan struct{}
@@ -48,14 +49,14 @@ func (p *pipeline) put(off uint64, plain []byte) error {
 	go func() {
 		defer close(j.ready)
 		if len(j.plain) < pooled {
-			j.sealed, j.err = p.s.Seal(seal.Data, j.plain)
+			j.sealed, j.ref, j.err = p.s.AppendData(make([]byte, 0, seal.Overhead+seal.Padme(uint64(len(j.plain)))), j.plain)
 			return
 		}
 		var ok bool
 		if j.buf, ok = p.bufs.Get().(*[]byte); !ok {
 			j.buf = new(make([]byte, 0, seal.Overhead+seal.Padme(chunker.Max)))
 		}
-		j.sealed, j.err = p.s.AppendSeal(*j.buf, seal.Data, j.plain)
+		j.sealed, j.ref, j.err = p.s.AppendData(*j.buf, j.plain)
 	}()
 	return nil
 }
@@ -68,7 +69,7 @@ func (p *pipeline) next() error {
 	if j.err != nil {
 		return j.err
 	}
-	err := p.done(Piece{blocks.Ref{Digest: j.sealed.Digest, Length: uint64(len(j.plain))}, j.off}, j.sealed, j.plain)
+	err := p.done(Piece{j.ref, j.off}, j.sealed, j.plain)
 	if j.buf != nil {
 		p.bufs.Put(j.buf)
 	}

@@ -111,8 +111,8 @@ func (sp *splicer) copyFrom(pos uint64) (uint64, error) {
 	switch {
 	case inside && s.zero:
 		return s.end, sp.hole(s.end - pos)
-	case inside && !s.block.IsZero() && s.off == pos:
-		return s.end, sp.push(blocks.Ref{Digest: s.block, Length: s.end - pos})
+	case inside && !s.block.IsHole() && s.off == pos:
+		return s.end, sp.push(blocks.Ref{Digest: s.block.Digest, Length: s.end - pos, Sums: s.block.Sums})
 	}
 	if inside || pos >= sp.old.size {
 		return pos, nil
@@ -175,7 +175,7 @@ func (sp *splicer) sealed(p Piece, b blocks.Sealed, buf []byte) error {
 		if err != nil {
 			return err
 		}
-		same = was == p
+		same = was.Digest == p.Digest && was.Off == p.Off
 	}
 	if !same {
 		if err := sp.emit(b); err != nil {

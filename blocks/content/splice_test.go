@@ -230,10 +230,17 @@ func (f *model) take(off int) (rs []Range) {
 			f.b = append(f.b, make([]byte, off+len(b)-len(f.b))...)
 		}
 		copy(f.b[off:], b)
-		rs = append(rs, Range{Off: uint64(off), Len: p.Length, Zero: p.IsHole(), Block: p.Digest})
+		rs = append(rs, Range{Off: uint64(off), Len: p.Length, Zero: p.IsHole(), Block: blockOf(p)})
 		off += len(b)
 	}
 	return rs
+}
+
+func blockOf(p Piece) blocks.Ref {
+	if p.IsHole() {
+		return blocks.Ref{}
+	}
+	return p.Ref
 }
 
 // honest makes a range that is not what it says any more an ordinary one, as a caller that
@@ -242,8 +249,8 @@ func (f *model) honest(rs []Range) []Range {
 	for i, r := range rs {
 		lo, hi := min(r.Off, uint64(len(f.b))), min(r.Off+r.Len, uint64(len(f.b)))
 		rs[i].Zero = r.Zero && isZero(f.b[lo:hi])
-		if !r.Block.IsZero() && (hi-lo < r.Len || !f.holds(f.b[lo:hi], r.Block)) {
-			rs[i].Block = blocks.Digest{}
+		if !r.Block.IsHole() && (hi-lo < r.Len || !f.holds(f.b[lo:hi], r.Block.Digest)) {
+			rs[i].Block = blocks.Ref{}
 		}
 	}
 	return rs
@@ -299,7 +306,7 @@ func TestBlocksAreTakenOver(t *testing.T) {
 	taken := func(at uint64, ps []Piece) (rs []Range) {
 		for _, p := range ps {
 			if p.Off >= at {
-				rs = append(rs, Range{Off: p.Off - at, Len: p.Length, Block: p.Digest})
+				rs = append(rs, Range{Off: p.Off - at, Len: p.Length, Block: p.Ref})
 			}
 		}
 		return rs

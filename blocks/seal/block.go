@@ -2,6 +2,7 @@ package seal
 
 import (
 	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/binary"
 	"slices"
 
@@ -19,23 +20,28 @@ const (
 	Manifest Type = 2
 )
 
-// The format, all integers big-endian, P the plaintext padded with zeros to Padme(length):
+// The format, all integers big-endian, P the plaintext padded with zeros to Padme(length), P_i its parts of
+// blocks.PartLen bytes, of which the last has the padding, too:
 //
-//	0  4  magic "SHB1"    4 1 suite=1    5 1 type    6 2 zero
+//	0  4  magic "SHB1"    4 1 suite=2    5 1 type    6 2 zero
 //	8  4  epoch           12 4 length of P           16 32 siv
 //	48 n  AES-256-GCM ciphertext of P                48+n 16 tag
 //
-//	siv = HMAC-SHA-256(K_siv, header[0:16] || ShareID || scope || P)
+//	siv = HMAC-SHA-256(K_siv, header[0:16] || ShareID || scope || SHA-256(P_0) || SHA-256(P_1) || …)
 //	key = HKDF-Expand(K_enc, "shelf1/block/key" || 0x00 || siv, 32)
 //	nonce = 0^12, associated data = header[0:48] || ShareID
 //
 // scope is 16 zero bytes: the whole share is one domain of deduplication.
+//
+// Suite 1, which is opened but not written any more, has P itself in the place of the parts' hashes.
 const (
 	magic    = "SHB1"
-	suite    = 1
+	suite    = 2
+	suiteOne = 1
+	suiteAt  = 4
 	sivAt    = 16
 	sivLen   = 32
-	headLen  = sivAt + sivLen
+	headLen  = blocks.HeadLen
 	tagLen   = 16
 	nonceLen = 12
 	scopeLen = 16
@@ -60,11 +66,22 @@ func (s *Sealer) Seal(typ Type, plain []byte) (blocks.Sealed, error) {
 // which must not overlap plain. With Overhead+Padme(len(plain)) bytes to spare in dst,
 // only the cipher's key schedule is allocated.
 func (s *Sealer) AppendSeal(dst []byte, typ Type, plain []byte) (blocks.Sealed, error) {
+	b, _, err := s.seal(dst, typ, plain)
+	return b, err
+}
+
+// AppendData is AppendSeal for a data block; it also returns what a Ref is to know of its parts.
+func (s *Sealer) AppendData(dst, plain []byte) (blocks.Sealed, blocks.Ref, error) {
+	b, sums, err := s.seal(dst, Data, plain)
+	return b, blocks.Ref{Digest: b.Digest, Length: uint64(len(plain)), Sums: sums}, err
+}
+
+func (s *Sealer) seal(dst []byte, typ Type, plain []byte) (_ blocks.Sealed, sums string, _ error) {
 	if typ != Data && typ != Manifest {
-		return blocks.Sealed{}, errs.E("seal.Seal", errs.Invalid, "type", nil)
+		return blocks.Sealed{}, "", errs.E("seal.Seal", errs.Invalid, "type", nil)
 	}
 	if len(plain) > MaxPlain {
-		return blocks.Sealed{}, errs.E("seal.Seal", errs.TooLarge, "", nil)
+		return blocks.Sealed{}, "", errs.E("seal.Seal", errs.TooLarge, "", nil)
 	}
 	t := s.take()
 	defer s.give(t)
@@ -74,13 +91,16 @@ func (s *Sealer) AppendSeal(dst []byte, typ Type, plain []byte) (blocks.Sealed, 
 	dst = slices.Grow(dst, total)[:start+total]
 	b := dst[start : start+total : start+total]
 
-	s.putHead(b, typ, padded)
+	s.putHead(b, suite, typ, padded)
 	p := b[headLen : headLen+padded]
 	clear(p[copy(p, plain):])
-	s.putSIV(t, b[sivAt:sivAt:headLen], b[:sivAt], p)
+	t.sums = s.putSIV(t, b[sivAt:sivAt:headLen], b[:sivAt], p, uint64(len(plain)), t.sums[:0])
+	if len(t.sums) > blocks.SumLen {
+		sums = string(t.sums)
+	}
 	gcm := t.aead(t.blockEnc, kdf.BlockKey, b[sivAt:headLen])
 	gcm.Seal(p[:0], t.nonce[:], p, s.aad(t, b))
-	return blocks.New(b), nil
+	return blocks.New(b), sums, nil
 }
 
 // SealManifest makes the sealed block of a manifest.
@@ -91,20 +111,31 @@ func (s *Sealer) SealManifest(m blocks.Manifest) (blocks.Sealed, error) {
 	return s.Seal(Manifest, t.plain)
 }
 
-func (s *Sealer) putHead(b []byte, typ Type, padded int) {
+func (s *Sealer) putHead(b []byte, suite byte, typ Type, padded int) {
 	copy(b, magic)
-	b[4], b[5], b[6], b[7] = suite, byte(typ), 0, 0
+	b[suiteAt], b[5], b[6], b[7] = suite, byte(typ), 0, 0
 	binary.BigEndian.PutUint32(b[8:], s.epoch)
 	binary.BigEndian.PutUint32(b[12:], uint32(padded))
 }
 
-// putSIV appends the synthetic iv of a padded plaintext to dst.
-func (s *Sealer) putSIV(t *tools, dst, head, padded []byte) {
+// putSIV appends the synthetic iv of a padded plaintext to dst, and the sums of its parts to sums, if its suite has
+// any. length is that of the plaintext.
+func (s *Sealer) putSIV(t *tools, dst, head, padded []byte, length uint64, sums []byte) []byte {
 	pre := append(append(append(t.small[:0], head...), s.share[:]...), make([]byte, scopeLen)...)
 	t.blockSIV.Reset()
 	t.blockSIV.Write(pre)
-	t.blockSIV.Write(padded)
+	if head[suiteAt] == suiteOne {
+		t.blockSIV.Write(padded)
+	} else {
+		for i := range blocks.Parts(length) {
+			off, end := partAt(i, length, len(padded))
+			t.sum = sha256.Sum256(padded[off:end])
+			t.blockSIV.Write(t.sum[:])
+			sums = append(sums, t.sum[:blocks.SumLen]...)
+		}
+	}
 	t.blockSIV.Sum(dst)
+	return sums
 }
 
 func (s *Sealer) aad(t *tools, b []byte) []byte {
@@ -112,8 +143,8 @@ func (s *Sealer) aad(t *tools, b []byte) []byte {
 }
 
 // sivMatches recomputes the synthetic iv of b from its padded plaintext.
-func (s *Sealer) sivMatches(t *tools, b, padded []byte) bool {
+func (s *Sealer) sivMatches(t *tools, b, padded []byte, length uint64) bool {
 	sum := t.small[128:128:192] // behind what putSIV uses
-	s.putSIV(t, sum, b[:sivAt], padded)
+	t.sums = s.putSIV(t, sum, b[:sivAt], padded, length, t.sums[:0])
 	return hmac.Equal(sum[:sivLen], b[sivAt:headLen])
 }

@@ -34,7 +34,7 @@ func (s *Sealer) open(op string, typ Type, b blocks.Sealed, length uint64, dst [
 	if !ok {
 		return nil, corrupt(op, b.Digest.Short())
 	}
-	if p := dst[start:]; strict && (!isZero(p[length:]) || !s.sivMatches(t, b.Bytes, p)) {
+	if p := dst[start:]; strict && (!isZero(p[length:]) || !s.sivMatches(t, b.Bytes, p, length)) {
 		clear(p)
 		return nil, corrupt(op, b.Digest.Short())
 	}
@@ -70,12 +70,20 @@ func (s *Sealer) openPadded(t *tools, typ Type, b, dst []byte) ([]byte, bool) {
 		return nil, false
 	}
 	n := len(b) - Overhead
-	var want [sivAt]byte
-	s.putHead(want[:], typ, n)
-	if string(b[:sivAt]) != string(want[:]) || Padme(uint64(n)) != uint64(n) {
+	if !s.isHead(b, typ, n) || Padme(uint64(n)) != uint64(n) {
 		return nil, false
 	}
 	gcm := t.aead(t.blockEnc, kdf.BlockKey, b[sivAt:headLen])
 	out, err := gcm.Open(slices.Grow(dst, n), t.nonce[:], b[headLen:], s.aad(t, b))
 	return out, err == nil
+}
+
+// isHead reports whether b begins as a block of n bytes of padded plaintext does.
+func (s *Sealer) isHead(b []byte, typ Type, n int) bool {
+	var want [sivAt]byte
+	s.putHead(want[:], suite, typ, n)
+	if b[suiteAt] == suiteOne {
+		want[suiteAt] = suiteOne
+	}
+	return string(b[:sivAt]) == string(want[:])
 }

@@ -19,6 +19,7 @@ import (
 //
 // Share and epoch are bound by the keys, which are derived for them alone.
 const (
+	recordSuite  = 1
 	recordSIVAt  = 1
 	recordHead   = recordSIVAt + sivLen
 	recordLength = 4
@@ -34,7 +35,7 @@ func (s *Sealer) SealRecord(header, payload []byte) []byte {
 	defer s.give(t)
 	padded := int(Padme(uint64(recordLength + len(payload))))
 	out := make([]byte, recordHead+padded, recordHead+padded+tagLen)
-	out[0] = suite
+	out[0] = recordSuite
 	p := out[recordHead:]
 	binary.BigEndian.PutUint32(p, uint32(len(payload)))
 	copy(p[recordLength:], payload)
@@ -49,7 +50,7 @@ func (s *Sealer) SealRecord(header, payload []byte) []byte {
 // everything about it is checked. The payload is memory of its own.
 func (s *Sealer) OpenRecord(header, sealed []byte) ([]byte, error) {
 	const op = "seal.OpenRecord"
-	if len(sealed) < RecordOverhead || sealed[0] != suite {
+	if len(sealed) < RecordOverhead || sealed[0] != recordSuite {
 		return nil, corrupt(op, "")
 	}
 	t := s.take()
@@ -79,7 +80,7 @@ func (t *tools) recordIV(dst, header, padded []byte) {
 }
 
 func (t *tools) recordAAD(header []byte) []byte {
-	return append(append(slices.Grow(t.small[:0], 1+len(header)), suite), header...)
+	return append(append(slices.Grow(t.small[:0], 1+len(header)), recordSuite), header...)
 }
 
 // RegisterKey names a register of a node to those who hold no key: a PRF of both under a

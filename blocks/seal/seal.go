@@ -37,9 +37,11 @@ type tools struct {
 	blockSIV, blockEnc   hash.Hash
 	recordSIV, recordEnc hash.Hash
 	recordReg            hash.Hash
-	small                [256]byte      // headers, ivs and sums on their way into a hash
-	nonce                [nonceLen]byte // always zero: every key has one message
-	plain                []byte         // a padded plaintext that the caller does not get
+	small                [256]byte         // headers, ivs and sums on their way into a hash
+	nonce                [nonceLen]byte    // always zero: every key has one message
+	plain                []byte            // a padded plaintext that the caller does not get
+	sum                  [sha256.Size]byte // of a part
+	sums                 []byte            // of all parts
 }
 
 // New derives all keys of a share's epoch from its read key RK_e.
@@ -67,9 +69,17 @@ func (s *Sealer) ChunkKey() [32]byte { return s.chunkKey }
 func (s *Sealer) take() *tools  { return s.tools.Get().(*tools) }
 func (s *Sealer) give(t *tools) { s.tools.Put(t) }
 
-// aead makes the cipher of the one message whose synthetic iv is given:
-// HKDF-Expand(key inside h, label || 0x00 || siv, 32), as kdf.Derive has it.
+// aead makes the cipher of the one message whose synthetic iv is given.
 func (t *tools) aead(h hash.Hash, label kdf.Label, siv []byte) cipher.AEAD {
+	gcm, err := cipher.NewGCM(t.cipher(h, label, siv))
+	if err != nil { // AES has the right block size
+		panic("seal: " + err.Error())
+	}
+	return gcm
+}
+
+// cipher has the key HKDF-Expand(key inside h, label || 0x00 || siv, 32), as kdf.Derive has it.
+func (t *tools) cipher(h hash.Hash, label kdf.Label, siv []byte) cipher.Block {
 	info := append(t.small[:0], label...)
 	info = append(info, 0)
 	info = append(info, siv...)
@@ -80,11 +90,7 @@ func (t *tools) aead(h hash.Hash, label kdf.Label, siv []byte) cipher.AEAD {
 	if err != nil { // a sum is 32 bytes
 		panic("seal: " + err.Error())
 	}
-	gcm, err := cipher.NewGCM(block)
-	if err != nil { // AES has the right block size
-		panic("seal: " + err.Error())
-	}
-	return gcm
+	return block
 }
 
 func isZero(b []byte) bool {
