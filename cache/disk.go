@@ -33,6 +33,7 @@ type segFile interface {
 	// NextData is where what is no hole begins at or after off, as far as the system knows: off where it
 	// does not, beyond the end where only holes follow.
 	NextData(off int64) int64
+	Soon(off, n int64) // a range is about to be read: the system may begin
 }
 
 type segInfo struct {
@@ -139,3 +140,4 @@ func (f osFile) WriteOnce(p []byte, off int64) (n int, err error) {
 func (f osFile) Datasync() error          { return datasync(f.File) }
 func (f osFile) Punch(off, n int64) error { return punch(f.File, off, n) }
 func (f osFile) NextData(off int64) int64 { return nextData(f.File, off) }
+func (f osFile) Soon(off, n int64)        { soon(f.File, off, n) }

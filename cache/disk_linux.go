@@ -63,6 +63,10 @@ func nextData(f *os.File, off int64) int64 {
 	return off
 }
 
+func soon(f *os.File, off, n int64) {
+	_ = unix.Fadvise(int(f.Fd()), off, n, unix.FADV_WILLNEED)
+}
+
 func allocated(st fs.FileInfo) int64 {
 	if s, ok := st.Sys().(*syscall.Stat_t); ok {
 		return s.Blocks * 512

@@ -176,6 +176,8 @@ func (f *memFile) NextData(off int64) int64 {
 	return math.MaxInt64
 }
 
+func (f *memFile) Soon(int64, int64) {}
+
 func (f *memFile) Close() error { return nil }
 
 func openMem(t *testing.T, dir string, d *memDisk, fs vfs.FS, o Options) *Store {

@@ -77,3 +77,4 @@ func (f fsFile) Datasync() error                            { return f.SyncData(
 func (f fsFile) WriteOnce(p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
 func (f fsFile) Punch(off, n int64) error                   { return errPunch{} }
 func (f fsFile) NextData(off int64) int64                   { return off }
+func (f fsFile) Soon(off, n int64)                          {}

@@ -63,17 +63,25 @@ func (s *Store) Expect(d blocks.Digest) bool {
 	return true
 }
 
-// get reads a block. A row can change while its block is read (evicted, moved): then what was
-// read is judged by the new row.
-func (s *Store) get(d blocks.Digest, into room, verify bool) (blocks.Sealed, error) {
+func (s *Store) get(d blocks.Digest, into room, verify bool) (b blocks.Sealed, err error) {
+	err = s.reading(d, func(r row) (err error) {
+		b, err = s.read(d, r, into, verify)
+		return err
+	})
+	return b, err
+}
+
+// reading has a block read by read, which fails with Corrupt where it finds something else. A row can change while
+// its block is read (evicted, moved): then what was read is judged by the new row.
+func (s *Store) reading(d blocks.Digest, read func(row) error) error {
 	r, err := s.readRow(s.db, d)
 	for err == nil {
 		if r.form == formAbsent {
-			return blocks.Sealed{}, errs.E("cache", errs.NotExist, "", nil)
+			return errs.E("cache", errs.NotExist, "", nil)
 		}
-		b, bad := s.read(d, r, into, verify)
+		bad := read(r)
 		if bad == nil {
-			return b, nil
+			return nil
 		}
 		var again row
 		if again, err = s.readRow(s.db, d); err != nil {
@@ -84,16 +92,16 @@ func (s *Store) get(d blocks.Digest, into room, verify bool) (blocks.Sealed, err
 			continue
 		}
 		if !errs.Is(bad, errs.Corrupt) {
-			return blocks.Sealed{}, bad // the disk does not answer: nothing is known about the block
+			return bad // the disk does not answer: nothing is known about the block
 		}
 		s.damaged(d, r, bad)
-		return blocks.Sealed{}, errs.E("cache", errs.NotExist, "", bad)
+		return errs.E("cache", errs.NotExist, "", bad)
 	}
 	if errs.Is(err, errs.Corrupt) { // the row itself
 		s.lostRow(d)
-		return blocks.Sealed{}, errs.E("cache", errs.NotExist, "", err)
+		return errs.E("cache", errs.NotExist, "", err)
 	}
-	return blocks.Sealed{}, err
+	return err
 }
 
 // read fetches the bytes that r names. Corrupt: they are not the block, or not there.
@@ -122,25 +130,48 @@ func (s *Store) read(d blocks.Digest, r row, into room, verify bool) (blocks.Sea
 }
 
 func (s *Store) readRecord(d blocks.Digest, r row, into room) ([]byte, error) {
-	sg, err := s.segs.acquire(r.seg)
-	if errs.Is(err, errs.NotExist) {
-		return nil, errs.E("cache", errs.Corrupt, "segment is missing", err)
-	} else if err != nil {
-		return nil, err
-	}
 	n := recordHeader + int(r.size)
 	buf := into(n)[:n]
-	_, err = sg.f.ReadAt(buf, int64(r.off))
-	s.segs.release(sg)
-	if errors.Is(err, io.EOF) {
-		return nil, errs.E("cache", errs.Corrupt, "segment is cut short", nil)
-	} else if err != nil {
-		return nil, errs.FromOS("cache", "segment", err)
+	if err := s.readSegment(r, stretch{buf, 0}); err != nil {
+		return nil, err
 	}
-	if hd, hn, ok := parseHeader(buf); !ok || hd != d || hn != int(r.size) {
+	if !isRecord(buf, d, r) {
 		return nil, errs.E("cache", errs.Corrupt, "record", nil)
 	}
 	return buf[recordHeader:], nil
+}
+
+func isRecord(b []byte, d blocks.Digest, r row) bool {
+	hd, n, ok := parseHeader(b)
+	return ok && hd == d && n == int(r.size)
+}
+
+// stretch is bytes of a record, from so many behind its beginning on.
+type stretch struct {
+	b   []byte
+	off int64
+}
+
+// readSegment fills stretches of the record that r names.
+func (s *Store) readSegment(r row, all ...stretch) error {
+	sg, err := s.segs.acquire(r.seg)
+	if errs.Is(err, errs.NotExist) {
+		return errs.E("cache", errs.Corrupt, "segment is missing", err)
+	} else if err != nil {
+		return err
+	}
+	defer s.segs.release(sg)
+	for _, x := range all[1:] { // both come from the disk at once
+		sg.f.Soon(int64(r.off)+x.off, int64(len(x.b)))
+	}
+	for _, x := range all {
+		if _, err := sg.f.ReadAt(x.b, int64(r.off)+x.off); errors.Is(err, io.EOF) {
+			return errs.E("cache", errs.Corrupt, "segment is cut short", nil)
+		} else if err != nil {
+			return errs.FromOS("cache", "segment", err)
+		}
+	}
+	return nil
 }
 
 // Damaged is called by who opened a block and found that it does not open (possible where the

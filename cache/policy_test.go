@@ -81,6 +81,8 @@ func (f *headFile) Punch(off, n int64) error {
 	return nil
 }
 
+func (f *headFile) Soon(int64, int64) {}
+
 func (f *headFile) NextData(off int64) int64 {
 	next := int64(math.MaxInt64)
 	for at := range f.heads {
