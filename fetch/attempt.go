@@ -29,6 +29,7 @@ type attempt struct {
 	seen     uint64        // of those, at the last look
 	moved    time.Time     // when that last grew
 	raise    chan Priority
+	part     bool  // it brings a part of a block
 	held     int64 // memory set aside for it
 	settled  bool  // and given back
 	left     bool  // its device has nothing to do with it any more
@@ -47,19 +48,24 @@ func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 	ctx, cancel := context.WithCancel(fl.ctx)
 	now := time.Now()
 	a := &attempt{dev: c.Source.Device(), prio: fl.prio, urgent: fl.prio.Urgent(), cancel: cancel, begun: now, moved: now,
-		raise: make(chan Priority, priorities), held: f.book.largest()}
+		raise: make(chan Priority, priorities), part: fl.part != nil, held: f.book.largest(), est: int64(f.expects(fl))}
+	if a.part {
+		a.held = a.est
+	}
 	if len(fl.attempts) == 0 && len(fl.tried) == 0 {
 		fl.moved = now // its turn has come
 	}
 	f.load.add(a.urgent, a.held)
-	f.book.began(a, fl.group, c, f.lim.PerSource)
+	f.book.began(a, c, f.lim.PerSource)
 	f.countLocked(a, fl.group.need(a.prio, c.Path))
 	fl.attempts = append(fl.attempts, a)
 	delete(f.parked, fl)
 	f.armLocked(fl)
 	r := Request{Digest: fl.digest, Priority: fl.prio, Progress: &a.progress, Raise: a.raise}
 	var along []blocks.Sealed
-	if a.urgent && fl.next.Len > 0 && len(fl.attempts) == 1 { // one that is beside another is only to be quick
+	if a.part {
+		r.Part = fl.part.Span
+	} else if a.urgent && fl.next.Len > 0 && len(fl.attempts) == 1 { // one that is beside another is only to be quick
 		r.Next, r.Along = fl.next, func(b blocks.Sealed) { along = append(along, b) }
 	} else if a.urgent { // others are checked beside each other, which is quicker for many
 		r.Sum = blocks.NewSummer()
@@ -68,7 +74,16 @@ func (f *Fetcher) attemptLocked(fl *flight, c Candidate) {
 	if r.Along == nil { // what comes along shares the memory with it
 		r.Room = into.room
 	}
-	f.wg.Go(func() { f.run(ctx, fl, a, c.Source, r, &into, &along) })
+	f.wg.Add(1)
+	run := func() {
+		defer f.wg.Done()
+		f.run(ctx, fl, a, c.Source, r, &into, &along)
+	}
+	if fl.boarding {
+		fl.boarding, fl.first = false, run
+		return
+	}
+	go run()
 }
 
 // settleLocked gives back what an attempt was counted as.
@@ -95,17 +110,24 @@ func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r
 	body, err := src.Fetch(ctx, r)
 	defer f.work(ctx, fl, r.Priority)()
 	b := blocks.Sealed{Digest: fl.digest}
+	var opened []byte
 	if err == nil {
 		b = into.lend(fl.digest, body)
 		defer b.Done() // when nobody can join the flight any more
-		err = r.Sum.Verify(b)
+		if a.part {
+			opened, err = fl.part.Open(b.Bytes)
+		} else {
+			err = r.Sum.Verify(b)
+		}
 	}
 	if err == nil {
 		f.cameAlong(a, *along)
 	}
-	first := f.landed(fl, a, b, err)
+	first := f.landed(fl, a, b, opened, err)
 	if first {
 		f.came(b.Digest, a.dev)
+	}
+	if first && !a.part {
 		if a.urgent {
 			runtime.Gosched() // to who waits: what is done for the cache takes a while
 		}
@@ -115,7 +137,7 @@ func (f *Fetcher) run(ctx context.Context, fl *flight, a *attempt, src Source, r
 	defer f.mu.Unlock()
 	f.settleLocked(a) // only now: what waits for the disk counts too
 	if first {
-		if !fl.asked && fl.waiting[ReadAhead] > 0 {
+		if !a.part && !fl.asked && fl.waiting[ReadAhead] > 0 {
 			f.ahead.put(held{Sealed: b})
 		}
 		f.endLocked(fl, err)
@@ -181,7 +203,7 @@ func (f *Fetcher) work(ctx context.Context, fl *flight, p Priority) (done func()
 
 // landed takes an attempt's outcome into account. It reports true to the one attempt that brought
 // the block: that one puts it into the cache.
-func (f *Fetcher) landed(fl *flight, a *attempt, b blocks.Sealed, err error) (first bool) {
+func (f *Fetcher) landed(fl *flight, a *attempt, b blocks.Sealed, opened []byte, err error) (first bool) {
 	f.mu.Lock()
 	now := time.Now()
 	f.forgetLocked(fl, a)
@@ -192,7 +214,7 @@ func (f *Fetcher) landed(fl *flight, a *attempt, b blocks.Sealed, err error) (fi
 	case err == nil:
 		f.broughtLocked(fl, a, len(b.Bytes), now)
 		if !over {
-			fl.block, first = b, true
+			fl.block, fl.opened, first = b, opened, true
 			for range fl.holders {
 				b.Hold()
 			}
@@ -234,7 +256,9 @@ func (f *Fetcher) broughtLocked(fl *flight, a *attempt, n int, now time.Time) {
 	f.arrived = now
 	f.book.page(a.dev).quiet.hears(now)
 	f.book.ended(a, n, now)
-	fl.group.brought(n)
+	if !a.part {
+		fl.group.brought(n)
+	}
 	f.creditLocked(fl, a.dev, true)
 	if !a.settled {
 		f.load.add(a.urgent, int64(n)-a.held)
@@ -248,7 +272,7 @@ func (f *Fetcher) overtookLocked(fl *flight, now time.Time) {
 	for _, a := range fl.attempts {
 		a.cancel()
 		p := f.book.page(a.dev)
-		if a.urgent && a.path == p.path {
+		if a.urgent && !a.part && a.path == p.path {
 			p.waits.add(now.Sub(a.begun))
 		}
 		if a.progress.Load() == 0 {

@@ -146,10 +146,9 @@ func (b *book) cost(c Candidate, g *Group, p Priority) float64 {
 }
 
 // began notes that a request is under way.
-func (b *book) began(a *attempt, g *Group, c Candidate, ceiling int64) {
+func (b *book) began(a *attempt, c Candidate, ceiling int64) {
 	p := b.page(a.dev)
 	a.path, a.delivered = p.path, p.delivered
-	a.est = int64(b.likely(g))
 	a.busy = 2*p.flying >= b.window(c, Pin, ceiling, a.begun)
 	if a.urgent {
 		p.read, b.read = a.begun, a.begun
@@ -160,18 +159,21 @@ func (b *book) began(a *attempt, g *Group, c Candidate, ceiling int64) {
 // left notes that it is no longer.
 func (b *book) left(a *attempt) { b.page(a.dev).asked(a, -1) }
 
-// ended notes that a request brought a block of n bytes.
+// ended notes that a request brought n bytes. A part says nothing of how large blocks are, or how long they take.
 func (b *book) ended(a *attempt, n int, now time.Time) {
-	p, x := b.page(a.dev), float64(n)
-	b.size += (x - b.size) / 16
-	b.large = max(x, b.large-(b.large-x)/64)
+	p := b.page(a.dev)
+	if !a.part {
+		x := float64(n)
+		b.size += (x - b.size) / 16
+		b.large = max(x, b.large-(b.large-x)/64)
+	}
 	p.delivered += int64(n)
 	p.fails -= p.fails / 8
 	took := now.Sub(a.begun)
 	if a.path != p.path || took <= 0 {
 		return
 	}
-	if a.urgent {
+	if a.urgent && !a.part {
 		p.waits.add(took)
 	}
 	if a.prio > ReadAhead && a.path <= LAN {

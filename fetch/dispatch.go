@@ -61,7 +61,7 @@ func (f *Fetcher) startLocked(t *turn) bool {
 		e = e.Next()
 		switch c, verdict := f.chooseLocked(fl, now); verdict {
 		case start:
-			t.credit -= int64(f.book.likely(fl.group))
+			t.credit -= int64(f.expects(fl))
 			fl.place.remove()
 			f.attemptLocked(fl, c)
 			return true

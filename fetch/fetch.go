@@ -5,7 +5,7 @@
 // urgent as its most urgent waiter and is given up when the last one leaves. A flight waits in
 // a queue (queue.go) until there is memory for it (budget.go) and a device has room (choose.go),
 // makes attempts at one device after the other (attempt.go), and a second attempt beside the first
-// where that one is slow (hedge.go). What was learnt about devices is in the book (book.go, page.go).
+// where that one is slow (hedge.go). A part of a block that is all its reader needs has a flight of its own (part.go). What was learnt about devices is in the book (book.go, page.go).
 //
 // Which one is asked: a device on this network that may have the block before any over the internet, of those one
 // that is known to have it before any other, and among equals the one that is likely to bring it soonest, as measured. What comes first: the more urgent,
@@ -96,6 +96,7 @@ type Fetcher struct {
 	// of anything foreign but Locator.Devices and Source.Device, which answer from memory.
 	mu      sync.Mutex
 	flights map[blocks.Digest]*flight
+	parts   map[*flight]struct{} // flights of parts
 	queues  [priorities]queue
 	parked  map[*flight]struct{} // no device to ask now
 	loose   *Group               // of blocks that belong to no other
@@ -115,7 +116,7 @@ type Fetcher struct {
 func New(cfg Config) *Fetcher {
 	f := &Fetcher{
 		cfg: cfg, lim: cfg.Limits.orDefault(), log: cfg.Log, start: time.Now(),
-		flights: map[blocks.Digest]*flight{}, parked: map[*flight]struct{}{}, book: newBook(), lapses: lapses{},
+		flights: map[blocks.Digest]*flight{}, parts: map[*flight]struct{}{}, parked: map[*flight]struct{}{}, book: newBook(), lapses: lapses{},
 		hedges: bucket{hedgeBurst}, workers: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 	}
 	f.loose = f.Group()
@@ -183,21 +184,26 @@ func (f *Fetcher) join(d blocks.Digest, w waiter) (*flight, error) {
 // local looks at what was read ahead, and in the cache. A flight that has its block already is
 // joined instead: its bytes are in memory.
 func (f *Fetcher) local(ctx context.Context, d blocks.Digest) (blocks.Sealed, bool) {
-	f.mu.Lock()
-	h, ok := f.ahead.take(d)
-	_, flying := f.flights[d]
-	if h.along && !f.closed {
-		f.wg.Go(func() { f.adopt(h) })
-	}
-	f.mu.Unlock()
-	if ok || flying {
+	h, ok := f.takeAhead(d)
+	if ok || f.flying(d) {
 		return h.Sealed, ok
 	}
 	b, err := f.read(ctx, d)
-	if err != nil && !errs.Is(err, errs.NotExist) {
-		f.log.Debug("fetch: the cache did not give a block", "block", d.Short(), "err", err)
+	if err != nil {
+		_ = f.notHere(d, err)
 	}
 	return b, err == nil
+}
+
+// takeAhead takes a block that was read ahead.
+func (f *Fetcher) takeAhead(d blocks.Digest) (held, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h, ok := f.ahead.take(d)
+	if h.along && !f.closed {
+		f.wg.Go(func() { f.adopt(h) })
+	}
+	return h, ok
 }
 
 // present reports whether the cache has a block.
@@ -214,6 +220,9 @@ func (f *Fetcher) Close() error {
 	f.mu.Lock() // before anything is stopped, or flights would end for other reasons
 	f.closed = true
 	for _, fl := range f.flights {
+		f.failLocked(fl, errs.E("fetch.Close", errs.Closed, "", nil))
+	}
+	for fl := range f.parts {
 		f.failLocked(fl, errs.E("fetch.Close", errs.Closed, "", nil))
 	}
 	f.mu.Unlock()

@@ -90,16 +90,22 @@ func (s *source) Fetch(ctx context.Context, r fetch.Request) ([]byte, error) {
 	if !ok {
 		return nil, errs.E("source", errs.NotExist, "", nil)
 	}
-	r.Progress.Add(uint64(len(b.Bytes)))
+	body := b.Bytes
+	if r.Part.Len > 0 {
+		if body, err = b.AppendPart(nil, r.Part); err != nil {
+			return nil, errs.E("source", errs.NotExist, "", nil)
+		}
+	}
+	r.Progress.Add(uint64(len(body)))
 	if lie {
-		wrong := slices.Clone(b.Bytes)
+		wrong := slices.Clone(body)
 		wrong[len(wrong)/2] ^= 1
 		return wrong, nil
 	}
 	s.mu.Lock()
 	s.served++
 	s.mu.Unlock()
-	return b.Bytes, nil
+	return body, nil
 }
 
 func (s *source) set(change func()) { s.mu.Lock(); defer s.mu.Unlock(); change() }

@@ -9,10 +9,11 @@ import (
 	"github.com/shelffs/shelf/internal/ident"
 )
 
-// flight is the one way of one block to this device. Guarded by Fetcher.mu, but for done,
-// block and err: those are set before done is closed and never change.
+// flight is the one way of one block to this device, or of a part of one to its reader. Guarded by Fetcher.mu, but for
+// done, block, opened and err: those are set before done is closed and never change.
 type flight struct {
 	digest blocks.Digest
+	part   *Part // all that is wanted of the block; nil: the block
 	group  *Group
 	begun  time.Time
 	ctx    context.Context // of all attempts
@@ -30,6 +31,9 @@ type flight struct {
 	notify  []chan<- stored // told once, when the block is in the cache or never will be
 	wanted  []*Wanted       // to be told to forget it
 
+	boarding bool   // whoever wants it makes the first attempt
+	first    func() // that attempt
+
 	place    *place // in a queue
 	attempts []*attempt
 	drops    int // attempts that were given up because nothing came
@@ -37,9 +41,10 @@ type flight struct {
 	timer    *time.Timer // hedge, deadline, end of grace
 	moved    time.Time   // when an attempt was last seen to bring something
 
-	done  chan struct{}
-	block blocks.Sealed
-	err   error
+	done   chan struct{}
+	block  blocks.Sealed
+	opened []byte // of a part
+	err    error
 }
 
 // stored is what FetchAll hears.
@@ -94,12 +99,7 @@ func (f *Fetcher) joinLocked(d blocks.Digest, w waiter) (*flight, error) {
 	}
 	fl := f.flights[d]
 	if fl == nil {
-		now := time.Now()
-		fl = &flight{
-			digest: d, group: w.group, prio: p, begun: now, moved: now, urgent: now,
-			tried: map[ident.DeviceID]*trial{}, done: make(chan struct{}), hurry: make(chan struct{}),
-		}
-		fl.ctx, fl.cancel = context.WithCancel(f.ctx)
+		fl = f.newFlight(d, w)
 		f.flights[d] = fl
 		f.queues[p].push(fl)
 	}
@@ -128,6 +128,16 @@ func (f *Fetcher) joinLocked(d blocks.Digest, w waiter) (*flight, error) {
 		f.armLocked(fl)
 	}
 	return fl, nil
+}
+
+func (f *Fetcher) newFlight(d blocks.Digest, w waiter) *flight {
+	now := time.Now()
+	fl := &flight{
+		digest: d, group: w.group, prio: w.prio, begun: now, moved: now, urgent: now,
+		tried: map[ident.DeviceID]*trial{}, done: make(chan struct{}), hurry: make(chan struct{}),
+	}
+	fl.ctx, fl.cancel = context.WithCancel(f.ctx)
+	return fl
 }
 
 // holdLocked is for a Get that has joined: it is to hold the block, and unholdLocked for one that gives up.
@@ -180,6 +190,10 @@ func (f *Fetcher) raiseLocked(fl *flight, p Priority) {
 // leaveLocked takes a waiter away. The last one to leave ends a flight that is not under way; one that is
 // goes on for a moment, because whoever was interrupted tends to come back.
 func (f *Fetcher) leaveLocked(fl *flight, p Priority) {
+	if fl.part != nil { // it has no other
+		f.failLocked(fl, errs.E("fetch", errs.Interrupted, "", nil))
+		return
+	}
 	fl.waiting[p]--
 	if f.flights[fl.digest] != fl {
 		return
@@ -228,7 +242,10 @@ func (f *Fetcher) failLocked(fl *flight, err error) {
 
 // endLocked forgets a flight and tells who waits for the block to be in the cache.
 func (f *Fetcher) endLocked(fl *flight, err error) {
-	delete(f.flights, fl.digest)
+	if fl.part == nil {
+		delete(f.flights, fl.digest)
+	}
+	delete(f.parts, fl)
 	delete(f.parked, fl)
 	if fl.place != nil {
 		fl.place.remove()

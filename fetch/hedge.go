@@ -70,7 +70,7 @@ func (f *Fetcher) hedgeLocked(fl *flight, c Candidate, now time.Time) bool {
 		return false
 	}
 	return now.Sub(a.begun).Seconds() >= f.book.cost(c, fl.group, fl.prio) &&
-		!f.fullLocked(fl.prio, true) && f.hedges.spend(f.book.likely(fl.group))
+		!f.fullLocked(fl.prio, true) && f.hedges.spend(f.expects(fl))
 }
 
 // lostLocked reports whether an attempt is not worth waiting for any more: nothing has come of it for very long,
@@ -99,7 +99,7 @@ func (f *Fetcher) dropLocked(fl *flight, a *attempt, now time.Time) {
 	if !p.quiet.heard.After(a.moved) {
 		p.failed()
 	}
-	if a.urgent && a.path == p.path {
+	if a.urgent && !a.part && a.path == p.path {
 		p.waits.add(now.Sub(a.begun))
 	}
 	p.quiet.missed(a.moved, now, true)

@@ -11,12 +11,12 @@ import (
 // memory is what blocks come into, from devices and from the cache, and that is used again when all who held one are
 // done with it. Fresh memory for each costs more than all that is done with the block where the system has to find it
 // page by page.
-type memory struct{ classes [5]sync.Pool } // of *[]byte
+type memory struct{ classes [6]sync.Pool } // of *[]byte
 
 // Sizes of the classes in bytes: each twice the one before. What is smaller is not worth it, what is larger is no usual block.
 const (
-	leastMemory = 64 << 10
-	mostMemory  = leastMemory << 4
+	leastMemory = 32 << 10
+	mostMemory  = leastMemory << 5
 	margin      = 8 << 10 // for headers: the longest usual block is a little longer than mostMemory
 )
 

@@ -19,6 +19,8 @@ type Request struct {
 	// Room may be nil; gives memory for so many bytes, of length 0: the answer may be put there. To be called once at most. Where Fetch fails it
 	// may be written to later on.
 	Room func(n int) []byte
+	// Part, if it is not empty, is all that is asked for: the answer is the block's header, and these bytes behind it.
+	Part blocks.Span
 
 	// Along, if it is not nil, says that the block is a manifest of whose blocks Next is needed soon: those that the device
 	// sends along are handed to it before Fetch returns. They are claims as well.

@@ -22,11 +22,16 @@ type Status struct {
 	Waiting  bool             // nobody can be asked now; a device may come back
 }
 
-// Status tells about a block on its way; false when nobody waits for it.
+// Status tells about a block on its way, or a part of it; false when nobody waits for it.
 func (f *Fetcher) Status(d blocks.Digest) (Status, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fl := f.flights[d]
+	for part := range f.parts {
+		if fl == nil && part.digest == d {
+			fl = part
+		}
+	}
 	if fl == nil {
 		return Status{}, false
 	}

@@ -74,6 +74,13 @@ func (f *Fetcher) under(d blocks.Digest) bool {
 	return f.flights[d] != nil || f.ahead.has(d)
 }
 
+// flying reports whether a block is on its way.
+func (f *Fetcher) flying(d blocks.Digest) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.flights[d] != nil
+}
+
 // allWindow is how many flights one FetchAll keeps in the queues. It bounds memory, not bandwidth.
 const allWindow = 1024
 

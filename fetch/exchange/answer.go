@@ -15,7 +15,7 @@ const piece = 64<<10 - 12
 
 func (v *service) answer(j *job, q question) error {
 	switch q.kind {
-	case kindGet, kindWalk:
+	case kindGet, kindWalk, kindPart:
 		return v.answerGet(j, q)
 	case kindHave:
 		return v.answerHave(j, q)
@@ -35,7 +35,7 @@ func (v *service) answerGet(j *job, q question) error {
 	buf := loads.Get().(*[loadSize]byte)
 	defer loads.Put(buf) // when it is written
 	defer cancel()
-	b, err := v.load(ctx, q.digests[0], buf[:])
+	b, err := v.load(ctx, q, buf[:])
 	if err != nil || len(b.Bytes) > blocks.MaxSealed {
 		if !errs.Is(err, errs.NotExist) {
 			v.x.log.Debug("exchange: block not served", "block", q.digests[0].Short(), "err", err)
@@ -64,7 +64,31 @@ type reuser interface {
 	GetBlockInto(ctx context.Context, d blocks.Digest, buf []byte) (blocks.Sealed, error)
 }
 
-func (v *service) load(ctx context.Context, d blocks.Digest, buf []byte) (blocks.Sealed, error) {
+// parter is a store that need not read all of a block for a part of it.
+type parter interface {
+	GetPart(ctx context.Context, d blocks.Digest, p blocks.Span, into func(n int) []byte) ([]byte, error)
+}
+
+// load reads a block, or the part of one that is asked for.
+func (v *service) load(ctx context.Context, q question, buf []byte) (blocks.Sealed, error) {
+	d := q.digests[0]
+	if s, ok := v.x.cfg.Store.(parter); ok && q.kind == kindPart {
+		b, err := s.GetPart(ctx, d, q.part, func(n int) []byte {
+			if n > len(buf) {
+				return make([]byte, 0, n)
+			}
+			return buf[:0]
+		})
+		return blocks.Sealed{Digest: d, Bytes: b}, err
+	}
+	b, err := v.loadBlock(ctx, d, buf)
+	if err == nil && q.kind == kindPart {
+		b.Bytes, err = b.AppendPart(nil, q.part)
+	}
+	return b, err
+}
+
+func (v *service) loadBlock(ctx context.Context, d blocks.Digest, buf []byte) (blocks.Sealed, error) {
 	if s, ok := v.x.cfg.Store.(reuser); ok {
 		return s.GetBlockInto(ctx, d, buf)
 	}

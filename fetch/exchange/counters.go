@@ -6,7 +6,7 @@ import (
 	"github.com/shelffs/shelf/internal/ident"
 )
 
-// Counters count blocks that crossed the network, and their sealed bytes without framing.
+// Counters count blocks, and parts of such, that crossed the network, and their sealed bytes without framing.
 type Counters struct {
 	BlocksIn, BytesIn, BlocksOut, BytesOut uint64
 }

@@ -111,6 +111,30 @@ func TestBlocksCross(t *testing.T) {
 	}
 }
 
+func TestPartsCross(t *testing.T) {
+	const size = 300_000
+	run(t, simnet.Link{Latency: time.Millisecond}, 1, size, exchange.Config{}, func(t *testing.T, w *two) {
+		want := w.store.m[w.digests[0]].Bytes
+		ask := func(p blocks.Span) ([]byte, error) {
+			return w.alice.Source(bob).Fetch(t.Context(), fetch.Request{Digest: w.digests[0], Part: p})
+		}
+		for _, p := range []blocks.Span{{Off: blocks.HeadLen, Len: 64 << 10}, {Off: 200_000, Len: 100_000}, {Off: size - 1, Len: 1}} {
+			b, err := ask(p)
+			if err != nil || !bytes.Equal(b[:blocks.HeadLen], want[:blocks.HeadLen]) || !bytes.Equal(b[blocks.HeadLen:], want[p.Off:p.Off+p.Len]) {
+				t.Errorf("%+v: %d bytes, %v", p, len(b), err)
+			}
+		}
+		if got := w.alice.Totals(); got != (exchange.Counters{BlocksIn: 3, BytesIn: 64<<10 + 100_000 + 1 + 3*blocks.HeadLen}) {
+			t.Errorf("counters %+v", got)
+		}
+		for _, p := range []blocks.Span{{Off: 0, Len: 100}, {Off: size - 1, Len: 2}, {Off: 1 << 31, Len: 1}} {
+			if _, err := ask(p); !errs.Is(err, errs.NotExist) {
+				t.Errorf("%+v: %v", p, err)
+			}
+		}
+	})
+}
+
 // Any number of blocks costs one round trip, not one each.
 func TestManyQuestionsAreOneRoundTrip(t *testing.T) {
 	const latency = 50 * time.Millisecond

@@ -146,6 +146,7 @@ func TestStreamsOfOneDeviceAreBounded(t *testing.T) {
 func TestQuestionsRoundTrip(t *testing.T) {
 	for _, q := range []question{
 		{kind: kindGet, id: 1, priority: fetch.Safety, digests: digests(blocks.Digest{1, 2})},
+		{kind: kindPart, id: 1, priority: fetch.OnDemand, digests: digests(blocks.Digest{1, 2}), part: blocks.Span{Off: 48, Len: 64 << 10}},
 		{kind: kindWalk, id: 1, priority: fetch.Safety, digests: digests(blocks.Digest{1, 2}), next: blocks.Stretch{Level: 1, Off: 1 << 40, Len: 5}},
 		{kind: kindCancel, id: 1 << 31},
 		{kind: kindRaise, id: 2, priority: fetch.ReadAhead},
@@ -164,6 +165,7 @@ func FuzzParseQuestion(f *testing.F) {
 	f.Add(question{kind: kindGet, id: 1, digests: digests(blocks.Digest{1})}.appendTo(nil)[4:])
 	f.Add(question{kind: kindRelease, id: 1, leaves: []Leave{{Blocks: digests(blocks.Digest{1})}, {Blocks: digests(blocks.Digest{2})}}}.appendTo(nil)[4:])
 	f.Add(question{kind: kindCancel, id: 1}.appendTo(nil)[4:])
+	f.Add(question{kind: kindPart, id: 1, digests: digests(blocks.Digest{1}), part: blocks.Span{Off: 2, Len: 3}}.appendTo(nil)[4:])
 	f.Add(question{kind: kindWalk, id: 1, digests: digests(blocks.Digest{1}), next: blocks.Stretch{Level: 1, Off: 2, Len: 3}}.appendTo(nil)[4:])
 	f.Add([]byte{kindHave, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -89,10 +89,7 @@ func (l *lane) ask(ctx context.Context, q question, a arriving, raise <-chan fet
 			return nil, ctx.Err()
 		}
 	}
-	c := &call{result: make(chan result, 1), since: time.Now(), arriving: a, most: blocks.MaxSealed}
-	if q.kind == kindWalk {
-		c.most = maxBundle
-	}
+	c := &call{result: make(chan result, 1), since: time.Now(), arriving: a, most: q.most()}
 	l.mu.Lock()
 	if l.err != nil {
 		l.mu.Unlock()

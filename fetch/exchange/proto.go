@@ -14,6 +14,7 @@ import (
 //	question  u8 kind | u32 id | …                       answer  u8 status | u32 id | …
 //	  get       u8 priority | digest 32                    status 0: the block's bytes
 //	  walk      as get | u8 level | u64 off | u64 len      status 0: a bundle, see bundle.go
+//	  part      as get | u32 off | u32 len                 status 0: the block's header, and len bytes of it from off on
 //	  cancel    –                                          none of its own
 //	  raise     u8 priority                                none of its own
 //	  have      n × digest 32                              status 0: n × u8 Class
@@ -30,12 +31,14 @@ const (
 	kindRelease = 4
 	kindRaise   = 5
 	kindWalk    = 6
+	kindPart    = 7
 )
 
 const (
 	digestLen    = 32
 	nodeLen      = 16
 	stretchLen   = 1 + 8 + 8
+	spanLen      = 4 + 4
 	headLen      = 4 + 1 + 4 // length, kind or status, id
 	maxDigests   = 4096      // in one have or release
 	maxQuestion  = 5 + maxDigests*(nodeLen+2+digestLen)
@@ -49,7 +52,8 @@ type question struct {
 	priority fetch.Priority
 	leaves   []Leave         // release
 	next     blocks.Stretch  // walk
-	digests  []blocks.Digest // get, walk: exactly one; have: some
+	part     blocks.Span     // part
+	digests  []blocks.Digest // get, walk, part: exactly one; have: some
 }
 
 // appendTo appends the frame.
@@ -58,7 +62,7 @@ func (q question) appendTo(b []byte) []byte {
 	b = append(b, 0, 0, 0, 0, q.kind)
 	b = binary.BigEndian.AppendUint32(b, q.id)
 	switch q.kind {
-	case kindGet, kindWalk, kindRaise:
+	case kindGet, kindWalk, kindPart, kindRaise:
 		b = append(b, byte(q.priority))
 	}
 	for _, l := range q.leaves {
@@ -71,16 +75,30 @@ func (q question) appendTo(b []byte) []byte {
 	for i := range q.digests {
 		b = append(b, q.digests[i][:]...)
 	}
-	if q.kind == kindWalk {
+	switch q.kind {
+	case kindWalk:
 		b = append(b, q.next.Level)
 		b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, q.next.Off), q.next.Len)
+	case kindPart:
+		b = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(b, q.part.Off), q.part.Len)
 	}
 	binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-4))
 	return b
 }
 
-// block reports whether the answer is a block, with what comes along.
-func (q question) block() bool { return q.kind == kindGet || q.kind == kindWalk }
+// block reports whether the answer is a block, with what comes along, or a part of one.
+func (q question) block() bool { return q.kind == kindGet || q.kind == kindWalk || q.kind == kindPart }
+
+// most is how many bytes an answer may have.
+func (q question) most() int {
+	switch q.kind {
+	case kindWalk:
+		return maxBundle
+	case kindPart:
+		return blocks.HeadLen + int(q.part.Len)
+	}
+	return blocks.MaxSealed
+}
 
 // parseQuestion reads the body of a frame. It does not keep b.
 func parseQuestion(b []byte) (question, error) {
@@ -104,6 +122,15 @@ func parseQuestion(b []byte) (question, error) {
 		}
 		n := b[1+digestLen:]
 		q.next = blocks.Stretch{Level: n[0], Off: binary.BigEndian.Uint64(n[1:]), Len: binary.BigEndian.Uint64(n[9:])}
+		q.priority, b = min(fetch.Priority(b[0]), fetch.Background), b[1:1+digestLen]
+	case kindPart:
+		if len(b) != 1+digestLen+spanLen {
+			return bad("length of part")
+		}
+		p := b[1+digestLen:]
+		if q.part = (blocks.Span{Off: binary.BigEndian.Uint32(p), Len: binary.BigEndian.Uint32(p[4:])}); q.part.Len > blocks.MaxSealed-blocks.HeadLen {
+			return bad("part of a block")
+		}
 		q.priority, b = min(fetch.Priority(b[0]), fetch.Background), b[1:1+digestLen]
 	case kindCancel:
 		if len(b) != 0 {

@@ -67,8 +67,11 @@ func (r *remote) Device() ident.DeviceID { return r.dev }
 // Fetch asks for one block; see fetch.Source for its errors.
 func (r *remote) Fetch(ctx context.Context, q fetch.Request) ([]byte, error) {
 	ask, hear := question{kind: kindGet, priority: q.Priority, digests: digests(q.Digest)}, arriving{q.Progress, q.Sum, q.Room}
-	if q.Along != nil {
+	switch {
+	case q.Along != nil:
 		ask.kind, ask.next, hear.sum, hear.room = kindWalk, q.Next, nil, nil
+	case q.Part.Len > 0:
+		ask.kind, ask.part = kindPart, q.Part
 	}
 	body, err := r.ask(ctx, laneOf(q.Priority), ask, hear, q.Raise)
 	if err != nil {
