@@ -49,6 +49,15 @@ type Blocks interface {
 	Find(d blocks.Digest) (here, coming bool)
 }
 
+// Parts are Blocks of which a part can be had without the rest.
+type Parts interface {
+	// GetPart brings a stretch of a block somebody waits for, and returns what open makes of the block's header and
+	// the stretch behind it. It is not kept. open may be called more than once. Errors as of GetBlock.
+	GetPart(ctx context.Context, d blocks.Digest, s blocks.Span, open func(sent []byte) ([]byte, error)) ([]byte, error)
+	// Rest says that all of a block is wanted when nothing else is; as Ahead.
+	Rest(d blocks.Digest) (cancel func())
+}
+
 // Hints are Blocks for those of which it is known what they belong to, and so perhaps who has them. Who has them is
 // asked first; nobody is left out.
 type Hints interface {

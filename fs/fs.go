@@ -89,6 +89,7 @@ type FS struct {
 	lately  lately
 	missed  missed
 	sweeps  sweeps
+	rests   rests
 	trees   trees
 	holes   knownHoles
 
@@ -129,6 +130,7 @@ func New(ctx context.Context, cfg Config) (*FS, error) {
 	fs.table.init(namespace.Root)
 	fs.plain = newPlainCache(fs.ctx, &cfg)
 	fs.sweeps = sweeps{fs: fs, dirs: map[namespace.NodeID]*sweep{}}
+	fs.rests.fs = fs
 	fs.saver = newSaver(fs)
 	fs.recallHoles()
 	if err := fs.recover(ctx); err != nil {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/shelffs/shelf/blocks"
-	"github.com/shelffs/shelf/blocks/content"
 	"github.com/shelffs/shelf/internal/namespace"
 )
 
@@ -72,30 +71,30 @@ func (fs *FS) onBehalf(ctx context.Context) context.Context {
 // nobody is told the outcome.
 func nobody(error) {}
 
-// pass asks the gate for what a read of pieces needs and is not here. The context that it returns
+// pass asks the gate for what a read needs and is not here. The context that it returns
 // ends when the reader has waited long enough; done must be called.
-func (fs *FS) pass(ctx context.Context, id namespace.NodeID, pieces []content.Piece) (_ context.Context, done func(error), err error) {
+func (fs *FS) pass(ctx context.Context, id namespace.NodeID, needs []need) (_ context.Context, done func(error), err error) {
 	r, ok := readerOf(ctx)
 	if fs.cfg.Gate == nil || !ok {
 		return ctx, nobody, nil
 	}
 	a := Ask{Node: id}
 	away := false
-	for _, pc := range pieces {
-		if pc.IsHole() {
+	for _, nd := range needs {
+		if nd.IsHole() {
 			continue
 		}
-		opened, coming := fs.plain.find(pc.Digest)
+		opened, coming := fs.plain.find(plainKey{nd.Digest, nd.part})
 		if opened {
 			continue
 		}
-		here, flying := fs.cfg.Blocks.Find(pc.Digest)
+		here, flying := fs.cfg.Blocks.Find(nd.Digest)
 		if here {
 			continue
 		}
 		away = true
 		if !coming && !flying {
-			a.add(pc.Ref)
+			a.add(blocks.Ref{Digest: nd.Digest, Length: uint64(nd.n)})
 		}
 	}
 	if !away {

@@ -21,6 +21,8 @@ type advice struct {
 	want []extent // to be fetched, nearest first
 	open extent   // to be opened, too
 	seek bool     // the reader went elsewhere: what was wanted before is not
+
+	alone bool // nothing tells that what lies around will be read as well; not at a file's beginning, where most go on
 }
 
 // note takes in a read of a file of size bytes. At most about most bytes are wanted in advance.
@@ -47,6 +49,7 @@ func (p *pattern) note(r extent, size, most int64) (a advice) {
 	p.streams[0] = stream{first: r, seen: r}
 	a.want = p.stride.note(r, prev, size, most)
 	a.seek = len(a.want) > 0 && p.stride.hits == 1
+	a.alone = len(a.want) == 0 && r.off > 0
 	return a
 }
 

@@ -3,6 +3,7 @@ package fs
 import (
 	"container/list"
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/shelffs/shelf/blocks"
@@ -18,20 +19,27 @@ type plainCache struct {
 	cfg *Config
 
 	mu    sync.Mutex
-	byKey map[blocks.Digest]*plain
+	byKey map[plainKey]*plain
 	order list.List // of *plain, most recently used first
 	size  int64     // of those
+	parts int64     // of parts among them: a quarter of the limit at most, as each may be read but once
 	limit int64     // of size, for now; Limits.Plain at most
 	past  dropped
-	spare [5]sync.Pool // *[]byte, by class
+	spare [len(plainSizes)]sync.Pool // *[]byte, by class
+}
+
+// plainKey names a block, or with part i+1 part i of it.
+type plainKey struct {
+	blocks.Digest
+	part int
 }
 
 // leastPlain is the limit at first, in bytes.
 const leastPlain = 8 << 20
 
-// plain is one opened block, or one on its way. Its bytes stay while refs > 0.
+// plain is one opened block, or part of one, or one on its way. Its bytes stay while refs > 0.
 type plain struct {
-	key   blocks.Digest
+	key   plainKey
 	ready chan struct{} // closed when b or err is set
 	b     []byte
 	err   error
@@ -41,15 +49,16 @@ type plain struct {
 }
 
 func newPlainCache(ctx context.Context, cfg *Config) *plainCache {
-	return &plainCache{ctx: ctx, cfg: cfg, limit: min(leastPlain, cfg.Limits.Plain), byKey: make(map[blocks.Digest]*plain), past: newDropped()}
+	return &plainCache{ctx: ctx, cfg: cfg, limit: min(leastPlain, cfg.Limits.Plain), byKey: make(map[plainKey]*plain), past: newDropped()}
 }
 
-// acquire returns the block of ref, perhaps still on its way: wait for ready. from brings it if nobody
-// does yet. The caller must release it.
-func (c *plainCache) acquire(ref blocks.Ref, from blocks.Getter) *plain {
+// acquire returns the block of ref, or with part i+1 that part, perhaps still on its way: wait for ready. from brings
+// it if nobody does yet. The caller must release it.
+func (c *plainCache) acquire(ref blocks.Ref, part int, from blocks.Getter) *plain {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.byKey[ref.Digest]; p != nil {
+	key := plainKey{ref.Digest, part}
+	if p := c.byKey[key]; p != nil {
 		p.refs++
 		if p.elem != nil {
 			c.order.MoveToFront(p.elem)
@@ -57,17 +66,17 @@ func (c *plainCache) acquire(ref blocks.Ref, from blocks.Getter) *plain {
 		return p
 	}
 	c.limit = min(c.limit+c.past.take(ref.Digest), c.cfg.Limits.Plain)
-	p := &plain{key: ref.Digest, ready: make(chan struct{}), refs: 2}
-	c.byKey[ref.Digest] = p
-	go c.bring(p, ref.Length, from)
+	p := &plain{key: key, ready: make(chan struct{}), refs: 2}
+	c.byKey[key] = p
+	go c.bring(p, ref, from)
 	return p
 }
 
 // bring gets and opens the block; its own reference becomes the cache's.
-func (c *plainCache) bring(p *plain, length uint64, from blocks.Getter) {
-	err := c.open(p, length, from)
-	if errs.Is(err, errs.Corrupt) && c.cfg.Damaged != nil && c.cfg.Damaged(c.ctx, p.key) == nil {
-		err = c.open(p, length, from)
+func (c *plainCache) bring(p *plain, ref blocks.Ref, from blocks.Getter) {
+	err := c.open(p, ref, from)
+	if errs.Is(err, errs.Corrupt) && c.cfg.Damaged != nil && c.cfg.Damaged(c.ctx, p.key.Digest) == nil {
+		err = c.open(p, ref, from)
 	}
 	p.err = err
 	close(p.ready)
@@ -79,21 +88,43 @@ func (c *plainCache) bring(p *plain, length uint64, from blocks.Getter) {
 		return
 	}
 	p.elem = c.order.PushFront(p)
-	c.size += int64(cap(p.b))
-	for c.size > c.limit && c.order.Len() > 1 {
-		last := c.order.Remove(c.order.Back()).(*plain)
-		last.elem = nil
-		delete(c.byKey, last.key)
-		c.size -= int64(cap(last.b))
-		c.past.add(last.key, int64(cap(last.b)), c.cfg.Limits.Plain-c.limit)
-		c.drop(last)
+	c.count(p, +1)
+	for c.order.Len() > 1 && (c.size > c.limit || c.parts > c.limit/4) {
+		c.evictLocked(c.parts > c.limit/4)
 	}
 }
 
-func (c *plainCache) open(p *plain, length uint64, from blocks.Getter) error {
-	sealed, err := from.GetBlock(c.ctx, p.key)
+func (c *plainCache) count(p *plain, sign int64) {
+	c.size += sign * int64(cap(p.b))
+	if p.key.part > 0 {
+		c.parts += sign * int64(cap(p.b))
+	}
+}
+
+// evictLocked drops what was used longest ago, or the part of which that is so.
+func (c *plainCache) evictLocked(part bool) {
+	e := c.order.Back()
+	for part && e.Value.(*plain).key.part == 0 {
+		e = e.Prev()
+	}
+	last := c.order.Remove(e).(*plain)
+	last.elem = nil
+	delete(c.byKey, last.key)
+	c.count(last, -1)
+	c.past.add(last.key.Digest, int64(cap(last.b)), c.cfg.Limits.Plain-c.limit)
+	c.drop(last)
+}
+
+func (c *plainCache) open(p *plain, ref blocks.Ref, from blocks.Getter) (err error) {
+	if i := p.key.part - 1; i >= 0 {
+		p.b, err = from.(Parts).GetPart(c.ctx, ref.Digest, seal.PartSpan(ref, i), func(sent []byte) ([]byte, error) {
+			return c.cfg.Sealer.OpenPart(ref, i, sent, c.buffer(uint64(len(sent))))
+		})
+		return err
+	}
+	sealed, err := from.GetBlock(c.ctx, ref.Digest)
 	if err == nil {
-		p.b, err = c.cfg.Sealer.Open(seal.Data, sealed, length, c.buffer(length))
+		p.b, err = c.cfg.Sealer.Open(seal.Data, sealed, ref.Length, c.buffer(ref.Length))
 		sealed.Done()
 	}
 	return err
@@ -107,7 +138,7 @@ func (c *plainCache) release(p *plain) {
 
 func (c *plainCache) drop(p *plain) {
 	if p.refs--; p.refs == 0 {
-		if k := plainClass(uint64(cap(p.b))); k >= 0 && cap(p.b) == smallestPlain<<k {
+		if k := slices.Index(plainSizes[:], cap(p.b)); k >= 0 {
 			b := p.b[:0]
 			c.spare[k].Put(&b)
 		}
@@ -115,47 +146,36 @@ func (c *plainCache) drop(p *plain) {
 	}
 }
 
-// smallestPlain is the smallest buffer that is used again; each class is twice the one before.
-const smallestPlain = 256 << 10
+// leastUsedAgain is from how many bytes on a buffer is used again.
+const leastUsedAgain = 32 << 10
 
-// plainClass is the class of buffers that hold n bytes, -1 if none is kept for such n.
-func plainClass(n uint64) int {
-	if n <= bufMid {
-		return -1
-	}
-	for k := range 5 {
-		if n <= smallestPlain<<k {
-			return k
-		}
-	}
-	return -1
-}
+// plainSizes are those buffers. The first is for parts, the last of which has the padding.
+var plainSizes = [...]int{96 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20}
 
 // buffer returns an empty slice with room for n bytes.
 func (c *plainCache) buffer(n uint64) []byte {
-	k := plainClass(n)
-	if k < 0 {
+	k := slices.IndexFunc(plainSizes[:], func(size int) bool { return n <= uint64(size) })
+	if k < 0 || n < leastUsedAgain {
 		return make([]byte, 0, n)
 	}
 	if b, ok := c.spare[k].Get().(*[]byte); ok {
 		return *b
 	}
-	return make([]byte, 0, smallestPlain<<k)
+	return make([]byte, 0, plainSizes[k])
 }
 
-// find tells whether the block is opened, or else on its way.
-func (c *plainCache) find(d blocks.Digest) (opened, coming bool) {
+// find tells whether a block or part is opened, or else on its way.
+func (c *plainCache) find(key plainKey) (opened, coming bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := c.byKey[d]
+	p := c.byKey[key]
 	return p != nil && p.elem != nil, p != nil && p.elem == nil
 }
 
-// holds reports whether the block is here or on its way.
+// holds reports whether all of a block is here or on its way.
 func (c *plainCache) holds(d blocks.Digest) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.byKey[d] != nil
+	opened, coming := c.find(plainKey{d, 0})
+	return opened || coming
 }
 
 func (c *plainCache) held() int64 {

@@ -40,7 +40,7 @@ func TestOpenedBlocksTakeWhatIsOfUse(t *testing.T) {
 	readAll := func(refs []blocks.Ref) (brought int) {
 		before := from.brought
 		for i, r := range refs {
-			p := c.acquire(r, from)
+			p := c.acquire(r, 0, from)
 			<-p.ready
 			if p.err != nil || len(p.b) != size {
 				t.Fatal(i, len(p.b), p.err)

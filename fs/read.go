@@ -100,15 +100,16 @@ func (fs *FS) readAt(ctx context.Context, n *inode, off, count int64, ra *readAh
 		var parts Bytes
 		gaps := f.plan(&parts, off, min(count, f.size-off))
 		n.mu.Unlock()
+		alone := false
 		if from, to := ofTree(gaps); from < to && ra != nil {
-			ra.note(ctx, fs, n, t, from, to)
+			alone = ra.note(ctx, fs, n, t, from, to)
 		}
 		next := 0
 		for _, g := range gaps {
 			for ; next < g.at; next++ {
 				b.add(parts.Slices[next])
 			}
-			if err := fs.fill(ctx, n.id, t, g, &b); err != nil {
+			if err := fs.fill(ctx, n.id, t, g, alone, &b); err != nil {
 				b.Done()
 				return Bytes{}, err
 			}
@@ -176,29 +177,33 @@ func (f *file) visit(off, n int64, fn func(s span, covered bool)) {
 	})
 }
 
-// fill appends the bytes of g, of the file id, whose tree is t.
-func (fs *FS) fill(ctx context.Context, id namespace.NodeID, t sourced, g gap, b *Bytes) (err error) {
+// fill appends the bytes of g, of the file id, whose tree is t. alone says that nobody may read what lies around.
+func (fs *FS) fill(ctx context.Context, id namespace.NodeID, t sourced, g gap, alone bool, b *Bytes) (err error) {
 	var pieces []content.Piece
 	if g.lent != nil {
 		pieces, t.from = []content.Piece{{Ref: g.lent.Ref}}, g.lent.from
 	} else if pieces, err = fs.pieces(ctx, t.Tree, g.off, g.n); err != nil {
 		return err
 	}
-	ctx, done, err := fs.pass(ctx, id, pieces)
+	needs := wholes(pieces)
+	if _, ok := t.from.(Parts); ok {
+		needs = fs.plain.needs(pieces, g.off, g.off+g.n, alone)
+	}
+	ctx, done, err := fs.pass(ctx, id, needs)
 	if err != nil {
 		return err
 	}
 	defer func() { done(err) }()
-	held := make([]*plain, len(pieces))
-	for i, pc := range pieces { // all are on their way before the first is waited for
-		if !pc.IsHole() {
-			held[i] = fs.plain.acquire(pc.Ref, t.from)
+	held := make([]*plain, len(needs))
+	for i, nd := range needs { // all are on their way before the first is waited for
+		if !nd.IsHole() {
+			held[i] = fs.plain.acquire(nd.Ref, nd.part, t.from)
 			b.held = append(b.held, held[i])
 		}
 	}
 	end, got := g.off+g.n, int64(0)
-	for i, pc := range pieces {
-		from, to := max(g.off-int64(pc.Off), 0), min(end-int64(pc.Off), int64(pc.Length))
+	for i, nd := range needs {
+		from, to := max(g.off-nd.off, 0), min(end-nd.off, nd.n)
 		got += to - from
 		p := held[i]
 		if p == nil {
@@ -214,6 +219,9 @@ func (fs *FS) fill(ctx context.Context, id namespace.NodeID, t sourced, g gap, b
 		b.add(p.b[from:to:to])
 	}
 	b.addZeros(g.n - got) // beyond what the tree holds
+	if alone {
+		fs.noteRests(ctx, id, t, needs)
+	}
 	return nil
 }
 

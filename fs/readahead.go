@@ -31,24 +31,25 @@ type task struct {
 // maxAsked is how many askings can be withdrawn: what older ones asked for has been read.
 const maxAsked = 16
 
-// note tells of a read of [off, end) of t, which is n's.
-func (r *readAhead) note(ctx context.Context, fs *FS, n *inode, t sourced, off, end int64) {
+// note tells of a read of [off, end) of t, which is n's. It reports whether that goes on where no other read did.
+func (r *readAhead) note(ctx context.Context, fs *FS, n *inode, t sourced, off, end int64) (alone bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return
+		return false
 	}
 	a := r.pattern.note(extent{off, end}, int64(t.Size()), fs.cfg.Limits.ReadAhead)
 	if a.seek {
 		r.withdrawLocked()
 	}
 	if len(a.want) == 0 && a.open.len() == 0 {
-		return
+		return a.alone
 	}
 	if r.todo = append(r.todo, task{a, fs.onBehalf(ctx), extent{off, end}}); !r.working {
 		r.working = true
 		go r.work(fs, n.id, t)
 	}
+	return a.alone
 }
 
 // work does what the advice says, beside the reader: it may have to fetch manifests.
@@ -69,7 +70,7 @@ func (r *readAhead) work(fs *FS, id namespace.NodeID, t sourced) {
 		}
 		for _, ref := range unopened(a.ctx, fs, t.Tree, a.open) {
 			if here, _ := fs.cfg.Blocks.Find(ref.Digest); here { // nobody waits for it yet
-				fs.plain.release(fs.plain.acquire(ref, t.from))
+				fs.plain.release(fs.plain.acquire(ref, 0, t.from))
 			}
 		}
 	}

@@ -153,39 +153,75 @@ type localBlocks struct {
 	asked  int           // blocks that were asked of this getter
 	far    int           // of them, those that came from a peer
 	ahead  int           // blocks wished for in advance
+	parts  int           // parts that came alone
+	rests  []blocks.Digest
 	refuse error         // instead of asking peers
 	gate   chan struct{} // asking peers waits for it
 }
 
-func (b *localBlocks) GetBlock(ctx context.Context, d blocks.Digest) (blocks.Sealed, error) {
-	got, err := b.store.GetBlock(ctx, d)
+func (b *localBlocks) GetBlock(ctx context.Context, d blocks.Digest) (got blocks.Sealed, err error) {
+	far := false
+	err = b.ask(ctx, d, func(from *cache.Store) (err error) {
+		far = from != b.store
+		got, err = from.GetBlock(ctx, d)
+		return err
+	})
+	if err == nil && far {
+		err = b.store.PutBlock(ctx, got)
+	}
+	return got, err
+}
+
+func (b *localBlocks) GetPart(ctx context.Context, d blocks.Digest, p blocks.Span, open func([]byte) ([]byte, error)) (out []byte, err error) {
+	err = b.ask(ctx, d, func(from *cache.Store) error {
+		sent, err := from.GetPart(ctx, d, p, func(n int) []byte { return make([]byte, 0, n) })
+		if err == nil {
+			out, err = open(sent)
+		}
+		return err
+	})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.parts++
+	return out, err
+}
+
+func (b *localBlocks) Rest(d blocks.Digest) func() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.rests = append(b.rests, d)
+	return func() {}
+}
+
+// ask has get look in the device's own store, then in those of its peers.
+func (b *localBlocks) ask(ctx context.Context, d blocks.Digest, get func(from *cache.Store) error) error {
+	err := get(b.store)
 	b.mu.Lock()
 	b.asked++
 	peers, refuse, gate := b.peers, b.refuse, b.gate
 	b.mu.Unlock()
 	if err == nil || !errs.Is(err, errs.NotExist) {
-		return got, err
+		return err
 	}
 	if gate != nil {
 		select {
 		case <-gate:
 		case <-ctx.Done():
-			return blocks.Sealed{}, ctx.Err()
+			return ctx.Err()
 		}
 	}
 	if refuse != nil {
-		return blocks.Sealed{}, refuse
+		return refuse
 	}
 	for _, p := range peers {
-		if got, err := p.GetBlock(ctx, d); err == nil {
-
+		if get(p) == nil {
 			b.mu.Lock()
 			b.far++
 			b.mu.Unlock()
-			return got, b.store.PutBlock(ctx, got)
+			return nil
 		}
 	}
-	return blocks.Sealed{}, errs.E("test", errs.Offline, d.Short(), nil)
+	return errs.E("test", errs.Offline, d.Short(), nil)
 }
 
 func (b *localBlocks) Ahead(ds ...blocks.Digest) func() {

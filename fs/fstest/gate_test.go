@@ -92,12 +92,18 @@ func notAhead(a fs.Ask) error {
 
 const dirFiles = 60
 
-// guarded is a device with a porter before files of another one: "file", of some blocks, and small ones in "dir".
+// guarded is a device with a porter before files of another one: "file", of some blocks, and small ones in "dir". It
+// remembers nothing that it opened.
 func guarded(t *testing.T, size int) (d *device, p *porter, data []byte) {
+	t.Helper()
+	return guardedWith(t, size, 1)
+}
+
+func guardedWith(t *testing.T, size int, plain int64) (d *device, p *porter, data []byte) {
 	t.Helper()
 	a := newDevice(t, setup{n: 1})
 	p = &porter{}
-	d = newDevice(t, setup{n: 2, limits: fs.Limits{Plain: 1}, wrap: func(c *fs.Config) {
+	d = newDevice(t, setup{n: 2, limits: fs.Limits{Plain: plain}, wrap: func(c *fs.Config) {
 		p.store = c.Blocks.(*localBlocks)
 		c.Blocks, c.Gate = aheadOf{p.store, p}, p
 	}})

@@ -32,6 +32,14 @@ func (f file) GetManifest(ctx context.Context, d digest, next blocks.Stretch) (b
 	return f.g.GetManifest(ctx, d, f.p, next)
 }
 
+// GetPart implements fs.Parts.
+func (f file) GetPart(ctx context.Context, d digest, s blocks.Span, open func(sent []byte) ([]byte, error)) ([]byte, error) {
+	return f.g.GetPart(ctx, fetch.Part{Digest: d, Span: s, Open: open}, f.p)
+}
+
+// Rest implements fs.Parts.
+func (f file) Rest(d digest) (cancel func()) { return f.g.Rest(d) }
+
 func (f file) Ahead(ds ...digest) (cancel func()) { return f.g.Ahead(ds...) }
 
 // Of implements fs.Hints.
