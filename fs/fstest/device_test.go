@@ -150,10 +150,10 @@ type localBlocks struct {
 
 	mu     sync.Mutex
 	peers  []*cache.Store
-	asked  int           // blocks that were asked of this getter
-	far    int           // of them, those that came from a peer
-	ahead  int           // blocks wished for in advance
-	parts  int           // parts that came alone
+	asked  int // blocks that were asked of this getter
+	far    int // of them, those that came from a peer
+	ahead  int // blocks wished for in advance
+	parts  int // parts that came alone
 	rests  []blocks.Digest
 	refuse error         // instead of asking peers
 	gate   chan struct{} // asking peers waits for it
