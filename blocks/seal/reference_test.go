@@ -61,11 +61,11 @@ func pad(b []byte) []byte {
 	return append(bytes.Clone(b), make([]byte, int(Padme(uint64(len(b))))-len(b))...)
 }
 
-// hashes are those of the parts of a padded plaintext: 64 KiB each, the last with what is left.
+// hashes are those of the parts of a padded plaintext: 60 KiB each, the last with what is left.
 func hashes(p []byte, length int) (out []byte) {
-	for ; length > 64<<10; length -= 64 << 10 {
-		h := sha256.Sum256(p[:64<<10])
-		out, p = append(out, h[:]...), p[64<<10:]
+	for ; length > 60<<10; length -= 60 << 10 {
+		h := sha256.Sum256(p[:60<<10])
+		out, p = append(out, h[:]...), p[60<<10:]
 	}
 	h := sha256.Sum256(p)
 	return append(out, h[:]...)
