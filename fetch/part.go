@@ -44,11 +44,13 @@ func (g *Group) GetPart(ctx context.Context, p Part, prio Priority) ([]byte, err
 	}
 	select {
 	case <-fl.done:
-		return fl.opened, fl.err
 	case <-ctx.Done():
-		leave()
+		leave() // now it is done
+	}
+	if fl.err != nil && ctx.Err() != nil {
 		return nil, errs.E("fetch.GetPart", errs.Other, p.Digest.Short(), ctx.Err())
 	}
+	return fl.opened, fl.err
 }
 
 // Rest asks for all of a block when there is nothing else to be done.
