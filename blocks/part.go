@@ -3,7 +3,7 @@ package blocks
 import "github.com/shelffs/shelf/internal/errs"
 
 // A data block can be read in parts: who holds its Ref with sums can tell that a part is the right one without the
-// rest of the block. Where a block begins to matter to a reader somewhere in its middle, a part is soon there.
+// rest of the block. It is there sooner, for who needs a few bytes somewhere in a file.
 const (
 	// PartLen is how many bytes of plaintext a part has: with its header, one message of the network. The last one is
 	// shorter, and has the padding behind it.
