@@ -1,4 +1,4 @@
-// Package gc sets how much memory a daemon trades for the collector's time.
+// Package gc sets how much memory a daemon trades for the collector's time, and for the system's.
 package gc
 
 import (
@@ -24,7 +24,9 @@ const (
 )
 
 // Tune sets the collector of this process, and goes on doing so; what the environment says (GOGC, GOMEMLIMIT) holds.
+// It should be called early, while the heap is small.
 func Tune() {
+	pages.Do(func() { useLargePages(limit) })
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 	}
@@ -34,7 +36,7 @@ func Tune() {
 	}
 }
 
-var once sync.Once
+var pages, once sync.Once
 
 // follow moves the limit with what is alive.
 func follow() {
