@@ -14,13 +14,13 @@ import (
 func TestParseStat(t *testing.T) {
 	rest := " S 41 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 1 2 3"
 	for _, name := range []string{"cat", "a b", "x) (y", ")", ""} {
-		p, ok := parseStat("42 (" + name + ")" + rest)
-		if want := (Process{PID: 42, Start: 987654, Name: name, Parent: 41}); !ok || p != want {
-			t.Errorf("%q: %+v %v", name, p, ok)
+		p, threads, ok := parseStat("42 (" + name + ")" + rest)
+		if want := (Process{PID: 42, Start: 987654, Name: name, Parent: 41}); !ok || p != want || threads != 1 {
+			t.Errorf("%q: %+v %d %v", name, p, threads, ok)
 		}
 	}
 	for _, bad := range []string{"", "42", "42 (cat", "42 )cat(" + rest, "x (cat)" + rest, "42 (cat) S 41"} {
-		if p, ok := parseStat(bad); ok {
+		if p, _, ok := parseStat(bad); ok {
 			t.Errorf("%q: %+v", bad, p)
 		}
 	}
