@@ -74,7 +74,7 @@ func openCold(t *testing.T, n int, keys bool, act func(t *testing.T, c *cold)) {
 		}
 		cfg := exchange.Config{Network: net.Host(b), Store: c.theirs}
 		if keys {
-			cfg.Below = func(ctx context.Context, m blocks.Sealed, next blocks.Stretch) iter.Seq[blocks.Digest] {
+			cfg.Below = func(ctx context.Context, m blocks.Sealed, next blocks.Stretch) iter.Seq[blocks.Sealed] {
 				return content.Below(ctx, c.theirs, s, m, next)
 			}
 		}

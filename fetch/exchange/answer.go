@@ -32,8 +32,8 @@ func (v *service) answerGet(j *job, q question) error {
 		return v.write(j, errs.NotExist, nil)
 	}
 	ctx, cancel := context.WithTimeout(v.ctx, loadTimeout)
-	buf := loads.Get().(*[loadSize]byte)
-	defer loads.Put(buf) // when it is written
+	buf := loads.get()
+	defer loads.put(buf) // when it is written
 	defer cancel()
 	b, err := v.load(ctx, q, buf[:])
 	if err != nil || len(b.Bytes) > blocks.MaxSealed {
@@ -44,7 +44,9 @@ func (v *service) answerGet(j *job, q question) error {
 	}
 	body, count, bytes := b.Bytes, 1, len(b.Bytes)
 	if q.kind == kindWalk {
-		body, count, bytes = v.bundle(ctx, b, q.next)
+		out := loads.get()
+		defer loads.put(out)
+		body, count, bytes = v.bundle(ctx, b, q.next, out[:0])
 	}
 	if err := v.write(j, 0, body); err != nil {
 		return err
@@ -57,7 +59,27 @@ func (v *service) answerGet(j *job, q question) error {
 // loadSize is enough for most blocks, of which the usual one has half as much.
 const loadSize = 512 << 10
 
-var loads = sync.Pool{New: func() any { return new([loadSize]byte) }}
+var loads = make(pool, 4)
+
+// pool keeps a few buffers for good. What a sync.Pool keeps is gone after a while, and memory that is used for the first
+// time costs the first answer milliseconds.
+type pool chan *[loadSize]byte
+
+func (p pool) get() *[loadSize]byte {
+	select {
+	case b := <-p:
+		return b
+	default:
+		return new([loadSize]byte)
+	}
+}
+
+func (p pool) put(b *[loadSize]byte) {
+	select {
+	case p <- b:
+	default:
+	}
+}
 
 // reuser is a store that reads into memory of the caller's where that is large enough.
 type reuser interface {

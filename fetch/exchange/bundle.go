@@ -20,26 +20,29 @@ const (
 	maxBundle     = 4 + blocks.MaxSealed + maxAlong + maxAlongCount*(digestLen+4)
 )
 
-// bundle makes the answer to a walk from m, which the device was asked for. It tells how many blocks are in it, and
-// their bytes.
-func (v *service) bundle(ctx context.Context, m blocks.Sealed, next blocks.Stretch) (out []byte, n, bytes int) {
-	out = binary.BigEndian.AppendUint32(nil, uint32(len(m.Bytes)))
+// bundle appends the answer to a walk from m, which the device was asked for, to out. It tells how many blocks are in it,
+// and their bytes.
+func (v *service) bundle(ctx context.Context, m blocks.Sealed, next blocks.Stretch, out []byte) (_ []byte, n, bytes int) {
+	out = binary.BigEndian.AppendUint32(out, uint32(len(m.Bytes)))
 	out = append(out, m.Bytes...)
 	if v.x.cfg.Below == nil {
 		return out, 1, len(m.Bytes)
 	}
 	size, count := 0, 0
-	for d := range v.x.cfg.Below(ctx, m, next) {
-		b, err := v.x.cfg.Store.GetBlock(ctx, d)
-		if err != nil {
-			continue
+	for b := range v.x.cfg.Below(ctx, m, next) {
+		at := append(append(out, b.Digest[:]...), 0, 0, 0, 0)
+		if b.Bytes == nil { // it is read to where it goes, if there is room
+			var err error
+			if b, err = v.loadBlock(ctx, b.Digest, at[len(at):]); err != nil {
+				continue
+			}
 		}
 		if size+len(b.Bytes) > maxAlong || count == maxAlongCount {
 			break
 		}
 		size, count = size+len(b.Bytes), count+1
-		out = append(out, d[:]...)
-		out = append(binary.BigEndian.AppendUint32(out, uint32(len(b.Bytes))), b.Bytes...)
+		binary.BigEndian.PutUint32(at[len(at)-4:], uint32(len(b.Bytes)))
+		out = append(at, b.Bytes...)
 	}
 	return out, 1 + count, len(m.Bytes) + size
 }

@@ -66,8 +66,8 @@ type Config struct {
 	Keeper  Keeper                    // optional: without it, every class is None and nothing is granted
 	Allow   func(ident.DeviceID) bool // who may be served, asked for every question; nil: everybody the Network lets in
 	// Below lists what a reader needs below a manifest, which tells whoever is allowed to ask which blocks belong
-	// together: it is for shares all of whose members can read manifests. Optional.
-	Below  func(ctx context.Context, m blocks.Sealed, next blocks.Stretch) iter.Seq[blocks.Digest]
+	// together: it is for shares all of whose members can read manifests. It may leave the bytes to be read. Optional.
+	Below  func(ctx context.Context, m blocks.Sealed, next blocks.Stretch) iter.Seq[blocks.Sealed]
 	Silent func(ident.DeviceID) // optional: a device that owes an answer has sent nothing for a second; must not block
 	Pacer  Pacer                // optional
 	Log    *slog.Logger         // optional

@@ -55,7 +55,7 @@ func (p *parts) digestsFor(ctx context.Context, c blocks.Content, u placement.Ur
 }
 
 // below lists what another device needs below a manifest, as far as it is here. All members can read it themselves.
-func (p *parts) below(ctx context.Context, m blocks.Sealed, next blocks.Stretch) iter.Seq[digest] {
+func (p *parts) below(ctx context.Context, m blocks.Sealed, next blocks.Stretch) iter.Seq[blocks.Sealed] {
 	return content.Below(ctx, p.cache, p.sealer, m, next)
 }
 
