@@ -123,11 +123,10 @@ func (fs *FS) admitted(ctx context.Context, r Reader, a Ask) (_ context.Context,
 // aheadOf leaves of blocks of a file those that may be read ahead: only what is here, for a reader that
 // the gate does not let.
 func (fs *FS) aheadOf(ctx context.Context, id namespace.NodeID, refs []blocks.Ref) []blocks.Ref {
-	r, ok := readerOf(ctx)
-	if fs.cfg.Gate == nil || !ok {
+	if _, ok := readerOf(ctx); fs.cfg.Gate == nil || !ok {
 		return refs
 	}
-	a := Ask{Node: id, Ahead: true}
+	a := Ask{Node: id}
 	var here []blocks.Ref
 	for _, ref := range refs {
 		switch is, coming := fs.cfg.Blocks.Find(ref.Digest); {
@@ -140,34 +139,44 @@ func (fs *FS) aheadOf(ctx context.Context, id namespace.NodeID, refs []blocks.Re
 	if a.Blocks == 0 {
 		return refs
 	}
-	_, done, err := fs.admitted(ctx, r, a)
-	if err != nil {
+	if !fs.mayAhead(ctx, a) {
 		return here
 	}
-	done(nil)
 	return refs
+}
+
+// mayAhead reports whether the gate lets the reader have what a says ahead.
+func (fs *FS) mayAhead(ctx context.Context, a Ask) bool {
+	r, ok := readerOf(ctx)
+	if fs.cfg.Gate == nil || !ok {
+		return true
+	}
+	a.Ahead = true
+	_, done, err := fs.admitted(ctx, r, a)
+	if err != nil {
+		return false
+	}
+	done(nil)
+	return true
 }
 
 // aheadOfRoots leaves of files those whose roots may be read ahead: none for a reader that the gate does not let.
 // None of the roots is here.
 func (fs *FS) aheadOfRoots(ctx context.Context, files []upcoming) []upcoming {
-	r, asked := readerOf(ctx)
-	if !asked || fs.cfg.Gate == nil {
+	if _, ok := readerOf(ctx); fs.cfg.Gate == nil || !ok {
 		return files
 	}
 	for _, f := range files {
-		a := Ask{Node: f.id, Ahead: true}
+		a := Ask{Node: f.id}
 		if _, coming := fs.cfg.Blocks.Find(f.Root); coming {
 		} else if f.Depth == 0 {
 			a.add(blocks.Ref{Digest: f.Root, Length: f.Size})
 		} else { // a manifest
 			a.Blocks = 1
 		}
-		_, done, err := fs.admitted(ctx, r, a)
-		if err != nil {
+		if !fs.mayAhead(ctx, a) {
 			return nil
 		}
-		done(nil)
 	}
 	return files
 }

@@ -2,7 +2,9 @@ package fs
 
 import (
 	"context"
+	"slices"
 
+	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/blocks/content"
 	"github.com/shelffs/shelf/internal/errs"
 	"github.com/shelffs/shelf/internal/namespace"
@@ -221,6 +223,7 @@ func (fs *FS) fill(ctx context.Context, id namespace.NodeID, t sourced, g gap, a
 	b.addZeros(g.n - got) // beyond what the tree holds
 	if alone {
 		fs.noteRests(ctx, id, t, needs)
+		fs.beside(ctx, id, t, g.off)
 	}
 	return nil
 }
@@ -228,8 +231,8 @@ func (fs *FS) fill(ctx context.Context, id namespace.NodeID, t sourced, g gap, a
 // pieces lists what covers [off, off+n). Manifests may have to be fetched for it; an
 // interrupt is heard after a grace.
 func (fs *FS) pieces(ctx context.Context, t *content.Tree, off, n int64) ([]content.Piece, error) {
-	if t.Content().Depth == 0 { // has none
-		return collect(ctx, t, off, n)
+	if out, ok := t.Known(uint64(off), uint64(n)); ok {
+		return out, nil
 	}
 	var out []content.Piece
 	var err error
@@ -243,6 +246,28 @@ func (fs *FS) pieces(ctx context.Context, t *content.Tree, off, n int64) ([]cont
 		return nil, werr
 	}
 	return out, err
+}
+
+// maxBeside is how many manifests are read ahead on each side of one: they are for some 3 GiB of a file, and have
+// a MiB themselves.
+const maxBeside = 16
+
+// beside reads manifests ahead for who reads here and there in a large file: they are small, and he would wait for each.
+func (fs *FS) beside(ctx context.Context, id namespace.NodeID, t sourced, off int64) {
+	ds := t.Beside(uint64(off), maxBeside)
+	if len(ds) == 0 {
+		return
+	}
+	ctx = fs.onBehalf(ctx)
+	go func() {
+		ds = slices.DeleteFunc(ds, func(d blocks.Digest) bool {
+			here, _ := fs.cfg.Blocks.Find(d)
+			return here
+		})
+		if len(ds) > 0 && fs.mayAhead(ctx, Ask{Node: id, Blocks: len(ds)}) {
+			t.from.Ahead(ds...)
+		}
+	}()
 }
 
 func collect(ctx context.Context, t *content.Tree, off, n int64) ([]content.Piece, error) {

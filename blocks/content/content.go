@@ -29,6 +29,7 @@ type Tree struct {
 	only *node // stands in for the leaf manifest of a content that has none
 
 	stored atomic.Uint64 // what Stored has found; 0: nothing
+	told   told
 }
 
 // env is what all trees that descend from one Load share.
@@ -92,7 +93,7 @@ func (t *Tree) At(ctx context.Context, off uint64) (Piece, error) {
 	if off >= t.c.Size {
 		return Piece{}, errs.E("content.At", errs.Range, "", nil)
 	}
-	leaf, base, err := t.leafAt(ctx, off, 0)
+	leaf, base, err := t.leafAt(off, 0, t.env.bring(ctx))
 	if err != nil {
 		return Piece{}, err
 	}
@@ -103,13 +104,28 @@ func (t *Tree) At(ctx context.Context, off uint64) (Piece, error) {
 // Range yields in order the pieces that cover [off, off+n), clipped to the file's end. An
 // error is yielded once and ends the sequence.
 func (t *Tree) Range(ctx context.Context, off, n uint64) iter.Seq2[Piece, error] {
+	return t.pieces(off, n, t.env.bring(ctx))
+}
+
+// Known lists what Range yields if no manifest has to be brought for it, or opened.
+func (t *Tree) Known(off, n uint64) (out []Piece, ok bool) {
+	for pc, err := range t.pieces(off, n, t.env.known) {
+		if err != nil {
+			return nil, false
+		}
+		out = append(out, pc)
+	}
+	return out, true
+}
+
+func (t *Tree) pieces(off, n uint64, bring bringer) iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		if off >= t.c.Size {
 			return
 		}
 		end := off + min(n, t.c.Size-off)
 		for off < end {
-			leaf, base, err := t.leafAt(ctx, off, end-off)
+			leaf, base, err := t.leafAt(off, end-off, bring)
 			if err != nil {
 				yield(Piece{}, err)
 				return
@@ -126,13 +142,13 @@ func (t *Tree) Range(ctx context.Context, off, n uint64) iter.Seq2[Piece, error]
 
 // leafAt returns the level-0 node that covers off, which lies in the file, and the offset
 // of the node's first byte. The caller goes on to read next bytes from off.
-func (t *Tree) leafAt(ctx context.Context, off, next uint64) (*node, uint64, error) {
+func (t *Tree) leafAt(off, next uint64, bring bringer) (*node, uint64, error) {
 	if t.only != nil {
 		return t.only, 0, nil
 	}
 	ref, base := blocks.Ref{Digest: t.c.Root, Length: t.c.Size}, uint64(0)
 	for level := t.c.Depth - 1; ; level-- {
-		n, err := t.env.nodeFor(ctx, ref, blocks.Stretch{Level: level, Off: off - base, Len: min(next, base+ref.Length-off)})
+		n, err := bring(ref, blocks.Stretch{Level: level, Off: off - base, Len: min(next, base+ref.Length-off)})
 		if err != nil {
 			return nil, 0, err
 		}

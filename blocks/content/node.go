@@ -55,10 +55,31 @@ func (e *env) nodeFor(ctx context.Context, ref blocks.Ref, next blocks.Stretch) 
 		n = newNode(m)
 		e.nodes.put(ref.Digest, n)
 	}
-	if n.level != next.Level || n.size != ref.Length {
+	return n.as(ref, next.Level)
+}
+
+// as checks a node against what its parent says of it.
+func (n *node) as(ref blocks.Ref, level uint8) (*node, error) {
+	if n.level != level || n.size != ref.Length {
 		return nil, errs.E("content.manifest", errs.Corrupt, ref.Digest.Short(), nil)
 	}
 	return n, nil
+}
+
+// bringer gives the node of a manifest of which some is needed.
+type bringer func(ref blocks.Ref, next blocks.Stretch) (*node, error)
+
+// bring is nodeFor on behalf of ctx.
+func (e *env) bring(ctx context.Context) bringer {
+	return func(ref blocks.Ref, next blocks.Stretch) (*node, error) { return e.nodeFor(ctx, ref, next) }
+}
+
+// known is nodeFor for what is kept; NotExist.
+func (e *env) known(ref blocks.Ref, next blocks.Stretch) (*node, error) {
+	if n := e.nodes.get(ref.Digest); n != nil {
+		return n.as(ref, next.Level)
+	}
+	return nil, errs.E("content.manifest", errs.NotExist, ref.Digest.Short(), nil)
 }
 
 func (e *env) manifest(ctx context.Context, d blocks.Digest, next blocks.Stretch) (blocks.Sealed, error) {

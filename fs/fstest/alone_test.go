@@ -192,3 +192,89 @@ func TestTheGateIsAskedForAPart(t *testing.T) {
 		t.Errorf("refused: %v", err)
 	}
 }
+
+// Who reads here and there in a large file need not wait for each manifest; one who may have nothing ahead has to.
+func TestReadsAloneBringManifestsAhead(t *testing.T) {
+	for _, let := range []bool{true, false} {
+		d, p, _ := guardedWith(t, 1000, 1)
+		far, r := p.store.peers[0], rand.New(rand.NewPCG(5, 3))
+		var some []blocks.Ref // a file of thousands of blocks, which are four
+		for i := range 4 {
+			b, ref, err := d.sealer.AppendData(nil, bytes.Repeat([]byte{byte(i)}, 3*blocks.PartLen))
+			if err == nil {
+				err = far.PutBlock(bg, b)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			some = append(some, ref)
+		}
+		refs := make([]blocks.Ref, 6000)
+		for i := range refs {
+			refs[i] = some[r.IntN(len(some))]
+		}
+		c, manifests, err := content.Build(refs, d.sealer)
+		if err != nil || c.Depth != 2 || len(manifests) > 2*16 {
+			t.Fatalf("%+v, %d manifests, %v", c, len(manifests), err)
+		}
+		for _, m := range manifests {
+			if err := far.PutBlock(bg, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e, err := d.names.Lookup(namespace.Root, "file")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.names.Commit(e.ID, e.Versions, c, e.Mtime+1); err != nil {
+			t.Fatal(err)
+		}
+		if !let {
+			p.deny = notAhead
+		}
+		read := func() {
+			off := int64(1 + r.Uint64N(c.Size-1))
+			if n, err := d.handle(t, fs.OpenFlags{Read: true}).Read(fs.WithReader(bg, fs.Reader{PID: 7}), off, make([]byte, 1)); n != 1 || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		aheadAsked := func() (asks []fs.Ask) {
+			for _, a := range p.take() {
+				if a.Ahead {
+					asks = append(asks, a)
+				}
+			}
+			return asks
+		}
+		read()
+		var asks []fs.Ask
+		for end := time.Now().Add(5 * time.Second); len(asks) == 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+			asks = aheadAsked()
+		}
+		rest := len(manifests) - 2 // but the root and the leaf that was needed
+		if len(asks) != 1 || asks[0].Blocks != rest || asks[0].Bytes != 0 {
+			t.Fatalf("asked for %+v, want %d manifests", asks, rest)
+		}
+		for range 3 {
+			read()
+		}
+		if asks := aheadAsked(); len(asks) > 0 {
+			t.Errorf("asked again: %+v", asks)
+		}
+		want := 0
+		if let {
+			want = rest
+		}
+		ahead := func() int {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.ahead
+		}
+		for end := time.Now().Add(5 * time.Second); ahead() != want && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+		}
+		if n := ahead(); n != want {
+			t.Errorf("%d manifests came ahead, want %d", n, want)
+		}
+	}
+}
