@@ -49,6 +49,8 @@ type link struct {
 	addr     string // the remote end of the connection in use; "" when there is none
 	path     string
 
+	slowUntil time.Time // it is not to be reached quicker before
+
 	giveUp func() // of whileRelayed
 }
 
@@ -99,6 +101,12 @@ func (l *link) keep() {
 		case l.connected() && !l.isShunned() && l.isRelayed():
 			lost = time.Now()
 			if !l.dial(false) { // a direct way
+				wait = pause + rand.N(pause/2)
+				pause = min(2*pause, farPause)
+			}
+		case l.connected() && !l.isShunned() && l.isSlow():
+			lost = time.Now()
+			if !l.quicken() {
 				wait = pause + rand.N(pause/2)
 				pause = min(2*pause, farPause)
 			}
@@ -228,15 +236,12 @@ func (h *Host) connected(c network.Conn) {
 	if isRelayed(c) {
 		l.now() // to look for a better way
 	} else {
-		h.later(0, l.leaveRelays)
-	}
-}
-
-// leaveRelays closes the device's connections through relays: there is a direct one.
-func (l *link) leaveRelays() {
-	for _, c := range l.h.host.Network().ConnsToPeer(l.id) {
-		if isRelayed(c) {
-			_ = c.Close()
+		h.later(0, func() {
+			l.leave(isCircuit) // there is a direct way
+			l.leaveSlow()
+		})
+		if isNearQUIC(c.RemoteMultiaddr()) {
+			l.now() // as above
 		}
 	}
 }

@@ -86,11 +86,33 @@ func (h *Host) dialDirect(ctx context.Context, id peer.ID, addrs []ma.Multiaddr)
 	if len(addrs) == 0 {
 		return errNoWay
 	}
-	net, book := h.host.Network(), h.host.Peerstore()
-	book.ClearAddrs(id)
-	book.AddAddrs(id, addrs, peerstore.TempAddrTTL)
+	first, later := apart(addrs)
+	h.host.Peerstore().ClearAddrs(id)
+	if len(later) == 0 {
+		return h.dialAt(ctx, id, first)
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	tried := make(chan error, 1)
+	wg.Go(func() { tried <- h.dialAt(ctx, id, first) })
+	select {
+	case err := <-tried:
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		defer time.AfterFunc(knockQUIC, cancel).Stop()
+	case <-time.After(quicLater):
+	}
+	return h.dialAt(ctx, id, later) // beside the others
+}
+
+// dialAt dials a peer at these addresses as well, beside those at which it is dialled already.
+func (h *Host) dialAt(ctx context.Context, id peer.ID, addrs []ma.Multiaddr) error {
+	h.host.Peerstore().AddAddrs(id, addrs, peerstore.TempAddrTTL)
 	h.forgive(id)
-	_, err := net.DialPeer(network.WithForceDirectDial(ctx, "a relay is no way to stay"), id)
+	_, err := h.host.Network().DialPeer(network.WithForceDirectDial(ctx, "a relay is no way to stay"), id)
 	return err
 }
 
