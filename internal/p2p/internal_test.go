@@ -80,6 +80,22 @@ func TestNearTCPIsDialledFirst(t *testing.T) {
 	}
 }
 
+func TestQUICComesAfterNearTCP(t *testing.T) {
+	for _, c := range []struct{ addrs, first, later []string }{
+		{[]string{"/ip4/8.8.8.8/udp/1/quic-v1", "/ip4/8.8.8.8/tcp/1"}, []string{"/ip4/8.8.8.8/udp/1/quic-v1", "/ip4/8.8.8.8/tcp/1"}, nil},
+		{[]string{"/ip4/10.0.0.5/udp/1/quic-v1"}, []string{"/ip4/10.0.0.5/udp/1/quic-v1"}, nil},
+		{
+			[]string{"/ip4/8.8.8.8/udp/1/quic-v1", "/ip4/10.0.0.5/tcp/1", "/ip4/10.0.0.5/udp/1/quic-v1", "/ip4/8.8.8.8/tcp/1"},
+			[]string{"/ip4/10.0.0.5/tcp/1", "/ip4/8.8.8.8/tcp/1"}, []string{"/ip4/8.8.8.8/udp/1/quic-v1", "/ip4/10.0.0.5/udp/1/quic-v1"},
+		},
+	} {
+		first, later := apart(toMultiaddrs(c.addrs))
+		if !slices.Equal(toStrings(first), c.first) || !slices.Equal(toStrings(later), c.later) {
+			t.Errorf("%q: %q, then %q", c.addrs, first, later)
+		}
+	}
+}
+
 func TestSlept(t *testing.T) {
 	last := time.Now()
 	wall := func(d time.Duration) time.Time { return last.Round(0).Add(d) } // a time without the other clock

@@ -104,11 +104,11 @@ func (l *link) keep() {
 				wait = pause + rand.N(pause/2)
 				pause = min(2*pause, farPause)
 			}
-		case l.connected() && !l.isShunned() && l.isSlow():
+		case l.connected() && !l.isShunned() && l.onlySlow():
 			lost = time.Now()
 			if !l.quicken() {
 				wait = pause + rand.N(pause/2)
-				pause = min(2*pause, farPause)
+				pause = min(2*pause, slowFor)
 			}
 		case l.connected():
 			if !l.isShunned() {
@@ -240,7 +240,7 @@ func (h *Host) connected(c network.Conn) {
 			l.leave(isCircuit) // there is a direct way
 			l.leaveSlow()
 		})
-		if isNearQUIC(c.RemoteMultiaddr()) {
+		if isSlow(c.RemoteMultiaddr()) {
 			l.now() // as above
 		}
 	}

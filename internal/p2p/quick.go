@@ -11,12 +11,12 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
-// On this machine and network QUIC costs twice the processor time of TCP, and carries half as much. But it comes first where a
+// On a machine and a local network QUIC costs twice the processor time of TCP, and carries half as much. But it comes first where a
 // device starts anew: TCP is refused at once as long as it is away, QUIC knocks on. And libp2p opens
 // streams on the connection that has most of them. So QUIC is tried here when TCP leads nowhere, and left when that does.
 
 const (
-	// knockQUIC is how long QUIC has where TCP was refused: a device that is there answers much sooner.
+	// knockQUIC is how long QUIC has near by where TCP was refused: a device that is there answers much sooner.
 	knockQUIC = 500 * time.Millisecond
 	// knockTCP is how long an address has to show that it can be reached by TCP.
 	knockTCP = time.Second
@@ -24,26 +24,26 @@ const (
 	slowFor = time.Hour
 )
 
-func isNearTCP(a ma.Multiaddr) bool  { return isPlain(a) && isNear(a) && !isQUIC(a) }
-func isNearQUIC(a ma.Multiaddr) bool { return isPlain(a) && isNear(a) && isQUIC(a) }
+func isNearTCP(a ma.Multiaddr) bool { return isPlain(a) && isNear(a) && !isQUIC(a) }
+func isSlow(a ma.Multiaddr) bool    { return isPlain(a) && isQUIC(a) } // where there is near TCP
 
-// apart divides addresses in those to be tried at once, and those by QUIC to which there is a quicker way.
+// apart divides addresses in those to be tried at once, and those that are slow.
 func apart(addrs []ma.Multiaddr) (first, later []ma.Multiaddr) {
 	if !slices.ContainsFunc(addrs, isNearTCP) {
 		return addrs, nil
 	}
-	return ma.FilterAddrs(addrs, func(a ma.Multiaddr) bool { return !isNearQUIC(a) }), ma.FilterAddrs(addrs, isNearQUIC)
+	return ma.FilterAddrs(addrs, func(a ma.Multiaddr) bool { return !isSlow(a) }), ma.FilterAddrs(addrs, isSlow)
 }
 
-// isSlow reports whether the device is reached by QUIC alone where TCP may be possible.
-func (l *link) isSlow() bool {
+// onlySlow reports whether the device is reached by QUIC alone where TCP may be possible.
+func (l *link) onlySlow() bool {
 	conns := l.h.host.Network().ConnsToPeer(l.id)
 	is := func(kind func(ma.Multiaddr) bool) bool {
 		return slices.ContainsFunc(conns, func(c network.Conn) bool { return kind(c.RemoteMultiaddr()) })
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return is(isNearQUIC) && !is(isNearTCP) && !time.Now().Before(l.slowUntil) && slices.ContainsFunc(toMultiaddrs(l.addrs), isNearTCP)
+	return is(isSlow) && !is(isNearTCP) && !time.Now().Before(l.slowUntil) && slices.ContainsFunc(toMultiaddrs(l.addrs), isNearTCP)
 }
 
 // quicken connects the device by TCP in place of QUIC, if it answers there.
@@ -54,9 +54,9 @@ func (l *link) quicken() bool {
 	if !slices.ContainsFunc(addrs, l.answers) {
 		return false
 	}
-	l.leave(isNearQUIC)
+	l.leave(isSlow)
 	done := l.dial(true)
-	if l.isSlow() {
+	if l.onlySlow() {
 		l.mu.Lock()
 		l.slowUntil = time.Now().Add(slowFor)
 		l.mu.Unlock()
@@ -84,7 +84,7 @@ func (l *link) answers(a ma.Multiaddr) bool {
 func (l *link) leaveSlow() {
 	quick := func(c network.Conn) bool { return isNearTCP(c.RemoteMultiaddr()) }
 	if slices.ContainsFunc(l.h.host.Network().ConnsToPeer(l.id), quick) {
-		l.leave(isNearQUIC)
+		l.leave(isSlow)
 	}
 }
 

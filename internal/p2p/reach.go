@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -102,7 +103,9 @@ func (h *Host) dialDirect(ctx context.Context, id peer.ID, addrs []ma.Multiaddr)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		defer time.AfterFunc(knockQUIC, cancel).Stop()
+		if !slices.ContainsFunc(later, func(a ma.Multiaddr) bool { return !isNear(a) }) {
+			defer time.AfterFunc(knockQUIC, cancel).Stop()
+		}
 	case <-time.After(quicLater):
 	}
 	return h.dialAt(ctx, id, later) // beside the others
