@@ -39,6 +39,7 @@ func TestALaneThatFailsAmidAnAnswerEnds(t *testing.T) {
 			_, err := l.ask(ctx, question{kind: kindGet, digests: digests(blocks.Digest{1})}, arriving{}, nil)
 			left <- err
 		}()
+		synctest.Wait() // until it has asked: an answer to no question ends the lane
 		head := answerHead(0, 1, 2)
 		for _, b := range [][]byte{head[:], {7}} {
 			if _, err := in.Write(b); err != nil {
