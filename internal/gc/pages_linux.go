@@ -19,7 +19,7 @@ const largePage = 2 << 20
 func useLargePages(size int) {
 	b := make([]byte, size)
 	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (largePage - 1))
-	_ = unix.Madvise(b[skip:len(b)&^(largePage-1)], unix.MADV_HUGEPAGE)
+	_ = unix.Madvise(b[skip:], unix.MADV_HUGEPAGE)
 	runtime.KeepAlive(b)
 	runtime.GC() // that frees it, so that the collector does not take it for the size of the heap
 }

@@ -37,13 +37,12 @@ func apart(addrs []ma.Multiaddr) (first, later []ma.Multiaddr) {
 
 // onlySlow reports whether the device is reached by QUIC alone where TCP may be possible.
 func (l *link) onlySlow() bool {
-	conns := l.h.host.Network().ConnsToPeer(l.id)
-	is := func(kind func(ma.Multiaddr) bool) bool {
-		return slices.ContainsFunc(conns, func(c network.Conn) bool { return kind(c.RemoteMultiaddr()) })
+	if !l.reached(isSlow) || l.reached(isNearTCP) {
+		return false
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return is(isSlow) && !is(isNearTCP) && !time.Now().Before(l.slowUntil) && slices.ContainsFunc(toMultiaddrs(l.addrs), isNearTCP)
+	return !time.Now().Before(l.slowUntil) && slices.ContainsFunc(toMultiaddrs(l.addrs), isNearTCP)
 }
 
 // quicken connects the device by TCP in place of QUIC, if it answers there.
@@ -82,10 +81,14 @@ func (l *link) answers(a ma.Multiaddr) bool {
 
 // leaveSlow closes the device's connections by QUIC if there is a quicker one.
 func (l *link) leaveSlow() {
-	quick := func(c network.Conn) bool { return isNearTCP(c.RemoteMultiaddr()) }
-	if slices.ContainsFunc(l.h.host.Network().ConnsToPeer(l.id), quick) {
+	if l.reached(isNearTCP) {
 		l.leave(isSlow)
 	}
+}
+
+// reached reports whether there is a connection to an address of a kind.
+func (l *link) reached(kind func(ma.Multiaddr) bool) bool {
+	return slices.ContainsFunc(l.h.host.Network().ConnsToPeer(l.id), func(c network.Conn) bool { return kind(c.RemoteMultiaddr()) })
 }
 
 // leave closes the device's connections to addresses of a kind.
