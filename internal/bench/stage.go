@@ -52,7 +52,9 @@ func (h home) listen() []string {
 
 func newStage(e *ends, dir string, n sizes) (*stage, error) {
 	s := &stage{sizes: n, ends: e, bin: filepath.Join(dir, "shelf"), plain: filepath.Join(dir, "plain"), cache: fmt.Sprintf("%dMiB", 16*n.mib+4096)}
-	if out, err := exec.Command("go", "build", "-o", s.bin, "github.com/shelffs/shelf/cmd/shelf").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", s.bin, "github.com/shelffs/shelf/cmd/shelf")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as make does: with it the store's tables are elsewhere in memory
+	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build: %w\n%s", err, out)
 	}
 	if err := os.MkdirAll(s.plain, 0o755); err != nil {
