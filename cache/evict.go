@@ -35,7 +35,7 @@ func (s *Store) admit(ctx context.Context, op string, n int64) error {
 		s.mu.Lock()
 		over := s.used() + n - s.limit
 		if floor := 2*s.o.DiskFloor + s.reserved + n; s.o.DiskFloor > 0 {
-			over = max(over, floor-s.diskFree())
+			over = max(over, floor-s.diskFreeLocked(floor))
 		}
 		if over <= 0 {
 			s.reserved += n

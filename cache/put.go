@@ -19,9 +19,26 @@ func (s *Store) PutBlock(ctx context.Context, b blocks.Sealed) error {
 	if err := s.check(ctx, op); err != nil {
 		return err
 	}
-	err := s.store(ctx, op, []blocks.Sealed{b}, segFile.WriteOnce, s.admit, func(*txn, blocks.Digest, *row) error { return nil })
-	s.wake()
-	return err
+	defer s.wake()
+	if len(b.Bytes) <= smallMax && !b.Digest.IsZero() {
+		if err := s.putSmall(ctx, op, b); !errs.Is(err, errs.NoSpace) { // one that is here needs none
+			return err
+		}
+	}
+	return s.store(ctx, op, []blocks.Sealed{b}, segFile.WriteOnce, s.admit, func(*txn, blocks.Digest, *row) error { return nil })
+}
+
+// putSmall is store for a small block that most likely is not here: of its row is only read whether that is so while it is
+// written.
+func (s *Store) putSmall(ctx context.Context, op string, b blocks.Sealed) error {
+	need := rowFor(b).charge()
+	if err := s.admit(ctx, op, need); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reserved -= need
+	return s.updateLocked(op, func(tx *txn) error { return tx.place(b, nil) })
 }
 
 // Stage keeps blocks written here for a node, under the owner {Writing, node}: all or none.

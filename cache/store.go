@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/shelffs/shelf/blocks"
 	"github.com/shelffs/shelf/internal/errs"
@@ -49,8 +50,10 @@ type Store struct {
 	t        totals
 	segSums  map[uint32]segSum
 	limit    int64
-	reserved int64    // admitted, not yet in the totals
-	pending  int64    // freed, not yet given back to the disk
+	reserved int64 // admitted, not yet in the totals
+	pending  int64 // freed, not yet given back to the disk
+	free     int64 // bytes on the disk, at
+	freeAt   time.Time
 	freed    []region // whose rows are deleted, perhaps not durably
 	unsynced []uint64 // seg<<32|off of rows whose records may not be durable
 	recount  bool     // the totals are wrong; the next Open counts
@@ -163,6 +166,20 @@ func (s *Store) diskFree() int64 {
 	}
 	return s.db.DiskFree()
 }
+
+// diskFreeLocked is diskFree, as it was a moment ago if there was far more than is needed.
+func (s *Store) diskFreeLocked(need int64) int64 {
+	if now := time.Now(); s.free < need+freePlenty || now.Sub(s.freeAt) > freeLately {
+		s.free, s.freeAt = s.diskFree(), now
+	}
+	return s.free
+}
+
+// A moment, and more than any disk takes in it.
+const (
+	freeLately = 20 * time.Millisecond
+	freePlenty = 1 << 30
+)
 
 // Class returns the class of a block.
 func (s *Store) Class(d blocks.Digest) (Class, error) {
