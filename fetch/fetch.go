@@ -147,7 +147,7 @@ func (f *Fetcher) Get(ctx context.Context, d blocks.Digest, p Priority) (blocks.
 }
 
 func (f *Fetcher) get(ctx context.Context, g *Group, d blocks.Digest, p Priority, next blocks.Stretch) (blocks.Sealed, error) {
-	if b, ok := f.local(ctx, d); ok {
+	if b, ok := f.Local(ctx, d); ok {
 		return b, nil
 	}
 	p = p.clamp()
@@ -181,9 +181,9 @@ func (f *Fetcher) join(d blocks.Digest, w waiter) (*flight, error) {
 	return fl, err
 }
 
-// local looks at what was read ahead, and in the cache. A flight that has its block already is
-// joined instead: its bytes are in memory.
-func (f *Fetcher) local(ctx context.Context, d blocks.Digest) (blocks.Sealed, bool) {
+// Local is Get for a block that is on this device, and false for any other: it looks at what was read ahead, and in the
+// cache. A flight that has its block already is to be joined instead: its bytes are in memory.
+func (f *Fetcher) Local(ctx context.Context, d blocks.Digest) (blocks.Sealed, bool) {
 	h, ok := f.takeAhead(d)
 	if ok || f.flying(d) {
 		return h.Sealed, ok

@@ -49,6 +49,12 @@ type Blocks interface {
 	Find(d blocks.Digest) (here, coming bool)
 }
 
+// Locals are Blocks that tell at once what is on this device.
+type Locals interface {
+	// Local is GetBlock for a block that is on this device, or false: it waits for nothing but the disk.
+	Local(ctx context.Context, d blocks.Digest) (blocks.Sealed, bool)
+}
+
 // Parts are Blocks of which a part can be had without the rest.
 type Parts interface {
 	// GetPart brings a stretch of a block somebody waits for, and returns what open makes of the block's header and

@@ -55,6 +55,32 @@ func newPlainCache(ctx context.Context, cfg *Config) *plainCache {
 // acquire returns the block of ref, or with part i+1 that part, perhaps still on its way: wait for ready. from brings
 // it if nobody does yet. The caller must release it.
 func (c *plainCache) acquire(ref blocks.Ref, part int, from blocks.Getter) *plain {
+	p, known := c.enlist(ref, part)
+	if !known {
+		go c.bring(p, ref, from)
+	}
+	return p
+}
+
+// acquireNow is acquire for who has nothing else to do: a block that is on this device he opens himself, which spares
+// handing it from one processor to another.
+func (c *plainCache) acquireNow(ref blocks.Ref, part int, from blocks.Getter) *plain {
+	p, known := c.enlist(ref, part)
+	if known {
+		return p
+	}
+	if l, ok := from.(Locals); ok && part == 0 {
+		if sealed, ok := l.Local(c.ctx, ref.Digest); ok && c.unseal(p, ref, sealed) == nil {
+			c.brought(p, nil)
+			return p
+		}
+	}
+	go c.bring(p, ref, from)
+	return p
+}
+
+// enlist returns the block of a ref, or a part of it, which the caller has to bring unless it was known.
+func (c *plainCache) enlist(ref blocks.Ref, part int) (p *plain, known bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	key := plainKey{ref.Digest, part}
@@ -63,21 +89,25 @@ func (c *plainCache) acquire(ref blocks.Ref, part int, from blocks.Getter) *plai
 		if p.elem != nil {
 			c.order.MoveToFront(p.elem)
 		}
-		return p
+		return p, true
 	}
 	c.limit = min(c.limit+c.past.take(ref.Digest), c.cfg.Limits.Plain)
-	p := &plain{key: key, ready: make(chan struct{}), refs: 2}
+	p = &plain{key: key, ready: make(chan struct{}), refs: 2}
 	c.byKey[key] = p
-	go c.bring(p, ref, from)
-	return p
+	return p, false
 }
 
-// bring gets and opens the block; its own reference becomes the cache's.
+// bring gets and opens the block.
 func (c *plainCache) bring(p *plain, ref blocks.Ref, from blocks.Getter) {
 	err := c.open(p, ref, from)
 	if errs.Is(err, errs.Corrupt) && c.cfg.Damaged != nil && c.cfg.Damaged(c.ctx, p.key.Digest) == nil {
 		err = c.open(p, ref, from)
 	}
+	c.brought(p, err)
+}
+
+// brought makes the reference of who brought the block the cache's.
+func (c *plainCache) brought(p *plain, err error) {
 	p.err = err
 	close(p.ready)
 	c.mu.Lock()
@@ -123,10 +153,15 @@ func (c *plainCache) open(p *plain, ref blocks.Ref, from blocks.Getter) (err err
 		return err
 	}
 	sealed, err := from.GetBlock(c.ctx, ref.Digest)
-	if err == nil {
-		p.b, err = c.cfg.Sealer.Open(seal.Data, sealed, ref.Length, c.buffer(ref.Length))
-		sealed.Done()
+	if err != nil {
+		return err
 	}
+	return c.unseal(p, ref, sealed)
+}
+
+func (c *plainCache) unseal(p *plain, ref blocks.Ref, sealed blocks.Sealed) (err error) {
+	p.b, err = c.cfg.Sealer.Open(seal.Data, sealed, ref.Length, c.buffer(ref.Length))
+	sealed.Done()
 	return err
 }
 

@@ -198,10 +198,15 @@ func (fs *FS) fill(ctx context.Context, id namespace.NodeID, t sourced, g gap, a
 	defer func() { done(err) }()
 	held := make([]*plain, len(needs))
 	for i, nd := range needs { // all are on their way before the first is waited for
-		if !nd.IsHole() {
-			held[i] = fs.plain.acquire(nd.Ref, nd.part, t.from)
-			b.held = append(b.held, held[i])
+		if nd.IsHole() {
+			continue
 		}
+		acquire := fs.plain.acquire
+		if i == len(needs)-1 {
+			acquire = fs.plain.acquireNow
+		}
+		held[i] = acquire(nd.Ref, nd.part, t.from)
+		b.held = append(b.held, held[i])
 	}
 	end, got := g.off+g.n, int64(0)
 	for i, nd := range needs {

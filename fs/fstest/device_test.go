@@ -172,6 +172,17 @@ func (b *localBlocks) GetBlock(ctx context.Context, d blocks.Digest) (got blocks
 	return got, err
 }
 
+func (b *localBlocks) Local(ctx context.Context, d blocks.Digest) (blocks.Sealed, bool) {
+	got, err := b.store.GetBlock(ctx, d)
+	if err != nil {
+		return got, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked++
+	return got, true
+}
+
 func (b *localBlocks) GetPart(ctx context.Context, d blocks.Digest, p blocks.Span, open func([]byte) ([]byte, error)) (out []byte, err error) {
 	err = b.ask(ctx, d, func(from *cache.Store) error {
 		sent, err := from.GetPart(ctx, d, p, func(n int) []byte { return make([]byte, 0, n) })
