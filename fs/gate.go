@@ -160,15 +160,16 @@ func (fs *FS) mayAhead(ctx context.Context, a Ask) bool {
 	return true
 }
 
-// aheadOfRoots leaves of files those whose roots may be read ahead: none for a reader that the gate does not let.
-// None of the roots is here.
-func (fs *FS) aheadOfRoots(ctx context.Context, files []upcoming) []upcoming {
-	if _, ok := readerOf(ctx); fs.cfg.Gate == nil || !ok {
-		return files
-	}
+// aheadOfRoots leaves of files those whose roots are not here and may be read ahead: none for a reader that the gate
+// does not let.
+func (fs *FS) aheadOfRoots(ctx context.Context, files []upcoming) (ahead []upcoming) {
 	for _, f := range files {
+		here, coming := fs.cfg.Blocks.Find(f.Root)
+		if here {
+			continue
+		}
 		a := Ask{Node: f.id}
-		if _, coming := fs.cfg.Blocks.Find(f.Root); coming {
+		if coming {
 		} else if f.Depth == 0 {
 			a.add(blocks.Ref{Digest: f.Root, Length: f.Size})
 		} else { // a manifest
@@ -177,8 +178,9 @@ func (fs *FS) aheadOfRoots(ctx context.Context, files []upcoming) []upcoming {
 		if !fs.mayAhead(ctx, a) {
 			return nil
 		}
+		ahead = append(ahead, f)
 	}
-	return files
+	return ahead
 }
 
 // gated is Blocks for the manifests of one file: what they bring for a reader, the gate is asked about.

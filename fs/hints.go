@@ -32,10 +32,7 @@ func (fs *FS) askAhead(files []upcoming) {
 	}
 	ws := make([]Wish, len(files))
 	for i, f := range files {
-		ws[i].Block = f.Root
-		if e, err := fs.cfg.Names.Get(f.id); err == nil && e.Content == f.Content {
-			ws[i].Versions = e.Versions
-		}
+		ws[i] = Wish{f.Root, f.versions}
 	}
 	fs.cfg.Hints.Ahead(ws...)
 }
