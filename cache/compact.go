@@ -121,7 +121,7 @@ func (s *Store) empty(ctx context.Context, no uint32) error {
 			s.damaged(f.d, r, err)
 			return false, nil
 		}
-		rec, err := s.writeRecord(op, b, segFile.WriteOnce)
+		rec, err := s.writeRecord(op, b, true)
 		if rec.sg != nil {
 			rec.Bytes = nil
 			batch = append(batch, move{rec, r})

@@ -26,9 +26,9 @@ type segFile interface {
 	io.WriterAt
 	io.Closer
 	Datasync() error
-	// WriteOnce is WriteAt for bytes that are hardly read again soon: the system need not keep them in memory
-	// once they are on the disk.
-	WriteOnce(p []byte, off int64) (int, error)
+	// WriteBoth writes two pieces, one behind the other, at once where the system can. once: they are hardly read again
+	// soon, and the system need not keep them in memory when they are on the disk.
+	WriteBoth(a, b []byte, off int64, once bool) error
 	Punch(off, n int64) error // gives a range back to the disk; errPunch: can't here
 	// NextData is where what is no hole begins at or after off, as far as the system knows: off where it
 	// does not, beyond the end where only holes follow.
@@ -125,16 +125,26 @@ type osFile struct {
 	keep *atomic.Bool
 }
 
-// WriteOnce implements segFile. What the system has no way for is written as ever, then and from then on.
-func (f osFile) WriteOnce(p []byte, off int64) (n int, err error) {
-	if !f.keep.Load() {
-		if n, err = writeOnce(f.File, p, off); !errors.Is(err, errors.ErrUnsupported) {
-			return n, err
-		}
+// WriteBoth implements segFile. What the system has no way for is written as ever, then and from then on.
+func (f osFile) WriteBoth(a, b []byte, off int64, once bool) error {
+	once = once && !f.keep.Load()
+	err := writeBoth(f.File, a, b, off, once)
+	if once && errors.Is(err, errors.ErrUnsupported) {
 		f.keep.Store(true)
+		err = writeBoth(f.File, a, b, off, false)
 	}
-	m, err := f.WriteAt(p[n:], off+int64(n))
-	return n + m, err
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return writeEach(f, a, b, off)
+}
+
+func writeEach(f io.WriterAt, a, b []byte, off int64) error {
+	if _, err := f.WriteAt(a, off); err != nil {
+		return err
+	}
+	_, err := f.WriteAt(b, off+int64(len(a)))
+	return err
 }
 
 func (f osFile) Datasync() error          { return datasync(f.File) }

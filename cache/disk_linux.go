@@ -35,22 +35,27 @@ func punch(f *os.File, off, n int64) error {
 // dontCache is RWF_DONTCACHE of linux/fs.h, since Linux 6.14, which the package unix does not have yet.
 const dontCache = 0x80
 
-func writeOnce(f *os.File, p []byte, off int64) (n int, err error) {
-	for n < len(p) {
-		m, err := unix.Pwritev2(int(f.Fd()), [][]byte{p[n:]}, off+int64(n), dontCache)
+func writeBoth(f *os.File, a, b []byte, off int64, once bool) error {
+	flags := 0
+	if once {
+		flags = dontCache
+	}
+	for len(a)+len(b) > 0 {
+		n, err := unix.Pwritev2(int(f.Fd()), [][]byte{a, b}, off, flags)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EINVAL): // the last before 4.13
-			return n, errors.ErrUnsupported
+			return errors.ErrUnsupported
 		case err != nil:
-			return n, &fs.PathError{Op: "write", Path: f.Name(), Err: err}
-		case m == 0:
-			return n, io.ErrShortWrite
+			return &fs.PathError{Op: "write", Path: f.Name(), Err: err}
+		case n == 0:
+			return io.ErrShortWrite
 		}
-		n += m
+		ofA := min(n, len(a))
+		a, b, off = a[ofA:], b[n-ofA:], off+int64(n)
 	}
-	return n, nil
+	return nil
 }
 
 func nextData(f *os.File, off int64) int64 {

@@ -13,7 +13,7 @@ func datasync(f *os.File) error { return f.Sync() }
 // punch is left out: sparse segments are copied together instead.
 func punch(*os.File, int64, int64) error { return errPunch{} }
 
-func writeOnce(*os.File, []byte, int64) (int, error) { return 0, errors.ErrUnsupported }
+func writeBoth(*os.File, []byte, []byte, int64, bool) error { return errors.ErrUnsupported }
 
 func nextData(_ *os.File, off int64) int64 { return off }
 

@@ -139,7 +139,7 @@ func (f *memFile) WriteAt(p []byte, off int64) (int, error) {
 	return copy(f.data[off:], p), nil
 }
 
-func (f *memFile) WriteOnce(p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
+func (f *memFile) WriteBoth(a, b []byte, off int64, _ bool) error { return writeEach(f, a, b, off) }
 
 func (f *memFile) Datasync() error {
 	f.d.mu.Lock()

@@ -73,8 +73,8 @@ type vfsFile interface {
 	SyncData() error
 }
 
-func (f fsFile) Datasync() error                            { return f.SyncData() }
-func (f fsFile) WriteOnce(p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
-func (f fsFile) Punch(off, n int64) error                   { return errPunch{} }
-func (f fsFile) NextData(off int64) int64                   { return off }
-func (f fsFile) Soon(off, n int64)                          {}
+func (f fsFile) Datasync() error                                { return f.SyncData() }
+func (f fsFile) WriteBoth(a, b []byte, off int64, _ bool) error { return writeEach(f, a, b, off) }
+func (f fsFile) Punch(off, n int64) error                       { return errPunch{} }
+func (f fsFile) NextData(off int64) int64                       { return off }
+func (f fsFile) Soon(off, n int64)                              {}

@@ -18,12 +18,12 @@ func TestWriteOnce(t *testing.T) {
 			must(t, err)
 			defer f.Close()
 			var want []byte
-			for i := range 3 {
-				p := bytes.Repeat([]byte{byte(i + 1)}, 300<<10)
-				if n, err := f.WriteOnce(p, int64(len(want))); n != len(p) || err != nil {
-					t.Fatal(dir, n, err)
+			for i := range 4 {
+				head, p := bytes.Repeat([]byte{byte(i + 11)}, recordHeader), bytes.Repeat([]byte{byte(i + 1)}, 300<<10)
+				if err := f.WriteBoth(head, p, int64(len(want)), i < 3); err != nil {
+					t.Fatal(dir, err)
 				}
-				want = append(want, p...)
+				want = append(append(want, head...), p...)
 			}
 			got := make([]byte, len(want))
 			if _, err := f.ReadAt(got, 0); err != nil || !bytes.Equal(got, want) {

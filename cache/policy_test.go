@@ -66,7 +66,7 @@ func (f *headFile) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-func (f *headFile) WriteOnce(p []byte, off int64) (int, error) { return f.WriteAt(p, off) }
+func (f *headFile) WriteBoth(a, b []byte, off int64, _ bool) error { return writeEach(f, a, b, off) }
 
 func (f *headFile) ReadAt(p []byte, off int64) (int, error) {
 	h := f.heads[off]

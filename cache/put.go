@@ -25,7 +25,7 @@ func (s *Store) PutBlock(ctx context.Context, b blocks.Sealed) error {
 			return err
 		}
 	}
-	return s.store(ctx, op, []blocks.Sealed{b}, segFile.WriteOnce, s.admit, func(*txn, blocks.Digest, *row) error { return nil })
+	return s.store(ctx, op, []blocks.Sealed{b}, true, s.admit, func(*txn, blocks.Digest, *row) error { return nil })
 }
 
 // putSmall is store for a small block that most likely is not here: of its row is only read whether that is so while it is
@@ -49,7 +49,7 @@ func (s *Store) Stage(ctx context.Context, node [16]byte, bs ...blocks.Sealed) e
 		return err
 	}
 	o := Owner{Writing, node}
-	err := s.store(ctx, op, bs, segFile.WriteAt, s.admitStaged, func(tx *txn, d blocks.Digest, r *row) error { return tx.own(o, d, r) })
+	err := s.store(ctx, op, bs, false, s.admitStaged, func(tx *txn, d blocks.Digest, r *row) error { return tx.own(o, d, r) })
 	s.wake()
 	return err
 }
@@ -105,17 +105,10 @@ type record struct {
 	off int64
 }
 
-// writing is how a block's bytes get into its segment. Blocks that came from elsewhere are written once: the bytes in them
-// are in the kernel's cache of the mount as soon as somebody reads them. Those that were written here others
-// fetch before long.
-type writing func(f segFile, p []byte, off int64) (int, error)
-
-// onceMin is the length in bytes from which on that pays: the disk is set to work with each such write.
-const onceMin = 128 << 10
-
 // store writes the blocks that are not here and commits their rows, changed by own. room
-// reserves space.
-func (s *Store) store(ctx context.Context, op string, bs []blocks.Sealed, write writing, room func(context.Context, string, int64) error,
+// reserves space. once: their bytes are hardly read again soon. Those that came from elsewhere are in the kernel's cache of
+// the mount as soon as somebody reads them; those that were written here others fetch before long.
+func (s *Store) store(ctx context.Context, op string, bs []blocks.Sealed, once bool, room func(context.Context, string, int64) error,
 	own func(*txn, blocks.Digest, *row) error) error {
 	for _, b := range bs {
 		if len(b.Bytes) > blocks.MaxSealed || b.Digest.IsZero() {
@@ -136,7 +129,7 @@ func (s *Store) store(ctx context.Context, op string, bs []blocks.Sealed, write 
 				return err
 			}
 		}
-		again, err := s.storeMissing(op, bs, missing, write, own)
+		again, err := s.storeMissing(op, bs, missing, once, own)
 		if need > 0 {
 			s.mu.Lock()
 			s.reserved -= need
@@ -172,8 +165,8 @@ func rowFor(b blocks.Sealed) row {
 	return row{form: formSegment, size: uint32(len(b.Bytes))}
 }
 
-func (s *Store) storeMissing(op string, bs, missing []blocks.Sealed, write writing, own func(*txn, blocks.Digest, *row) error) (again bool, err error) {
-	recs, err := s.write(op, missing, write)
+func (s *Store) storeMissing(op string, bs, missing []blocks.Sealed, once bool, own func(*txn, blocks.Digest, *row) error) (again bool, err error) {
+	recs, err := s.write(op, missing, once)
 	defer func() {
 		for _, r := range recs {
 			s.segs.done(r.sg)
@@ -196,12 +189,12 @@ func (s *Store) storeMissing(op string, bs, missing []blocks.Sealed, write writi
 
 // write puts the large blocks into segments. The records returned have to be done, also after
 // an error.
-func (s *Store) write(op string, bs []blocks.Sealed, write writing) (recs []record, err error) {
+func (s *Store) write(op string, bs []blocks.Sealed, once bool) (recs []record, err error) {
 	for _, b := range bs {
 		if rowFor(b).form != formSegment {
 			continue
 		}
-		r, err := s.writeRecord(op, b, write)
+		r, err := s.writeRecord(op, b, once)
 		if r.sg != nil {
 			recs = append(recs, r)
 		}
@@ -212,19 +205,17 @@ func (s *Store) write(op string, bs []blocks.Sealed, write writing) (recs []reco
 	return recs, nil
 }
 
-func (s *Store) writeRecord(op string, b blocks.Sealed, write writing) (record, error) {
+// onceMin is the length in bytes from which on writing once pays: the disk is set to work with each such write.
+const onceMin = 128 << 10
+
+func (s *Store) writeRecord(op string, b blocks.Sealed, once bool) (record, error) {
 	sg, off, err := s.segs.alloc(recordLen(len(b.Bytes)))
 	if err != nil {
 		return record{}, errs.E(op, errs.Other, b.Digest.Short(), err)
 	}
 	r := record{b, sg, off}
 	var head [recordHeader]byte
-	if _, err = sg.f.WriteAt(appendHeader(head[:0], b.Digest, len(b.Bytes)), off); err == nil {
-		if len(b.Bytes) < onceMin {
-			write = segFile.WriteAt
-		}
-		_, err = write(sg.f, b.Bytes, off+recordHeader)
-	}
+	err = sg.f.WriteBoth(appendHeader(head[:0], b.Digest, len(b.Bytes)), b.Bytes, off, once && len(b.Bytes) >= onceMin)
 	s.segs.wrote(sg)
 	if err != nil {
 		return r, errs.FromOS(op, b.Digest.Short(), err)

@@ -83,9 +83,9 @@ func (f countingFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.segFile.WriteAt(p, off)
 }
 
-func (f countingFile) WriteOnce(p []byte, off int64) (int, error) {
-	f.n.Add(int64(len(p)))
-	return f.segFile.WriteOnce(p, off)
+func (f countingFile) WriteBoth(a, b []byte, off int64, once bool) error {
+	f.n.Add(int64(len(a) + len(b)))
+	return f.segFile.WriteBoth(a, b, off, once)
 }
 
 type countingFS struct {
