@@ -51,6 +51,21 @@ func TestTheLimitHolds(t *testing.T) {
 	if err := s.PutBlock(bg, block(9999, 200<<10)); !errs.Is(err, errs.NoSpace) {
 		t.Errorf("fetched on top of pins: %v", err)
 	}
+	// That goes for small blocks too, but one that is here takes nothing more.
+	refused = nil
+	for i := range 1000 {
+		b := block(uint64(6000+i), 4<<10)
+		must(t, s.Own(Owner{Pin, node(2)}, b.Digest))
+		if refused = s.PutBlock(bg, b); refused != nil {
+			break
+		}
+		must(t, s.PutBlock(bg, b))
+		kept = append(kept, b.Digest)
+	}
+	if !errs.Is(refused, errs.NoSpace) {
+		t.Fatalf("small blocks over the limit: %v", refused)
+	}
+	must(t, s.PutBlock(bg, block(6000, 4<<10)))
 	wantClass(t, s, Pinned, kept...)
 	// A person's writes are taken all the same.
 	w := block(7777, 4<<20)
