@@ -26,8 +26,9 @@ type sweeps struct {
 }
 
 const (
-	sweepDirs    = 8                // directories watched at a time
+	sweepDirs    = 32               // directories watched at a time, as by who looks into several at once
 	sweepFiles   = 1 << 16          // larger directories are left alone
+	sweepListed  = 1 << 18          // files of all that are listed, some 250 bytes each
 	sweepSkip    = 8                // files that may be left out between one and the next
 	sweepMany    = 4                // so many in order are no chance
 	sweepFirst   = 8                // files asked for in the first batch; then twice as many each time
@@ -152,13 +153,7 @@ func (s *sweeps) nextLocked(dir namespace.NodeID, w *sweep, file namespace.NodeI
 func (s *sweeps) beginLocked(dir namespace.NodeID, now int64) *sweep {
 	maps.DeleteFunc(s.dirs, func(_ namespace.NodeID, w *sweep) bool { return now-w.last > int64(sweepForgets) })
 	if len(s.dirs) >= sweepDirs {
-		oldest := dir
-		for d, w := range s.dirs {
-			if o := s.dirs[oldest]; o == nil || w.last < o.last {
-				oldest = d
-			}
-		}
-		delete(s.dirs, oldest)
+		s.forgetLocked()
 	}
 	w := &sweep{last: now}
 	if s.went > 0 && now-s.went < int64(sweepGoesOn) {
@@ -168,6 +163,34 @@ func (s *sweeps) beginLocked(dir namespace.NodeID, now int64) *sweep {
 	return w
 }
 
+// forgetLocked leaves the directory alone that was longest left alone.
+func (s *sweeps) forgetLocked() {
+	var oldest namespace.NodeID
+	for d, w := range s.dirs {
+		if o := s.dirs[oldest]; o == nil || w.last < o.last {
+			oldest = d
+		}
+	}
+	delete(s.dirs, oldest)
+}
+
+// listedLocked gives a directory its orders; others are left alone for it, if they are too much together.
+func (s *sweeps) listedLocked(w *sweep, orders []order) {
+	w.orders = orders
+	for len(s.dirs) > 1 {
+		files := 0
+		for _, w := range s.dirs {
+			if len(w.orders) > 0 {
+				files += len(w.orders[0].files)
+			}
+		}
+		if files <= sweepListed {
+			return
+		}
+		s.forgetLocked()
+	}
+}
+
 // load lists a directory, and takes in what was read of it meanwhile.
 func (s *sweeps) load(ctx context.Context, dir namespace.NodeID, w *sweep) {
 	orders := s.list(dir, namespace.File)
@@ -175,7 +198,7 @@ func (s *sweeps) load(ctx context.Context, dir namespace.NodeID, w *sweep) {
 		return
 	}
 	s.mu.Lock()
-	w.orders = orders
+	s.listedLocked(w, orders)
 	for i := range w.orders {
 		w.orders[i].run = w.run
 	}

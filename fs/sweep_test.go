@@ -85,3 +85,32 @@ func TestSweepWithGaps(t *testing.T) {
 		t.Errorf("%d of %d were not asked for", late, read)
 	}
 }
+
+// However many directories are gone through at once, only so many are watched, and only so many files of them are listed:
+// the latest.
+func TestSweepsAreBounded(t *testing.T) {
+	s := &sweeps{dirs: map[namespace.NodeID]*sweep{}}
+	listed := func() (files int) {
+		for _, w := range s.dirs {
+			files += len(w.orders[0].files)
+		}
+		return files
+	}
+	for i := range 100 {
+		w := s.beginLocked(namespace.NodeID{byte(i)}, int64(i))
+		s.listedLocked(w, []order{{files: make([]upcoming, 10)}})
+	}
+	if len(s.dirs) != sweepDirs || s.dirs[namespace.NodeID{99}] == nil || s.dirs[namespace.NodeID{100 - sweepDirs}] == nil {
+		t.Errorf("%d directories are watched", len(s.dirs))
+	}
+	for i := range 100 {
+		w := s.beginLocked(namespace.NodeID{byte(i), 1}, int64(100+i))
+		s.listedLocked(w, []order{{files: make([]upcoming, sweepFiles)}})
+		if listed() > sweepListed || s.dirs[namespace.NodeID{byte(i), 1}] != w {
+			t.Fatalf("%d files are listed, of %d directories", listed(), len(s.dirs))
+		}
+	}
+	if listed() < sweepListed/2 {
+		t.Errorf("%d files are listed", listed())
+	}
+}

@@ -44,7 +44,8 @@ func (s *sweeps) leave(ctx context.Context, dir namespace.NodeID, way int) {
 		return
 	}
 	w := s.beginLocked(next, s.fs.now())
-	w.orders, w.loads = orders, true
+	w.loads = true
+	s.listedLocked(w, orders)
 	s.mu.Unlock()
 	s.ask(ctx, files)
 }
