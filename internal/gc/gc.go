@@ -80,5 +80,5 @@ func limitFor(alive int64) int64 { return max(limit, room*alive) }
 // the collector has to look through a share of the heap.
 func percentFor(alive int64, scanned float64) int {
 	most := max(garbage, percent/100*scanned*float64(alive))
-	return int(min(100*most/float64(max(alive, 1)), percent))
+	return int(max(1, min(100*most/float64(max(alive, 1)), percent))) // at 0 it would never stop collecting
 }

@@ -61,6 +61,7 @@ func TestGarbageIsBounded(t *testing.T) {
 		{"buffers", 128 << 20, 0.05, garbage},
 		{"half of each", 60 << 20, 0.5, 90 << 20},
 		{"names", 30 << 20, 1, 90 << 20},
+		{"many buffers", 8 << 30, 0.001, (8 << 30) / 100},
 	} {
 		got := int64(percentFor(c.alive, c.scanned)) * c.alive / 100
 		if got > c.garbage || got < c.garbage*9/10 && c.alive > 0 {
